@@ -1,0 +1,1 @@
+//! Study of other platforms' ad archives.

@@ -1,0 +1,2 @@
+//! Tidy checks and CI.
+fn main() {}
