@@ -1,0 +1,1 @@
+//! Folds that count: budgets, charges, duplicates, reports. Refuses IO and HTTP.
