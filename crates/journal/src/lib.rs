@@ -15,6 +15,8 @@
 
 mod backup;
 mod chain;
+mod commit;
+mod committer;
 mod disk;
 mod error;
 mod frame;
@@ -30,6 +32,8 @@ mod mutation;
 
 pub use backup::{BackupReport, backup};
 pub use chain::ChainHash;
+pub use commit::{CommitError, CommitQueue, QueueFull, QueueLimits};
+pub use committer::{CommitCounters, Committer, CommitterHandle, CommitterOptions};
 pub use disk::{Disk, DiskEntry, RealDisk};
 pub use error::{JournalError, Limit};
 pub use frame::{Batch, FrameError, RecordRef, decode_frame, encode_frame};
