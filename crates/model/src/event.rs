@@ -30,6 +30,8 @@ pub enum Actor {
 pub struct Booked {
     /// Who.
     pub by: Actor,
+    /// When it was accepted: not before any earlier one. (The append time, a moment later, is the journal's.)
+    pub at: UtcMs,
     /// What.
     pub change: Change,
 }
