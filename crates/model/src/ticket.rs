@@ -10,6 +10,7 @@ use crate::{
     mutation::{self, Mutation},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
 
 /// Bytes of a ticket without its MAC.
 pub const TICKET_BYTES: usize = 128;
@@ -19,7 +20,8 @@ pub const MAC_BYTES: usize = 16;
 pub const TICKET_TEXT_CHARS: usize = (TICKET_BYTES + MAC_BYTES) / 3 * 4;
 
 /// Which event a ticket is charged for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum Billing {
     /// Nothing (house ads, flat fees).
@@ -33,7 +35,8 @@ pub enum Billing {
 }
 
 /// Coarse class of the visitor's machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[repr(u8)]
 pub enum DeviceClass {
     /// Not known.
