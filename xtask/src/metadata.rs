@@ -42,23 +42,31 @@ impl Package {
     }
 }
 
-/// Asks cargo for the packages that this machine's platform builds.
+/// Asks cargo for the packages that this machine's platform builds, optional features included.
 ///
 /// # Errors
 /// If cargo fails, or `Cargo.lock` does not fit the manifests.
 pub fn packages(root: &Path) -> Result<Vec<Package>, String> {
     let host = host(root)?;
-    let arguments = ["metadata", "--format-version=1", "--offline", "--locked", "--filter-platform", &host];
-    let text = process::output(process::cargo(root, &arguments))
+    let what = ["metadata", "--format-version=1", "--all-features", "--offline", "--locked"];
+    let mut command = process::cargo(root, &what);
+    command.args(["--filter-platform", &host]);
+    let text = process::output(command)
         .map_err(|e| format!("{e}\n(if a download is missing: cargo fetch --locked)"))?;
     parse(&text)
 }
 
-/// The platform's name, as `rustc` says it.
+/// Downloads what this platform's build needs; nothing when it is there already.
 ///
 /// # Errors
-/// If there is no `rustc`.
-pub fn host(root: &Path) -> Result<String, String> {
+/// If cargo fails, or `Cargo.lock` does not fit the manifests.
+pub fn fetch(root: &Path) -> Result<(), String> {
+    let host = host(root)?;
+    process::pass(process::cargo(root, &["fetch", "--locked", "--target", &host]))
+}
+
+/// The platform's name, as `rustc` says it.
+fn host(root: &Path) -> Result<String, String> {
     let text = process::output(process::command(root, "rustc", &["-vV"]))?;
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned).ok_or_else(|| "rustc -vV names no host".into())

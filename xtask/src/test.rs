@@ -35,6 +35,7 @@ struct Run<'a> {
 pub fn run(root: &Path, fast: bool) -> Result<bool, String> {
     let started = Instant::now();
     let mut run = Run { root, fast, rows: Vec::new() };
+    run.step("download", |root| verdict(metadata::fetch(root)));
     run.step("format", |root| verdict(process::pass(process::cargo(root, &["fmt", "--all", "--check"]))));
     run.step("tidy", |root| Ok(Tally::check(report("tidy", &tidy::run(root)?))));
     run.step("lints", |root| verdict(process::pass(clippy(root))));
