@@ -1,0 +1,94 @@
+//! `POST /v1/events`: beacons, up to 64 in one body. The answer says that they are durable, not that they are billed.
+
+use super::{AppState, Route, problem::Problem};
+use crate::platform::{Platform, SubmitError, intake::Kind};
+use axum::{
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{options, post},
+};
+use regie_journal::Appended;
+use regie_model::{event::Event, limits::*};
+use serde::{Deserialize, Serialize};
+
+/// The module's routes.
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::public("events", Method::POST, "/v1/events", post(report)),
+        Route::public("events", Method::OPTIONS, "/v1/events", options(preflight)),
+    ]
+}
+
+#[derive(Deserialize)]
+struct Beacon<'a> {
+    #[serde(borrow)]
+    events: Vec<BeaconEvent<'a>>,
+}
+#[derive(Deserialize)]
+struct BeaconEvent<'a> {
+    kind: &'a str,
+    ticket: &'a str,
+}
+/// One event that was not accepted.
+#[derive(Debug, Serialize)]
+struct Refused {
+    index: usize,
+    reason: &'static str,
+}
+#[derive(Serialize)]
+struct Report {
+    accepted_count: usize,
+    refused: Vec<Refused>,
+}
+
+async fn preflight(State(app): State<AppState>, headers: HeaderMap) -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    super::decisions::allow_origin(&app.platform.current_view(), None, &headers, &mut response);
+    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_HEADERS, header::HeaderValue::from_static("content-type"));
+    response
+}
+
+async fn report(State(app): State<AppState>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+    if body.len() > DELIVERY_BODY_BYTES_MAX {
+        return Err(Problem::too_large(DELIVERY_BODY_BYTES_MAX));
+    }
+    let beacon: Beacon<'_> = serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let count = beacon.events.len();
+    if count > BEACON_EVENTS_COUNT_MAX {
+        return Err(Problem::bad_request(format!("At most {BEACON_EVENTS_COUNT_MAX} events in a beacon; this has {count}.")));
+    }
+    let (mut events, mut refused) = (Vec::with_capacity(count), Vec::new());
+    for (index, event) in beacon.events.iter().enumerate() {
+        match Kind::from_word(event.kind) {
+            None => refused.push(Refused { index, reason: "unknown_kind" }),
+            Some(kind) => match app.platform.beacon(kind, event.ticket) {
+                Ok(event) => events.push(event),
+                Err(error) => refused.push(Refused { index, reason: crate::platform::intake::reason(error) }),
+            },
+        }
+    }
+    let accepted_count = events.len();
+    if !events.is_empty() {
+        durable(&app.platform, &events).await?;
+    }
+    let status = if accepted_count == 0 && count > 0 { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let json = serde_json::to_vec(&Report { accepted_count, refused }).unwrap_or_default();
+    let mut response = (status, [(header::CONTENT_TYPE, "application/json")], json).into_response();
+    super::decisions::allow_origin(&app.platform.current_view(), None, &headers, &mut response);
+    Ok(response)
+}
+
+/// Submits events and waits until they are durable, without blocking a worker.
+///
+/// # Errors
+/// When the journal cannot take them, or lost them.
+pub async fn durable(platform: &Platform, events: &[Event]) -> Result<Appended, SubmitError> {
+    let (done, wait) = tokio::sync::oneshot::channel();
+    platform.submit(events, Box::new(move |result| drop(done.send(result))))?;
+    match wait.await {
+        Ok(Ok(appended)) => Ok(appended),
+        Ok(Err(_)) | Err(_) => Err(SubmitError::Stopped),
+    }
+}

@@ -1,0 +1,103 @@
+//! HTTP: routes with their access, the application's state, and the one place where errors become answers.
+//!
+//! Every route stands in a table with who may call it; there is no other way to add one. The few that need no sign-in
+//! are a golden file (`tests/golden/endpoints.txt`). Refuses business rules.
+
+pub mod auth;
+pub mod click;
+pub mod conversions;
+pub mod creatives;
+pub mod decisions;
+pub mod events;
+pub mod facts;
+pub mod frames;
+pub mod health;
+pub mod labels;
+pub mod problem;
+
+use crate::{config::Config, platform::Platform};
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, Method},
+    routing::MethodRouter,
+};
+use regie_model::booking::{Role, Scope};
+use std::sync::Arc;
+
+/// The application as handlers see it.
+pub struct App {
+    /// Everything behind HTTP.
+    pub platform: Arc<Platform>,
+    /// Settings of this process.
+    pub config: Config,
+    /// Country, region, city by address, where a database is configured.
+    pub geo: Option<maxminddb::Reader<Vec<u8>>>,
+    /// Parsed creatives by the first bytes of their hash.
+    pub creatives: creatives::Creatives,
+    /// Counters of this process.
+    pub metrics: health::Metrics,
+}
+
+/// The state of handlers.
+pub type AppState = Arc<App>;
+
+/// Who may call a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody: the golden file lists these.
+    Public,
+    /// A signed-in person of one of these roles, or a token with this scope.
+    Signed {
+        /// Roles that may.
+        roles: &'static [Role],
+        /// Scope that a token needs; none means that no token may.
+        scope: Option<Scope>,
+    },
+}
+
+/// One route: owner (the module that returns it), method, path, access, handler.
+pub struct Route {
+    /// Which room of the server answers for it.
+    pub owner: &'static str,
+    /// Method.
+    pub method: Method,
+    /// Path as axum writes it.
+    pub path: &'static str,
+    /// Who may.
+    pub access: Access,
+    /// What answers.
+    pub handler: MethodRouter<AppState>,
+}
+
+impl Route {
+    /// A route anybody may call.
+    pub fn public(owner: &'static str, method: Method, path: &'static str, handler: MethodRouter<AppState>) -> Route {
+        Route { owner, method, path, access: Access::Public, handler }
+    }
+}
+
+/// Every route of the server.
+pub fn routes() -> Vec<Route> {
+    let mut all = Vec::new();
+    all.extend(decisions::routes());
+    all.extend(events::routes());
+    all.extend(click::routes());
+    all.extend(conversions::routes());
+    all.extend(frames::routes());
+    all.extend(health::routes());
+    all
+}
+
+/// The server's router.
+pub fn router(app: AppState) -> Router {
+    let mut router: Router<AppState> = Router::new();
+    for route in routes() {
+        router = router.route(route.path, route.handler);
+    }
+    router.with_state(app)
+}
+
+/// Content types and caching in few words.
+pub(crate) fn header(name: &'static str, value: &'static str) -> (HeaderName, HeaderValue) {
+    (HeaderName::from_static(name), HeaderValue::from_static(value))
+}

@@ -1,0 +1,115 @@
+//! Errors as answers: RFC 9457 problem details with a stable code, a public message, and a private cause for the log.
+
+use crate::platform::{SubmitError, commands::CommandError};
+use axum::{
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use regie_model::{Faults, command::Refusal, ticket::TicketError};
+use serde::Serialize;
+
+/// An error as the caller sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Problem {
+    /// Where the code is explained.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// HTTP status.
+    pub status: u16,
+    /// Stable machine word.
+    pub code: &'static str,
+    /// One line for people.
+    pub title: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+    /// Faults by field.
+    #[serde(skip_serializing_if = "Faults::is_empty")]
+    pub faults: Faults,
+}
+
+impl Problem {
+    /// A problem of a code.
+    pub fn new(status: StatusCode, code: &'static str, title: impl Into<String>) -> Problem {
+        Problem {
+            kind: format!("about:regie#{code}"),
+            status: status.as_u16(),
+            code,
+            title: title.into(),
+            detail: String::new(),
+            faults: Faults::new(),
+        }
+    }
+    /// With what to do about it.
+    pub fn detail(mut self, detail: impl Into<String>) -> Problem {
+        self.detail = detail.into();
+        self
+    }
+    /// The request cannot be understood.
+    pub fn bad_request(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, "bad_request", "The request cannot be understood.").detail(detail)
+    }
+    /// There is no such thing.
+    pub fn not_found(what: &str) -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, "not_found", format!("There is no {what}."))
+    }
+    /// Sign in first.
+    pub fn unauthorized() -> Problem {
+        Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Sign in, or send a token.")
+    }
+    /// Signed in, but not allowed.
+    pub fn forbidden(detail: impl Into<String>) -> Problem {
+        Problem::new(StatusCode::FORBIDDEN, "forbidden", "You may not do this.").detail(detail)
+    }
+    /// Fields are wrong.
+    pub fn faults(faults: Faults) -> Problem {
+        let title = "The booking has faults; each is named by field.";
+        Problem { faults, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", title) }
+    }
+    /// Something inside failed; the cause is logged, never shown.
+    pub fn internal(cause: impl std::fmt::Display) -> Problem {
+        tracing::error!(%cause, "an internal error");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed inside; the operator's log has it.")
+    }
+    /// The body is over its limit.
+    pub fn too_large(max_bytes: usize) -> Problem {
+        let title = format!("The body is larger than {max_bytes} bytes.");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", title)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_string(&self).unwrap_or_default();
+        (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Problem {
+        match error {
+            CommandError::Refused(Refusal::Faults(faults)) => Problem::faults(faults),
+            CommandError::Refused(Refusal::NotFound(what)) => Problem::not_found(&what),
+            CommandError::Refused(conflict @ Refusal::Conflict { .. }) => {
+                Problem::new(StatusCode::CONFLICT, "conflict", conflict.to_string()).detail("Load it again and repeat your edit.")
+            }
+            CommandError::Journal(error) => error.into(),
+            CommandError::Internal(cause) => Problem::internal(cause),
+        }
+    }
+}
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Problem {
+        let code = match error {
+            SubmitError::Busy => "busy",
+            SubmitError::Stopped => "journal_stopped",
+        };
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string())
+    }
+}
+impl From<TicketError> for Problem {
+    fn from(error: TicketError) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, crate::platform::intake::reason(error), error.to_string())
+    }
+}

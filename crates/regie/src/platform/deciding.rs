@@ -1,0 +1,188 @@
+//! From a request to sealed tickets: decide, hold, mint, count. Takes no lock that a writer can hold.
+
+use super::{
+    Platform,
+    traffic::{Origin, rollup_key},
+    view::View,
+};
+use regie_decide::{BudgetGate, Decision, Elimination, Fill, Request, Slot, Tables};
+use regie_model::{
+    AdSetId, UtcMs,
+    event::{DecisionSample, Event},
+    ticket::{Ticket, TicketId},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    cell::RefCell,
+    sync::{Arc, atomic::Ordering},
+};
+
+/// An answer for one placement.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// An ad, with its sealed ticket.
+    Fill {
+        /// What was decided.
+        fill: Box<Fill>,
+        /// What it promises.
+        ticket: Box<Ticket>,
+        /// The ticket's text form.
+        sealed: String,
+    },
+    /// None, and why.
+    NoFill {
+        /// For which placement.
+        placement: regie_model::PlacementId,
+        /// Why.
+        reason: regie_decide::NoFill,
+    },
+}
+
+/// What law D1 keeps of a decision: enough to take it again, byte for byte.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptInputs {
+    /// Journal position of the catalogue.
+    pub snapshot: u64,
+    /// Hash of the pacing and rate tables, kept as an object.
+    pub tables: regie_model::creative::ObjectHash,
+    /// The request with its derived context, time and seed.
+    pub request: Request,
+    /// Ad sets that the budget gate refused.
+    pub refused: Vec<AdSetId>,
+    /// What was answered.
+    pub decision: Decision,
+}
+
+/// A gate that remembers what it refused.
+struct Recording<'a> {
+    gate: &'a dyn BudgetGate,
+    refused: RefCell<Vec<AdSetId>>,
+}
+impl BudgetGate for Recording<'_> {
+    fn refuses(&self, ad_set: AdSetId) -> bool {
+        let refuses = self.gate.refuses(ad_set);
+        if refuses {
+            self.refused.borrow_mut().push(ad_set);
+        }
+        refuses
+    }
+}
+
+/// A recorded set of refusals, for taking a decision again.
+pub struct Recorded<'a>(pub &'a [AdSetId]);
+impl BudgetGate for Recorded<'_> {
+    fn refuses(&self, ad_set: AdSetId) -> bool {
+        self.0.contains(&ad_set)
+    }
+}
+
+impl Platform {
+    /// A fresh decision number; the server's seed for the request follows from it and a secret.
+    fn next_id(&self) -> TicketId {
+        TicketId { epoch: self.epoch.load(Ordering::Relaxed), sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+    /// The seed of a request: unpredictable outside, reproducible from the secret.
+    pub fn seed(&self) -> u64 {
+        let id = self.next_id();
+        let Some(key) = self.keys.last() else { return id.sequence };
+        let mut hasher = blake3::Hasher::new_keyed(&key.secret);
+        hasher.update(b"seed").update(&id.epoch.to_le_bytes()).update(&id.sequence.to_le_bytes());
+        let mut eight = [0; 8];
+        eight.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        u64::from_le_bytes(eight)
+    }
+    /// Decides a request and mints tickets. Counts, holds and keeps samples.
+    pub fn decide(&self, view: &View, request: &Request) -> Vec<Answer> {
+        let tables = self.tables.load();
+        let mut eliminated: Vec<(AdSetId, &'static str)> = Vec::new();
+        let gate = Recording { gate: &self.gate, refused: RefCell::new(Vec::new()) };
+        let mut sink = |ad_set: AdSetId, why: Elimination| eliminated.push((ad_set, why.code()));
+        let decision = regie_decide::decide(&view.snapshot, &tables, request, &gate, &mut sink);
+        self.traffic.eliminated(&eliminated);
+        let origin = Origin { country: request.location.country.unwrap_or_default(), device: request.device };
+        let mut answers = Vec::with_capacity(decision.slots.len());
+        let mut keep = None;
+        for slot in &decision.slots {
+            match slot {
+                Slot::NoFill { placement, reason } => {
+                    self.traffic.no_fill(*placement, request.site, reason);
+                    answers.push(Answer::NoFill { placement: *placement, reason: reason.clone() });
+                }
+                Slot::Fill(fill) => {
+                    self.traffic.fill(fill, origin);
+                    debug_assert_eq!(rollup_key(fill, origin).ad, fill.ad);
+                    let sampled = fill.political || self.is_sampled(view, request.seed);
+                    let ticket = self.mint(view, fill, origin, sampled, request.at);
+                    self.gate.hold(fill.ad_set, fill.hold_nanos, request.at);
+                    if sampled {
+                        keep.get_or_insert(ticket.id);
+                    }
+                    let sealed = self.keys.last().map(|key| ticket.seal(key)).unwrap_or_default();
+                    answers.push(Answer::Fill { fill: Box::new(fill.clone()), ticket: Box::new(ticket), sealed });
+                }
+            }
+        }
+        if let Some(id) = keep {
+            self.keep_inputs(view, &tables, id, request, gate.refused.into_inner(), decision);
+        }
+        answers
+    }
+    fn is_sampled(&self, view: &View, seed: u64) -> bool {
+        let ppm = u64::from(view.publisher.as_ref().map_or(0, |p| p.sample_ppm));
+        // Another part of the seed than decisions use.
+        let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31) ^ 0x5851_f42d_4c95_7f2d;
+        mixed % 1_000_000 < ppm
+    }
+    fn mint(&self, view: &View, fill: &Fill, origin: Origin, sampled: bool, now: UtcMs) -> Ticket {
+        Ticket {
+            key_id: self.keys.last().map_or(0, |k| k.id),
+            id: self.next_id(),
+            issued_at: now,
+            site: fill.site,
+            placement: fill.placement,
+            advertiser: fill.advertiser,
+            campaign: fill.campaign,
+            ad_set: fill.ad_set,
+            ad: fill.ad,
+            version: fill.version,
+            tier: fill.tier,
+            billing: fill.billing,
+            price_nanos: fill.price_nanos,
+            currency: fill.currency,
+            rate_nanos: fill.rate_nanos,
+            propensity: fill.propensity,
+            predicted_rate: fill.predicted_rate,
+            creative: fill.creative.short(),
+            country: if fill.political && !view.snapshot.political_location() { [0, 0] } else { origin.country },
+            device: origin.device,
+            political: fill.political,
+            sampled,
+            snapshot: view.snapshot.position(),
+        }
+    }
+    /// Stores a decision's inputs (law D1), asynchronously: a full queue loses a sample, never a decision.
+    fn keep_inputs(
+        &self,
+        view: &View,
+        tables: &Tables,
+        id: TicketId,
+        request: &Request,
+        refused: Vec<AdSetId>,
+        decision: Decision,
+    ) {
+        let political = decision.slots.iter().any(|s| matches!(s, Slot::Fill(f) if f.political));
+        let request = if political { request.reduced_to_facts_used(&view.snapshot, &decision) } else { request.clone() };
+        let kept = KeptInputs { snapshot: view.snapshot.position(), tables: tables.hash(), request, refused, decision };
+        if self.objects.put(&tables.to_bytes()).is_err() {
+            return;
+        }
+        let Ok(inputs) = serde_json::to_value(&kept) else { return };
+        let sample = DecisionSample { epoch: id.epoch, sequence: id.sequence, inputs };
+        let _ = self.submit(&[Event::Sampled(Box::new(sample))], Box::new(|_| {}));
+    }
+    /// The picture in force.
+    pub fn current_view(&self) -> Arc<View> {
+        self.view.load_full()
+    }
+}

@@ -1,0 +1,233 @@
+//! The folds: what follows from the journal. Each record is applied once, in order, after it is durable.
+//!
+//! Holds B2: state is a function of the journal. Refuses a record out of order.
+
+use super::{
+    Halt, Platform, lock,
+    state_db::{Flush, StateDb},
+};
+use anyhow::Result;
+use regie_journal::Appended;
+use regie_ledger::{LawBroken, Ledger, Outcome};
+use regie_model::{
+    UtcMs,
+    command::{Change, EntityRef},
+    event::{Booked, Event},
+    ticket::{Billing, Ticket},
+};
+
+/// Ledger checkpoints are written after so many records, or at a stop.
+const CHECKPOINT_RECORDS: u64 = 200_000;
+
+/// The folds and what waits to be written to `state.db`.
+pub struct Folds {
+    /// Balances, charges, duplicates.
+    pub ledger: Ledger,
+    /// A broken law, once found: nothing is billed any more.
+    pub broken: Option<LawBroken>,
+    rollups_position: u64,
+    checkpoint_at: u64,
+    waiting: Flush,
+    /// Budgets were edited: the gate must read all of them again.
+    pub gate_stale: bool,
+    /// Called after each record with its outcome (simulation's eyes).
+    pub watcher: Option<Box<dyn FnMut(u64, UtcMs, &Event, &Outcome) + Send>>,
+}
+
+impl Folds {
+    /// Nothing read yet.
+    pub fn empty() -> Folds {
+        Folds {
+            ledger: Ledger::new(),
+            broken: None,
+            rollups_position: 0,
+            checkpoint_at: 0,
+            waiting: Flush::default(),
+            gate_stale: true,
+            watcher: None,
+        }
+    }
+    /// As `state.db` has them.
+    ///
+    /// # Errors
+    /// SQLite's error, or a checkpoint that cannot be read.
+    pub fn restore(state: &StateDb) -> Result<Folds> {
+        let mut folds = Folds::empty();
+        if let Some(bytes) = state.ledger()? {
+            folds.ledger = Ledger::from_bytes(&bytes)?;
+        }
+        folds.rollups_position = state.rollups_position()?;
+        folds.checkpoint_at = folds.ledger.position();
+        Ok(folds)
+    }
+    /// Up to where everything has read; the journal is to be replayed from here.
+    pub fn position(&self) -> u64 {
+        self.ledger.position()
+    }
+    /// Applies one record.
+    pub fn apply(&mut self, position: u64, at: UtcMs, payload: &[u8]) -> Option<(Event, Outcome)> {
+        let event = match Event::decode(payload) {
+            Ok(event) => event,
+            Err(error) => {
+                self.broken.get_or_insert_with(|| LawBroken::new("L1", format!("record {position}: {error}")));
+                return None;
+            }
+        };
+        let outcome = match self.ledger.apply(position, at, &event) {
+            Ok(outcome) => outcome,
+            Err(law) => {
+                tracing::error!(law = %law, position, "a law was found broken: billing stops");
+                self.broken.get_or_insert(law);
+                return None;
+            }
+        };
+        if let Some(watcher) = &mut self.watcher {
+            watcher(position, at, &event, &outcome);
+        }
+        if position > self.rollups_position {
+            self.project(position, at, &event, payload);
+        } else if position == self.rollups_position {
+            // What was counted up to here is in the reports already.
+            drop(self.ledger.take_rollups());
+            drop(self.ledger.take_refusals());
+        }
+        Some((event, outcome))
+    }
+    fn project(&mut self, position: u64, at: UtcMs, event: &Event, payload: &[u8]) {
+        match event {
+            Event::Booked(booked) => {
+                self.waiting.changes.push((position, at.0, entity_of(booked), payload.to_vec()));
+            }
+            Event::Sampled(sample) => self.waiting.samples.push((sample.epoch, sample.sequence, position)),
+            _ => {}
+        }
+    }
+    /// Everything to be written; `checkpoint` adds the ledger's whole state.
+    pub fn take_flush(&mut self, checkpoint: bool) -> Option<Flush> {
+        let position = self.ledger.position();
+        let due = checkpoint && position > self.checkpoint_at || position >= self.checkpoint_at + CHECKPOINT_RECORDS;
+        if position <= self.rollups_position && !due {
+            return None;
+        }
+        let mut flush = std::mem::take(&mut self.waiting);
+        flush.position = position;
+        flush.rollups = self.ledger.take_rollups();
+        flush.refusals = self.ledger.take_refusals();
+        flush.charge_blocks = self.ledger.take_charge_blocks();
+        if due {
+            flush.ledger = Some(self.ledger.to_bytes());
+            self.checkpoint_at = position;
+        }
+        self.rollups_position = position.max(self.rollups_position);
+        Some(flush)
+    }
+}
+
+/// The entity whose history a change belongs to.
+pub fn entity_of(booked: &Booked) -> String {
+    match &booked.change {
+        Change::PublisherPut { .. } => "publisher".into(),
+        Change::SitePut { id, .. } => id.to_string(),
+        Change::PlacementPut { id, .. } => id.to_string(),
+        Change::SegmentPut { id, .. } => id.to_string(),
+        Change::AdvertiserPut { id, .. } => id.to_string(),
+        Change::PartyPut { id, .. } => id.to_string(),
+        Change::CampaignPut { id, .. } => id.to_string(),
+        Change::AdSetPut { id, .. } => id.to_string(),
+        Change::AdPut { id, .. } => id.to_string(),
+        Change::VersionPut { id, .. } => id.to_string(),
+        Change::StatusSet { entity, .. } => match entity {
+            EntityRef::Site(id) => id.to_string(),
+            EntityRef::Placement(id) => id.to_string(),
+            EntityRef::Segment(id) => id.to_string(),
+            EntityRef::Advertiser(id) => id.to_string(),
+            EntityRef::Party(id) => id.to_string(),
+            EntityRef::Campaign(id) => id.to_string(),
+            EntityRef::AdSet(id) => id.to_string(),
+            EntityRef::Ad(id) => id.to_string(),
+            EntityRef::Version(id) => id.to_string(),
+        },
+        Change::Reviewed { ads, versions, .. } => match (ads.first(), versions.first()) {
+            (Some((ad, _)), _) => ad.to_string(),
+            (None, Some((version, _))) => version.to_string(),
+            (None, None) => "review".into(),
+        },
+        Change::StopSet { .. } => "stop".into(),
+        Change::Deposited { advertiser, .. } | Change::Credited { advertiser, .. } => advertiser.to_string(),
+        Change::UserPut { id, .. } => id.to_string(),
+        Change::TokenPut { id, .. } => id.to_string(),
+        Change::PersonErased { key, .. } => key.to_string(),
+    }
+}
+
+/// What a ticket holds at the gate: full price for CPM, price x predicted rate for CPC and CPA.
+pub fn hold_nanos(ticket: &Ticket) -> i64 {
+    match ticket.billing {
+        Billing::None => 0,
+        Billing::Impression => ticket.price_nanos,
+        Billing::Click | Billing::Conversion => (ticket.price_nanos as f64 * f64::from(ticket.predicted_rate)) as i64,
+    }
+}
+
+impl Platform {
+    /// Applies durable records: the committer's observer, and the replay of a start.
+    pub fn observe(&self, appended: Appended, payloads: &[Vec<u8>]) {
+        let at = UtcMs(appended.at_ms);
+        for (index, payload) in payloads.iter().enumerate() {
+            self.observe_one(appended.first.0 + index as u64, at, payload, false);
+        }
+        self.finish_observing();
+    }
+    /// Applies one durable record. `replay`: it is read back at a start, so the catalogue has not seen it yet.
+    pub fn observe_one(&self, position: u64, at: UtcMs, payload: &[u8], replay: bool) {
+        let mut folds = lock(&self.folds);
+        let fresh = position > folds.rollups_position;
+        let Some((event, _)) = folds.apply(position, at, payload) else {
+            drop(folds);
+            self.halt(Halt::Law, true);
+            return;
+        };
+        match &event {
+            Event::Booked(booked) if replay && fresh => {
+                let mut catalogue = self.catalogue.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+                catalogue.apply(booked.at, &booked.change);
+            }
+            Event::Impression(ticket) | Event::Click(ticket) => {
+                let is_click = matches!(event, Event::Click(_));
+                let billed_by_click = matches!(ticket.billing, Billing::Click | Billing::Conversion);
+                let nanos = if is_click == billed_by_click { hold_nanos(ticket) } else { 0 };
+                let goal = i64::from(!is_click);
+                self.gate.release(ticket.ad_set, nanos, goal, ticket.issued_at, at);
+                self.refresh_gate(&folds.ledger, ticket.ad_set, at);
+            }
+            Event::Booked(_) | Event::FlatFeeAccrued { .. } => folds.gate_stale = true,
+            _ => {}
+        }
+    }
+    /// Tells those who wait how far the folds are.
+    pub fn finish_observing(&self) {
+        let position = lock(&self.folds).position();
+        *lock(&self.applied.0) = position;
+        self.applied.1.notify_all();
+    }
+    /// Waits until the folds have applied `position`; false after `timeout_ms`. For threads that may block.
+    pub fn wait_applied(&self, position: u64, timeout_ms: u64) -> bool {
+        let timeout = std::time::Duration::from_millis(timeout_ms);
+        let guard = lock(&self.applied.0);
+        let result = self.applied.1.wait_timeout_while(guard, timeout, |applied| *applied < position);
+        result.is_ok_and(|(applied, _)| *applied >= position)
+    }
+    /// Writes what waits to `state.db`; `checkpoint` adds the ledger's whole state.
+    ///
+    /// # Errors
+    /// SQLite's error. The projections can be rebuilt from the journal.
+    pub fn flush(&self, checkpoint: bool) -> Result<()> {
+        // The state's lock comes first, so that flushes are written in the order in which they were taken.
+        let mut state = lock(&self.state);
+        let flush = lock(&self.folds).take_flush(checkpoint);
+        match flush {
+            Some(flush) => state.flush(&flush),
+            None => Ok(()),
+        }
+    }
+}

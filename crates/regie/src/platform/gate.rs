@@ -1,0 +1,195 @@
+//! The budget gate: soft holds that keep free over-delivery small. Soft state: lost gladly in a crash.
+//!
+//! Each budget (account, campaign, ad set) has what the ledger says remains and what decisions hold of it. A hold is
+//! taken at the decision and released by its impression or click, or when its minute expires. Billing never looks here
+//! (law B1 is the ledger's); the gate only refuses ad sets that could not be billed. Readers take no lock.
+
+use arc_swap::ArcSwap;
+use regie_decide::BudgetGate;
+use regie_model::{AdSetId, UtcMs};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
+    },
+};
+
+/// Minutes of holds that are told apart; a hold lives one hour.
+const MINUTES: usize = 64;
+/// How long a hold lives, in minutes.
+const HOLD_MINUTES: i64 = 61;
+/// Stands for "no limit".
+const UNLIMITED: i64 = i64::MAX;
+
+/// One budget as the gate sees it.
+pub struct Budget {
+    remaining: AtomicI64,
+    held: AtomicI64,
+    by_minute: [AtomicI64; MINUTES],
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget {
+            remaining: AtomicI64::new(UNLIMITED),
+            held: AtomicI64::new(0),
+            by_minute: std::array::from_fn(|_| AtomicI64::new(0)),
+        }
+    }
+}
+
+impl Budget {
+    fn is_empty(&self) -> bool {
+        let remaining = self.remaining.load(Relaxed);
+        remaining != UNLIMITED && remaining - self.held.load(Relaxed) <= 0
+    }
+    fn hold(&self, nanos: i64, minute: i64) {
+        self.held.fetch_add(nanos, Relaxed);
+        self.by_minute[minute.rem_euclid(MINUTES as i64) as usize].fetch_add(nanos, Relaxed);
+    }
+    fn release(&self, nanos: i64, minute: i64) {
+        let bucket = &self.by_minute[minute.rem_euclid(MINUTES as i64) as usize];
+        // Never below nothing: a hold lost in a restart has nothing to release.
+        let taken = bucket.fetch_update(Relaxed, Relaxed, |held| Some((held - nanos).max(0))).unwrap_or(0).min(nanos);
+        self.held.fetch_sub(taken, Relaxed);
+    }
+    fn expire(&self, minute: i64) {
+        let left = self.by_minute[minute.rem_euclid(MINUTES as i64) as usize].swap(0, Relaxed);
+        self.held.fetch_sub(left, Relaxed);
+    }
+    /// Sets what the ledger says remains; `None` is no limit. Nanos of the account's currency.
+    pub fn set_remaining(&self, nanos: Option<i128>) {
+        let value = nanos.map_or(UNLIMITED, |n| i64::try_from(n).unwrap_or(UNLIMITED - 1));
+        self.remaining.store(value, Relaxed);
+    }
+    /// Nanos held now.
+    pub fn held_nanos(&self) -> i64 {
+        self.held.load(Relaxed)
+    }
+}
+
+/// The budgets that one ad set draws on, and whether it is free of charge.
+#[derive(Clone)]
+pub struct Draws {
+    /// Account, campaign, ad set.
+    pub budgets: [Arc<Budget>; 3],
+    /// Impressions left of a guaranteed goal.
+    pub goal: Arc<Budget>,
+    /// A house ad: goes on when everything paid is stopped.
+    pub house: bool,
+}
+
+/// All budgets.
+#[derive(Default)]
+pub struct Gate {
+    draws: ArcSwap<HashMap<AdSetId, Draws>>,
+    paid_stopped: AtomicBool,
+    swept_minute: AtomicI64,
+}
+
+impl Gate {
+    /// Puts a new set of ad sets in force.
+    pub fn publish(&self, draws: HashMap<AdSetId, Draws>) {
+        self.draws.store(Arc::new(draws));
+    }
+    /// The ad sets in force.
+    pub fn draws(&self) -> Arc<HashMap<AdSetId, Draws>> {
+        self.draws.load_full()
+    }
+    /// Stops everything that is paid for, at once.
+    pub fn stop_paid(&self, stop: bool) {
+        self.paid_stopped.store(stop, Relaxed);
+    }
+    /// Whether everything paid is stopped.
+    pub fn is_paid_stopped(&self) -> bool {
+        self.paid_stopped.load(Relaxed)
+    }
+    /// Holds an amount for a ticket issued now. `goal`: the ticket counts towards an impression goal.
+    pub fn hold(&self, ad_set: AdSetId, nanos: i64, now: UtcMs) {
+        if let Some(draws) = self.draws.load().get(&ad_set) {
+            draws.goal.hold(1, now.minute());
+            if nanos > 0 {
+                draws.budgets.iter().for_each(|b| b.hold(nanos, now.minute()));
+            }
+        }
+    }
+    /// Releases the hold of a ticket issued at `issued_at`.
+    pub fn release(&self, ad_set: AdSetId, nanos: i64, impressions: i64, issued_at: UtcMs, now: UtcMs) {
+        if now.minute() - issued_at.minute() >= HOLD_MINUTES {
+            return;
+        }
+        if let Some(draws) = self.draws.load().get(&ad_set) {
+            draws.goal.release(impressions, issued_at.minute());
+            if nanos > 0 {
+                draws.budgets.iter().for_each(|b| b.release(nanos, issued_at.minute()));
+            }
+        }
+    }
+    /// Lets holds expire; called about once a second.
+    pub fn sweep(&self, now: UtcMs) {
+        let last = self.swept_minute.swap(now.minute(), Relaxed);
+        if last == 0 || last == now.minute() {
+            return;
+        }
+        let first = last.max(now.minute() - MINUTES as i64);
+        for draws in self.draws.load().values() {
+            for minute in first + 1..=now.minute() {
+                draws.budgets.iter().chain([&draws.goal]).for_each(|b| b.expire(minute - HOLD_MINUTES));
+            }
+        }
+    }
+}
+
+impl BudgetGate for Gate {
+    fn refuses(&self, ad_set: AdSetId) -> bool {
+        match self.draws.load().get(&ad_set) {
+            Some(draws) if draws.house => false,
+            Some(draws) => {
+                self.is_paid_stopped() || draws.goal.is_empty() || draws.budgets.iter().any(|b| b.is_empty())
+            }
+            None => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate_with(remaining: i128) -> (Gate, Draws) {
+        let gate = Gate::default();
+        let draws = Draws { budgets: std::array::from_fn(|_| Arc::default()), goal: Arc::default(), house: false };
+        draws.budgets[1].set_remaining(Some(remaining));
+        gate.publish(HashMap::from([(AdSetId(1), draws.clone())]));
+        (gate, draws)
+    }
+
+    #[test]
+    fn holds_refuse_until_released_or_expired() {
+        let (gate, draws) = gate_with(100);
+        let start = UtcMs(60_000 * 1_000);
+        gate.sweep(start);
+        assert!(!gate.refuses(AdSetId(1)));
+        gate.hold(AdSetId(1), 100, start);
+        assert!(gate.refuses(AdSetId(1)));
+        gate.release(AdSetId(1), 100, 1, start, start);
+        assert!(!gate.refuses(AdSetId(1)));
+        gate.release(AdSetId(1), 100, 1, start, start);
+        assert_eq!(draws.budgets[1].held_nanos(), 0, "a second release finds nothing");
+        gate.hold(AdSetId(1), 100, start);
+        for minute in 1..=HOLD_MINUTES {
+            gate.sweep(UtcMs(start.0 + minute * 60_000));
+        }
+        assert!(!gate.refuses(AdSetId(1)), "an hour later the hold is gone");
+    }
+
+    #[test]
+    fn the_switch_spares_house_ads() {
+        let (gate, draws) = gate_with(100);
+        gate.publish(HashMap::from([(AdSetId(1), draws.clone()), (AdSetId(2), Draws { house: true, ..draws })]));
+        gate.stop_paid(true);
+        assert!(gate.refuses(AdSetId(1)));
+        assert!(!gate.refuses(AdSetId(2)));
+    }
+}
