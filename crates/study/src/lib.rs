@@ -1,1 +1,20 @@
-//! Study of other platforms' ad archives.
+//! The study of other platforms' advertising archives: import, group, rank, compare, report.
+//!
+//! Every amount is an interval, every fact keeps its source and the day it was known, every grouping says
+//! who claims it and why, and a rank says between which ranks the truth lies. Refuses HTTP, floating-point
+//! money, sums of overlapping windows or of different currencies, and rows dropped in silence.
+
+pub mod amount;
+pub mod day;
+pub mod encoding;
+pub mod error;
+pub mod import;
+pub mod records;
+pub mod store;
+pub mod subject;
+
+pub use amount::{Amount, Currency};
+pub use day::Day;
+pub use error::{Error, Result};
+pub use import::{ImportOptions, Importer};
+pub use store::Store;

@@ -1,0 +1,460 @@
+//! Importing: one file, archive or folder in; snapshots with their facts out.
+//!
+//! Streaming and resumable: contents are hashed first, so that the same file twice changes nothing, and
+//! every few chunks the place in the file is committed with the rows. Nothing is downloaded here.
+
+pub mod ira;
+pub mod json;
+pub mod layouts;
+pub mod mapping;
+pub mod own;
+mod parts;
+pub mod plan;
+
+pub use mapping::Mapping;
+pub use own::{OwnEntry, OwnSource};
+
+use crate::amount::Currency;
+use crate::day::Day;
+use crate::encoding::Encoding;
+use crate::error::{Error, Result};
+use crate::records::{Records, Step};
+use crate::store::{Dataset, Interner, KnownBasis, Snapshot, SnapshotId, Store, Window, Writer};
+use crate::store::{Begun, Resume};
+use layouts::Header;
+use parts::{Part, Parts};
+use plan::{Plan, Runner};
+use serde::Serialize;
+use std::path::Path;
+
+/// What the person importing states about the file; everything else is read from it.
+#[derive(Clone, Debug, Default)]
+pub struct ImportOptions {
+    /// A mapping for a CSV of unknown layout.
+    pub mapping: Option<Mapping>,
+    /// When the file was published or fetched; wins over its name.
+    pub known_on: Option<Day>,
+    /// Country code; wins over the file's name.
+    pub country: Option<String>,
+    /// Window family of a report whose name does not say it: `last_7_days` ...
+    pub window: Option<String>,
+    /// Currency where the file states none.
+    pub currency: Option<Currency>,
+    /// Encoding, when not UTF-8 or marked UTF-16.
+    pub encoding: Option<Encoding>,
+}
+
+/// Watches an import; every call may stop it.
+pub trait Progress {
+    /// A part begins; `bytes` is its size when known.
+    fn begin(&mut self, _name: &str, _bytes: Option<u64>) {}
+    /// So far `bytes` and `rows`. `false` stops the import; what was committed stays and is resumed.
+    fn at(&mut self, _bytes: u64, _rows: u64) -> bool {
+        true
+    }
+    /// The part has ended.
+    fn end(&mut self) {}
+}
+/// Watches nothing.
+pub struct NoProgress;
+impl Progress for NoProgress {}
+
+/// What became of one part of a file.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case", tag = "outcome")]
+pub enum PartOutcome {
+    /// It is in the store now.
+    Imported {
+        /// File, and member of an archive.
+        file: String,
+        /// Its snapshot.
+        snapshot: SnapshotId,
+        /// Facts stored in all.
+        rows_count: u64,
+        /// Rows kept aside in all.
+        bad_rows_count: u64,
+        /// The line an interrupted import went on from.
+        resumed_at_line: Option<u64>,
+    },
+    /// It was there before; nothing changed.
+    Known {
+        /// File, and member of an archive.
+        file: String,
+        /// Its snapshot.
+        snapshot: SnapshotId,
+    },
+    /// It holds nothing this program reads.
+    Skipped {
+        /// File, and member of an archive.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What became of a file or folder.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Outcome {
+    /// Part by part.
+    pub parts: Vec<PartOutcome>,
+}
+
+impl Outcome {
+    /// Facts newly stored, or already there, and rows kept aside.
+    pub fn rows_count(&self) -> (u64, u64) {
+        self.parts.iter().fold((0, 0), |sum, part| match part {
+            PartOutcome::Imported { rows_count, bad_rows_count, .. } => (sum.0 + rows_count, sum.1 + bad_rows_count),
+            _ => sum,
+        })
+    }
+    /// Number of parts newly imported.
+    pub fn imported_count(&self) -> usize {
+        self.parts.iter().filter(|p| matches!(p, PartOutcome::Imported { .. })).count()
+    }
+}
+
+/// Imports files into a store.
+pub struct Importer<'s> {
+    store: &'s Store,
+    interner: Interner,
+    options: ImportOptions,
+}
+
+/// Most files of one folder or members of one archive.
+const PARTS_MAX: usize = 100_000;
+
+impl<'s> Importer<'s> {
+    /// Prepares to import with some options.
+    pub fn new(store: &'s Store, options: ImportOptions) -> Result<Importer<'s>> {
+        Ok(Importer { store, interner: Interner::load(store)?, options })
+    }
+
+    /// Imports a file, an archive, or every file of a folder in order of name.
+    ///
+    /// # Errors
+    /// A single file that no importer knows is an error; inside a folder or archive it is skipped with
+    /// its reason. What was imported before an error stays.
+    pub fn path(&mut self, path: &Path, progress: &mut dyn Progress) -> Result<Outcome> {
+        if !path.is_dir() {
+            return self.file(path, progress, true);
+        }
+        let mut files = Vec::new();
+        list(path, &mut files, 0)?;
+        files.sort();
+        let mut outcome = Outcome::default();
+        for file in files {
+            match self.file(&file, progress, false) {
+                Ok(part) => outcome.parts.extend(part.parts),
+                Err(error @ (Error::Unrecognised { .. } | Error::Unstated { .. } | Error::Damaged { .. })) => {
+                    let file = file.display().to_string();
+                    outcome.parts.push(PartOutcome::Skipped { file, reason: error.to_string() });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn file(&mut self, path: &Path, progress: &mut dyn Progress, is_strict: bool) -> Result<Outcome> {
+        let mut parts = Parts::open(path)?;
+        let mut outcome = Outcome::default();
+        let is_strict = is_strict && parts.len() == 1;
+        for index in 0..parts.len().min(PARTS_MAX) {
+            let part = parts.part(index)?;
+            match self.part(&mut parts, &part, progress) {
+                Ok(done) => outcome.parts.push(done),
+                Err(Error::Unrecognised { file, reason }) if !is_strict => {
+                    outcome.parts.push(PartOutcome::Skipped { file, reason });
+                }
+                Err(error) => return Err(error),
+            }
+            progress.end();
+        }
+        if !is_strict && outcome.parts.iter().all(|p| matches!(p, PartOutcome::Skipped { .. })) {
+            let reason = "nothing in it is of a known layout".into();
+            return Err(Error::Unrecognised { file: path.display().to_string(), reason });
+        }
+        Ok(outcome)
+    }
+
+    fn part(&mut self, parts: &mut Parts, part: &Part, progress: &mut dyn Progress) -> Result<PartOutcome> {
+        let head = parts.head(part)?;
+        if head.is_empty() {
+            return Err(unknown(part, "is empty"));
+        }
+        if head.starts_with(b"SQLite format 3\0") {
+            return self.sqlite(parts, part);
+        }
+        let encoding = self.options.encoding.unwrap_or_else(|| Encoding::sniff(&head));
+        let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).trim_ascii_start();
+        if encoding == Encoding::Utf8 && matches!(start.first(), Some(b'{' | b'[')) {
+            return self.json(parts, part, &head, progress);
+        }
+        self.csv(parts, part, encoding, progress)
+    }
+
+    fn csv(&mut self, parts: &mut Parts, part: &Part, encoding: Encoding, progress: &mut dyn Progress) -> Result<PartOutcome> {
+        let (header, delimiter) = parts.read(part, encoding, |input| header(part, input))?;
+        let mut plan = match &self.options.mapping {
+            Some(mapping) => mapping.plan(&header, &part.file)?,
+            None => layouts::recognise(&header, &part.full_name()).ok_or_else(|| {
+                unknown(part, &format!("no known layout has the columns {}", shorten(&header.raw.join(", "), 200)))
+            })?,
+        };
+        let snapshot = self.settle(&mut plan, part, parts.hash(part)?)?;
+        let (id, resume) = match self.store.begin(&identity(&snapshot), &snapshot)? {
+            Begun::Done(snapshot) => return Ok(PartOutcome::Known { file: part.full_name(), snapshot }),
+            Begun::New(id) => (id, None),
+            Begun::Partial(id, resume) => (id, Some(resume).filter(|r| r.offset > 0)),
+        };
+        progress.begin(&part.full_name(), part.bytes);
+        let mut writer = Writer::new(self.store, &mut self.interner, id)?;
+        let mut runner = Runner::new(&plan, &snapshot.window, snapshot.known_on);
+        let written = parts.read(part, encoding, |input| {
+            let mut records = resume_at(input, delimiter, resume)?;
+            copy(&mut records, &mut runner, &mut writer, progress)
+        });
+        let end = match written {
+            Ok(end) => end,
+            Err(error) => {
+                drop(writer);
+                self.interner = Interner::load(self.store)?;
+                return Err(error);
+            }
+        };
+        writer.note(&plan.notes)?;
+        writer.finish(end)?;
+        self.imported(part, id, resume)
+    }
+
+    fn json(&mut self, parts: &mut Parts, part: &Part, head: &[u8], progress: &mut dyn Progress) -> Result<PartOutcome> {
+        let head = String::from_utf8_lossy(head);
+        let is_ads = ["page_id", "pageID", "pageId", "page_name", "\"data\"", "adArchiveID"].iter().any(|k| head.contains(k));
+        if !is_ads {
+            return Err(json::not_json(&part.full_name()));
+        }
+        let (layout, cite) = if json::is_ajax(&head) {
+            ("meta-ajax-2018", "Meta, Archive of Ads With Political Content, search answers")
+        } else {
+            ("meta-api-json", "Meta, Ad Library API")
+        };
+        let mut plan = Plan::new(layout, "meta", Dataset::Ad, crate::amount::Rule::Range);
+        plan.cite = cite.into();
+        plan.coverage = crate::store::Coverage::Selection;
+        plan.known_on = crate::day::find_in(&part.full_name()).map(|(_, day)| (day, KnownBasis::FileName));
+        let snapshot = self.settle(&mut plan, part, parts.hash(part)?)?;
+        let currency = self.options.currency;
+        let known_on = snapshot.known_on;
+        let name = part.full_name();
+        progress.begin(&name, part.bytes);
+        let done = self.store_all(&snapshot, |writer| {
+            let run = json::JsonRun { known_on, currency: currency.as_ref().map(Currency::code) };
+            parts.read(part, Encoding::Utf8, |input| {
+                json::run(input, &run, writer, |writer, ads_count| {
+                    if writer.is_full() {
+                        writer.flush_only()?;
+                        return if progress.at(0, ads_count) { Ok(()) } else { Err(stopped()) };
+                    }
+                    Ok(())
+                })
+            })
+        })?;
+        Ok(done.parts.into_iter().next().unwrap_or(PartOutcome::Skipped { file: name, reason: "empty".into() }))
+    }
+
+    fn sqlite(&mut self, parts: &mut Parts, part: &Part) -> Result<PartOutcome> {
+        let path = part.path.clone();
+        if part.is_packed || !ira::recognises(&path) {
+            return Err(unknown(part, "is a database without the table of the IRA set"));
+        }
+        let mut plan = Plan::new("ira-sqlite", "ira", Dataset::Ad, crate::amount::Rule::Exact);
+        plan.cite = "US House Permanent Select Committee on Intelligence, IRA Facebook advertisements (2018)".into();
+        let snapshot = self.settle(&mut plan, part, parts.hash(part)?)?;
+        let done = self.store_all(&snapshot, |writer| ira::run(&path, writer))?;
+        let name = part.full_name();
+        Ok(done.parts.into_iter().next().unwrap_or(PartOutcome::Skipped { file: name, reason: "empty".into() }))
+    }
+
+    /// Stores a snapshot that is written in one go: an interrupted one begins anew.
+    pub(crate) fn store_all(
+        &mut self,
+        snapshot: &Snapshot,
+        write: impl FnOnce(&mut Writer<'_>) -> Result<u64>,
+    ) -> Result<Outcome> {
+        let file = snapshot.file.clone();
+        let id = match self.store.begin(&identity(snapshot), snapshot)? {
+            Begun::Done(snapshot) => return Ok(Outcome { parts: vec![PartOutcome::Known { file, snapshot }] }),
+            Begun::New(id) => id,
+            Begun::Partial(id, _) => id,
+        };
+        let mut writer = Writer::new(self.store, &mut self.interner, id)?;
+        match write(&mut writer) {
+            Ok(count) => {
+                writer.note(&snapshot.notes)?;
+                writer.finish(Resume { offset: 0, line: count + 1 })?;
+            }
+            Err(error) => {
+                drop(writer);
+                self.interner = Interner::load(self.store)?;
+                return Err(error);
+            }
+        }
+        let (rows_count, bad_rows_count) = self.store.counts(id)?;
+        let done = PartOutcome::Imported { file, snapshot: id, rows_count, bad_rows_count, resumed_at_line: None };
+        Ok(Outcome { parts: vec![done] })
+    }
+
+    fn imported(&self, part: &Part, id: SnapshotId, resume: Option<Resume>) -> Result<PartOutcome> {
+        let (rows_count, bad_rows_count) = self.store.counts(id)?;
+        let resumed_at_line = resume.map(|r| r.line);
+        Ok(PartOutcome::Imported { file: part.full_name(), snapshot: id, rows_count, bad_rows_count, resumed_at_line })
+    }
+
+    /// Settles what the plan leaves open, from the options, the name and the file's time.
+    fn settle(&self, plan: &mut Plan, part: &Part, content_hash: String) -> Result<Snapshot> {
+        let options = &self.options;
+        let unstated = |what, option| Error::Unstated { file: part.full_name(), what, option };
+        if let Some(country) = &options.country {
+            plan.country.clone_from(country);
+        }
+        plan.currency = plan.currency.or(options.currency);
+        let needs_currency = plan.columns.spend.iter().any(|m| m.currency.is_none()) && plan.columns.currency.is_none();
+        if needs_currency && plan.currency.is_none() {
+            return Err(unstated("the currency", "--currency CODE"));
+        }
+        let stated = options.known_on.map(|day| (day, KnownBasis::Given)).or(plan.known_on);
+        let (known_on, known_basis) = match stated {
+            Some(known) => known,
+            None => (part.modified.ok_or_else(|| unstated("its date", "--known-on YYYY-MM-DD"))?, KnownBasis::FileTime),
+        };
+        let window = match (&plan.window, &options.window) {
+            (_, Some(name)) => layouts::window(name, known_on)
+                .ok_or_else(|| Error::Question(format!("no window family {name:?}; for example yesterday, last_7_days, lifelong")))?,
+            (Some(window), None) => window.clone(),
+            (None, None) if plan.layout.starts_with("meta-report") => {
+                return Err(unstated("the days it covers", "--window yesterday|last_7_days|last_30_days|last_90_days|lifelong"));
+            }
+            (None, None) => Window { name: "dump".into(), from: Day::OPEN_START, to: known_on },
+        };
+        Ok(Snapshot {
+            id: SnapshotId(0),
+            platform: plan.platform.clone(),
+            layout: plan.layout.clone(),
+            dataset: plan.dataset,
+            country: plan.country.clone(),
+            place: plan.place.clone(),
+            window,
+            known_on,
+            known_basis,
+            rule: plan.rule,
+            coverage: plan.coverage,
+            cite: plan.cite.clone(),
+            file: part.full_name(),
+            content_hash,
+            parallel_currencies: plan.parallel_currencies,
+            rows_count: 0,
+            bad_rows_count: 0,
+            is_done: false,
+            notes: Vec::new(),
+        })
+    }
+}
+
+/// What makes two imports the same: contents and what was said about them, not the file's place or time.
+fn identity(s: &Snapshot) -> [u8; 32] {
+    let known = if s.known_basis == KnownBasis::FileTime { Day::OPEN_START } else { s.known_on };
+    let window = if s.known_basis == KnownBasis::FileTime { String::new() } else { format!("{} {}", s.window.from.0, s.window.to.0) };
+    let text = [
+        s.content_hash.as_str(), &s.platform, s.dataset.code(), &s.country, &s.place, &s.window.name, &window,
+        &known.0.to_string(), &serde_json::to_string(&s.rule).unwrap_or_default(),
+    ];
+    *blake3::hash(text.join("\0").as_bytes()).as_bytes()
+}
+
+fn header(part: &Part, input: &mut dyn std::io::Read) -> Result<(Header, u8)> {
+    let mut head = vec![0; 1 << 16];
+    let mut filled = 0;
+    while filled < head.len() {
+        match input.read(&mut head[filled..])? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    head.truncate(filled);
+    let delimiter = crate::records::sniff_delimiter(&head);
+    let mut records = Records::new(&head[..], delimiter, 0, 1);
+    records.skip_mark()?;
+    match records.step()? {
+        Step::Record(record) if record.len() > 1 => {
+            let names = (0..record.len()).map(|i| record.text(i).map(str::to_owned)).collect::<std::result::Result<Vec<_>, _>>();
+            let names = names.map_err(|_| unknown(part, "its header is not UTF-8; say the encoding with --encoding windows-1252"))?;
+            Ok((Header::new(names), delimiter))
+        }
+        _ => Err(unknown(part, "has no header line with several columns")),
+    }
+}
+
+/// Opens the records behind the header, or where an interrupted import stopped.
+fn resume_at<'a>(input: &'a mut dyn std::io::Read, delimiter: u8, resume: Option<Resume>) -> Result<Records<&'a mut dyn std::io::Read>> {
+    if let Some(resume) = resume {
+        let skipped = std::io::copy(&mut std::io::Read::take(&mut *input, resume.offset), &mut std::io::sink())?;
+        if skipped < resume.offset {
+            return Err(Error::Question("the file is shorter than when its import began".into()));
+        }
+        return Ok(Records::new(input, delimiter, resume.offset, resume.line));
+    }
+    let mut records = Records::new(input, delimiter, 0, 1);
+    records.skip_mark()?;
+    records.step()?;
+    Ok(records)
+}
+
+fn copy<R: std::io::Read>(
+    records: &mut Records<R>,
+    runner: &mut Runner<'_>,
+    writer: &mut Writer<'_>,
+    progress: &mut dyn Progress,
+) -> Result<Resume> {
+    let mut rows_count = 0u64;
+    loop {
+        match records.step()? {
+            Step::End => return Ok(Resume { offset: records.offset(), line: records.line() }),
+            Step::Bad { line, reason, raw } => writer.bad(line, reason, raw)?,
+            Step::Record(record) => runner.run(&record, writer)?,
+        }
+        rows_count += 1;
+        if writer.is_full() || rows_count.is_multiple_of(1 << 20) {
+            writer.checkpoint(Resume { offset: records.offset(), line: records.line() })?;
+            if !progress.at(records.offset(), rows_count) {
+                return Err(stopped());
+            }
+        }
+    }
+}
+
+fn stopped() -> Error {
+    Error::Question("stopped; the same command goes on where this import ended".into())
+}
+
+fn unknown(part: &Part, reason: &str) -> Error {
+    Error::Unrecognised { file: part.full_name(), reason: reason.into() }
+}
+
+fn shorten(text: &str, chars: usize) -> String {
+    if text.chars().count() <= chars { text.to_owned() } else { text.chars().take(chars).chain("…".chars()).collect() }
+}
+
+fn list(folder: &Path, files: &mut Vec<std::path::PathBuf>, depth: u32) -> Result<()> {
+    for entry in std::fs::read_dir(folder).map_err(|e| Error::file(folder.display(), e))? {
+        let path = entry.map_err(|e| Error::file(folder.display(), e))?.path();
+        if path.is_dir() && depth < 8 {
+            list(&path, files, depth + 1)?;
+        } else if path.is_file() {
+            files.push(path);
+        }
+        if files.len() > PARTS_MAX {
+            return Err(Error::Limit { what: "files in the folder", limit: PARTS_MAX as u64, hint: "import its folders one by one" });
+        }
+    }
+    Ok(())
+}
