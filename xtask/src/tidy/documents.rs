@@ -46,7 +46,7 @@ pub fn check_links(files: &[File], exists: &dyn Fn(&str) -> bool) -> Vec<String>
     for file in files {
         let mut in_code = false;
         for (index, line) in file.text.lines().enumerate() {
-            if file.extension() == "rs" {
+            if file.extension() == "rs" && file.path.starts_with("crates/") {
                 for name in documents_named(line).filter(|name| !exists(name)) {
                     faults.push(at(file, index, &format!("{name} does not exist")));
                 }
