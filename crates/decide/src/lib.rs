@@ -1,1 +1,32 @@
-//! The decision: one ad request in, one decision out. Refuses IO, a clock or randomness of its own, async, SQL, markup.
+//! The decision: one ad request in, one decision out.
+//!
+//! [`Snapshot::build`] makes what a decision reads of the catalogue, [`Tables`] hold pacing and predicted rates,
+//! [`decide`] answers a [`Request`], [`explain`] says for every ad set why it was not shown. Holds laws D1 (same
+//! inputs, same decision), D2 (the version is drawn after the win, its propensity exact) and P1 (what a
+//! political ad may read). Refuses IO, a clock or randomness of its own, async, SQL, markup.
+
+mod auction;
+pub mod chance;
+mod decide;
+mod eligibility;
+mod explain;
+mod facts;
+mod gate;
+mod index;
+mod outcome;
+pub mod pacing;
+pub mod rates;
+mod request;
+mod snapshot;
+mod tables;
+
+pub use decide::decide;
+pub use explain::{Explanation, PlacementExplanation, Verdict, explain};
+pub use gate::{BudgetGate, OpenGate, RecordedGate};
+pub use outcome::{Decision, Elimination, Fill, NoFill, Slot, Stage, Whose};
+pub use request::{
+    Counted, FREQUENCY_COUNT_MAX, FrequencyView, Location, Machine, PageFacts, PageViewCount, Request,
+    VisitorCount,
+};
+pub use snapshot::{AdSetIndex, Snapshot};
+pub use tables::{PPM, Row, Tables};

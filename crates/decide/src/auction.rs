@@ -1,0 +1,125 @@
+//! The auction of one place: second price with reserve, by expected value in the auction currency.
+//!
+//! Each bidder's score is bid x predicted rate in the auction currency, rounded down. The highest score wins
+//! (equal ones by an even draw) and pays what it needed to win against the next score of another advertiser,
+//! at least the reserve, never above its bid (Vickrey 1961; Edelman, Ostrovsky, Schwarz 2007 for one slot).
+//! An advertiser does not bid against itself. Every conversion rounds down, in the payer's favour; refuses
+//! floating point.
+
+use crate::{rates::PPB, snapshot::AdSetFacts};
+use regie_model::{AdSetId, AdvertiserId, money::DatedRate, ticket::Billing};
+
+/// Someone who takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bidder {
+    pub(crate) index: usize,
+    pub(crate) ad_set: AdSetId,
+    pub(crate) advertiser: AdvertiserId,
+    pub(crate) score_nanos: i64,
+    /// Even draw that orders equal scores.
+    pub(crate) tie: u64,
+}
+impl Bidder {
+    fn rank(&self) -> (i64, u64, AdSetId) {
+        (self.score_nanos, self.tie, self.ad_set)
+    }
+}
+
+/// The best so far, and the best of another advertiser.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Field {
+    pub(crate) best: Option<Bidder>,
+    pub(crate) second: Option<Bidder>,
+}
+impl Field {
+    /// Takes a bidder in; returns the one that lost by it: the former best, or the new one.
+    pub(crate) fn add(&mut self, new: Bidder) -> Option<Bidder> {
+        let Some(best) = self.best else {
+            self.best = Some(new);
+            return None;
+        };
+        let other = best.advertiser != new.advertiser;
+        if new.rank() > best.rank() {
+            if other {
+                self.second = Some(best);
+            }
+            self.best = Some(new);
+            return Some(best);
+        }
+        if other && self.second.is_none_or(|second| new.rank() > second.rank()) {
+            self.second = Some(new);
+        }
+        Some(new)
+    }
+    /// Nobody with a score of at most `bound_nanos` can change winner or price any more.
+    pub(crate) fn is_settled(&self, bound_nanos: i64) -> bool {
+        let second = self.second.map_or(0, |s| s.score_nanos);
+        self.best.is_some_and(|best| bound_nanos < best.score_nanos) && bound_nanos <= second
+    }
+}
+
+/// Price of one billed event in nanos of the account's currency.
+///
+/// `needed_nanos` is the score to beat (auction currency), `reserve_nanos` the floor (account's currency), both
+/// for an impression. For clicks and conversions both are divided by the predicted rate. Rounded down once.
+pub(crate) fn price_nanos(winner: &AdSetFacts, rate_ppb: u32, needed_nanos: i64, reserve_nanos: i64) -> i64 {
+    let rate = match winner.billing {
+        Billing::Impression => i128::from(PPB),
+        Billing::Click | Billing::Conversion => i128::from(rate_ppb.max(1)),
+        Billing::None => return 0,
+    };
+    let (par, ppb) = (i128::from(DatedRate::PAR), i128::from(PPB));
+    let needed = i128::from(needed_nanos.max(0)) * par * ppb / (i128::from(winner.rate_nanos.max(1)) * rate);
+    let reserve = i128::from(reserve_nanos.max(0)) * ppb / rate;
+    let price = needed.max(reserve).min(i128::from(winner.bid_nanos.max(0)));
+    // At most the bid, which is an i64.
+    i64::try_from(price).unwrap_or(winner.bid_nanos)
+}
+
+/// What a budget holds until the ticket expires: the price times the predicted rate, rounded up.
+pub(crate) fn hold_nanos(billing: Billing, price_nanos: i64, rate_ppb: u32) -> i64 {
+    let expected = |price: i64| {
+        let scaled = i128::from(price) * i128::from(rate_ppb) + i128::from(PPB) - 1;
+        i64::try_from(scaled / i128::from(PPB)).unwrap_or(price)
+    };
+    match billing {
+        Billing::None => 0,
+        Billing::Impression => price_nanos,
+        Billing::Click | Billing::Conversion => expected(price_nanos),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bidder(number: usize, advertiser: u32, score_nanos: i64, tie: u64) -> Bidder {
+        Bidder {
+            index: number,
+            ad_set: AdSetId(number as u32),
+            advertiser: AdvertiserId(advertiser),
+            score_nanos,
+            tie,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_field_is_the_sorted_list(given in proptest::collection::vec((0u32..4, 0i64..6, 0u64..3), 0..12)) {
+            let all: Vec<_> =
+                given.iter().enumerate().map(|(n, (a, s, t))| bidder(n, *a, *s, *t)).collect();
+            let mut field = Field::default();
+            let mut lost = Vec::new();
+            for bidder in &all {
+                lost.extend(field.add(*bidder));
+            }
+            let mut sorted = all.clone();
+            sorted.sort_by_key(|b| std::cmp::Reverse(b.rank()));
+            prop_assert_eq!(field.best, sorted.first().copied());
+            let other = sorted.iter().find(|b| b.advertiser != sorted[0].advertiser);
+            prop_assert_eq!(field.second, other.copied());
+            prop_assert_eq!(lost.len() + usize::from(!all.is_empty()), all.len());
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Whether an ad set that matched may take part at one place: the checks in their order, first reason wins.
+//!
+//! Law P1: the counts that cap a political ad set come from [`Contextual`], which has none of a visitor.
+
+use crate::{
+    chance::{self, Purpose},
+    facts::Contextual,
+    gate::BudgetGate,
+    outcome::Elimination,
+    request::{Counted, PageViewCount, Request, VisitorCount},
+    snapshot::{AdSetFacts, Candidates, Group, Here, Snapshot},
+    tables::{Aligned, Numbers, PPM},
+};
+use regie_model::{
+    AdId, AdSetId, AdvertiserId, CampaignId,
+    booking::{CapPeriod, CapScope, FrequencyCap, TierKind},
+};
+
+/// What one decision reads throughout.
+pub(crate) struct Context<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) aligned: &'a Aligned,
+    pub(crate) request: &'a Request,
+    pub(crate) gate: &'a dyn BudgetGate,
+}
+impl Context<'_> {
+    pub(crate) fn numbers(&self, index: usize) -> Numbers {
+        self.aligned.numbers.get(index).copied().unwrap_or_default()
+    }
+}
+
+/// A place that waits for an ad.
+pub(crate) struct Open<'a> {
+    pub(crate) here: Here<'a>,
+    pub(crate) contextual: Contextual<'a>,
+    pub(crate) candidates: Candidates<'a>,
+}
+
+/// An ad that this request already shows.
+pub(crate) struct Shown<'a> {
+    pub(crate) advertiser: AdvertiserId,
+    pub(crate) campaign: CampaignId,
+    pub(crate) ad_set: AdSetId,
+    pub(crate) ad: AdId,
+    pub(crate) categories: &'a [u32],
+    pub(crate) house: bool,
+}
+
+/// The counts that a cap is held against.
+#[derive(Clone, Copy)]
+enum Counts<'a> {
+    PageView(&'a [PageViewCount]),
+    Visitor(&'a [VisitorCount]),
+}
+/// Of a political ad set: never a visitor's (law P1).
+fn political_counts<'a>(view: &Contextual<'a>) -> Counts<'a> {
+    Counts::PageView(view.page_view())
+}
+/// Of any other: the visitor's where a consented token gave them, otherwise by page view.
+fn ordinary_counts(request: &Request, period: CapPeriod) -> Counts<'_> {
+    match (&request.frequency.visitor, period) {
+        (Some(visitor), period) if period != CapPeriod::PageView => Counts::Visitor(visitor),
+        _ => Counts::PageView(&request.frequency.page_view),
+    }
+}
+impl Counts<'_> {
+    fn of(self, what: Counted, period: CapPeriod) -> u32 {
+        match self {
+            Counts::PageView(counts) => {
+                counts.iter().filter(|c| c.what == what).map(|c| c.count).fold(0, u32::saturating_add)
+            }
+            Counts::Visitor(counts) => counts
+                .iter()
+                .filter(|c| c.what == what && c.period == period)
+                .map(|c| c.count)
+                .fold(0, u32::saturating_add),
+        }
+    }
+}
+
+/// The elimination by one cap, counting what this request shows already.
+fn capped(
+    context: &Context<'_>,
+    open: &Open<'_>,
+    shown: &[Shown<'_>],
+    ad_set: &AdSetFacts,
+    cap: &FrequencyCap,
+    ad: AdId,
+) -> Option<Elimination> {
+    let counts = match ad_set.political {
+        true => political_counts(&open.contextual),
+        false => ordinary_counts(context.request, cap.period),
+    };
+    let (what, here) = match cap.scope {
+        CapScope::Campaign => {
+            let here = shown.iter().filter(|s| s.campaign == ad_set.campaign).count();
+            (Counted::Campaign(ad_set.campaign), here)
+        }
+        CapScope::AdSet => {
+            (Counted::AdSet(ad_set.id), shown.iter().filter(|s| s.ad_set == ad_set.id).count())
+        }
+        CapScope::Ad => (Counted::Ad(ad), shown.iter().filter(|s| s.ad == ad).count()),
+    };
+    let shown_count = counts.of(what, cap.period).saturating_add(here as u32);
+    (shown_count >= cap.impressions_count).then_some(Elimination::Frequency {
+        scope: cap.scope,
+        period: cap.period,
+        shown_count,
+        cap_count: cap.impressions_count,
+    })
+}
+
+/// Why none of the versions of a group may be shown here; `None` when one may.
+pub(crate) fn group_refused(
+    context: &Context<'_>,
+    open: &Open<'_>,
+    shown: &[Shown<'_>],
+    ad_set: &AdSetFacts,
+    group: &Group,
+) -> Option<Elimination> {
+    if !open.here.facts.fits(group) {
+        return Some(Elimination::Format);
+    }
+    if open.here.facts.blocks_host(group) {
+        return Some(Elimination::BlockedDomain);
+    }
+    let by_ad = ad_set.caps.iter().filter(|cap| cap.scope == CapScope::Ad);
+    let capped = by_ad.filter_map(|cap| capped(context, open, shown, ad_set, cap, group.ad)).next();
+    capped.or_else(|| shown.iter().any(|s| s.ad == group.ad).then_some(Elimination::SameAd))
+}
+
+/// The group that came furthest decides; `None` when one of them may be shown.
+fn groups_refused(
+    context: &Context<'_>,
+    open: &Open<'_>,
+    shown: &[Shown<'_>],
+    ad_set: &AdSetFacts,
+) -> Option<Elimination> {
+    let mut furthest: Option<Elimination> = None;
+    for group in context.snapshot.groups(ad_set) {
+        // `None`: this group may be shown, so nothing refuses the ad set.
+        let why = group_refused(context, open, shown, ad_set, group)?;
+        if furthest.is_none_or(|f| f.stage() < why.stage()) {
+            furthest = Some(why);
+        }
+    }
+    furthest.or(Some(Elimination::NoAds))
+}
+
+fn timing(context: &Context<'_>, ad_set: &AdSetFacts) -> Option<Elimination> {
+    let at = context.request.at;
+    if at < ad_set.starts_at {
+        return Some(Elimination::NotBegun { starts_at: ad_set.starts_at });
+    }
+    if let Some(ended_at) = ad_set.ends_at.filter(|end| *end <= at) {
+        return Some(Elimination::Ended { ended_at });
+    }
+    let silent = ad_set.silences.iter().find(|(from, until)| *from <= at && at < *until);
+    silent.map(|(_, until)| Elimination::BeforeVote { until: *until })
+}
+
+fn placement(open: &Open<'_>, ad_set: &AdSetFacts) -> Option<Elimination> {
+    let here = open.here.facts;
+    if ad_set.political && !here.political {
+        return Some(Elimination::PoliticalPlacement);
+    }
+    if here.blocked_advertisers.binary_search(&ad_set.advertiser).is_ok() {
+        return Some(Elimination::BlockedAdvertiser);
+    }
+    let blocked = ad_set.categories.iter().any(|c| here.blocked_categories.binary_search(c).is_ok());
+    blocked.then_some(Elimination::BlockedCategory)
+}
+
+fn paced(context: &Context<'_>, open: &Open<'_>, ad_set: &AdSetFacts, pass_ppm: u32) -> Option<Elimination> {
+    if pass_ppm >= PPM {
+        return None;
+    }
+    let bits = chance::bits(context.request.seed, Purpose::Pace, open.here.place, ad_set.id.0);
+    let drawn_ppm = chance::below(bits, u64::from(PPM)) as u32;
+    (drawn_ppm >= pass_ppm).then_some(Elimination::Paced { pass_ppm, drawn_ppm })
+}
+
+fn separated(shown: &[Shown<'_>], ad_set: &AdSetFacts) -> Option<Elimination> {
+    for other in shown.iter().filter(|s| !s.house) {
+        if other.advertiser == ad_set.advertiser {
+            return Some(Elimination::SameAdvertiser);
+        }
+        if other.categories.iter().any(|c| ad_set.categories.binary_search(c).is_ok()) {
+            return Some(Elimination::SameCategory);
+        }
+    }
+    None
+}
+
+/// Every check of an ad set that can deliver and matched, in order; `None` when it may take part.
+/// House ads have no budget, no pacing, and do not compete with one another.
+pub(crate) fn refused(
+    context: &Context<'_>,
+    open: &Open<'_>,
+    shown: &[Shown<'_>],
+    index: usize,
+) -> Option<Elimination> {
+    let ad_set = context.snapshot.ad_set(index);
+    let numbers = context.numbers(index);
+    let house = ad_set.tier.kind() == TierKind::House;
+    if let Some(why) = timing(context, ad_set).or_else(|| placement(open, ad_set)) {
+        return Some(why);
+    }
+    let groups = groups_refused(context, open, shown, ad_set);
+    if let Some(why) = groups.filter(|why| matches!(why, Elimination::Format | Elimination::BlockedDomain)) {
+        return Some(why);
+    }
+    if !house {
+        if context.gate.house_only() {
+            return Some(Elimination::HouseOnly);
+        }
+        if context.gate.refuses(ad_set.id) {
+            return Some(Elimination::Budget);
+        }
+        if let Some(why) = paced(context, open, ad_set, numbers.pass_ppm) {
+            return Some(why);
+        }
+    }
+    let wider = ad_set.caps.iter().filter(|cap| cap.scope != CapScope::Ad);
+    let over = wider.filter_map(|cap| capped(context, open, shown, ad_set, cap, AdId(0))).next();
+    let frequency = over.or(groups.filter(|why| matches!(why, Elimination::Frequency { .. })));
+    let separation = || if house { None } else { separated(shown, ad_set) };
+    frequency.or_else(separation).or(groups).or_else(|| {
+        let floor_nanos = open.here.facts.reserve_nanos(ad_set);
+        let value_nanos = ad_set.value_nanos(numbers.rate_ppb)?;
+        (value_nanos < floor_nanos).then_some(Elimination::Floor { value_nanos, floor_nanos })
+    })
+}

@@ -1,0 +1,175 @@
+//! Why each ad set was shown or not: every ad set of the catalogue, for every placement of a request.
+//!
+//! Runs the same decision as [`crate::decide`], exhaustively, so that what it says is what happened; targeting
+//! that did not match is then evaluated clause by clause from the clauses themselves, not from the index.
+
+mod clauses;
+mod words;
+
+use crate::{
+    decide::{resolve, run},
+    facts::{Contextual, Everything},
+    gate::BudgetGate,
+    outcome::{Decision, Elimination, Fill, NoFill, Slot},
+    request::Request,
+    snapshot::Snapshot,
+    tables::Tables,
+};
+use regie_model::{AdSetId, PlacementId};
+use serde::Serialize;
+
+/// What became of an ad set at a placement.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It is shown.
+    Won,
+    /// It is not, for this reason.
+    Eliminated(Elimination),
+}
+
+/// One ad set at one placement.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct AdSetExplanation {
+    /// Which.
+    pub ad_set: AdSetId,
+    /// Won, or why not, with the numbers.
+    pub verdict: Verdict,
+    /// Stable machine word: `won`, or the reason's [`Elimination::code`].
+    pub code: &'static str,
+    /// The same in plain words, with the numbers.
+    pub sentence: String,
+}
+
+/// One placement of the request.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PlacementExplanation {
+    /// Which.
+    pub placement: PlacementId,
+    /// Why it got no ad; `None` when it got one.
+    pub no_fill: Option<NoFill>,
+    /// What happened in one sentence.
+    pub sentence: String,
+    /// Every ad set of the catalogue, by id; empty where the placement itself could not be served.
+    pub ad_sets: Vec<AdSetExplanation>,
+}
+
+/// A decision with all its reasons.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explanation {
+    /// The decision itself, as [`crate::decide`] makes it.
+    pub decision: Decision,
+    /// One for each slot, in the same order.
+    pub placements: Vec<PlacementExplanation>,
+}
+
+/// Decides one request and says of every ad set why it was not shown, or how its price came about.
+/// Takes time in proportion to ad sets x placements: for people, not for serving.
+pub fn explain(
+    snapshot: &Snapshot,
+    tables: &Tables,
+    request: &Request,
+    gate: &dyn BudgetGate,
+) -> Explanation {
+    let count = snapshot.ad_set_ids().len();
+    let mut reasons: Vec<Vec<Option<Elimination>>> = vec![vec![None; count]; request.placements.len()];
+    let decision = run(snapshot, tables, request, gate, true, &mut |slot, index, why| {
+        reasons[slot][index] = Some(why);
+    });
+    let placements = decision.slots.iter().zip(reasons).enumerate();
+    let placements = placements.map(|(slot, (answer, reasons))| {
+        let at = Slotted { snapshot, tables, request, slot, answer };
+        at.explain(reasons)
+    });
+    let placements = placements.collect();
+    Explanation { decision, placements }
+}
+
+/// One slot with its answer.
+struct Slotted<'a> {
+    snapshot: &'a Snapshot,
+    tables: &'a Tables,
+    request: &'a Request,
+    slot: usize,
+    answer: &'a Slot,
+}
+impl Slotted<'_> {
+    fn explain(&self, reasons: Vec<Option<Elimination>>) -> PlacementExplanation {
+        let (placement, fill, no_fill) = match self.answer {
+            Slot::Fill(fill) => (fill.placement, Some(fill), None),
+            Slot::NoFill { placement, reason } => (*placement, None, Some(*reason)),
+        };
+        let ad_sets = match resolve(self.snapshot, self.request, self.slot) {
+            Ok(_) => self.ad_sets(placement, fill, &reasons),
+            Err(_) => Vec::new(),
+        };
+        let sentence = match (fill, no_fill) {
+            (Some(fill), _) => format!("Shows {} of {}.", fill.version, fill.ad_set),
+            (None, Some(reason)) => words::no_fill(reason).to_owned(),
+            (None, None) => String::new(),
+        };
+        PlacementExplanation { placement, no_fill, sentence, ad_sets }
+    }
+
+    fn ad_sets(
+        &self,
+        placement: PlacementId,
+        fill: Option<&Fill>,
+        reasons: &[Option<Elimination>],
+    ) -> Vec<AdSetExplanation> {
+        let contextual = Contextual::of(self.snapshot, self.request, placement);
+        let everything = Everything::of(self.snapshot, self.request, placement);
+        let mut all: Vec<AdSetExplanation> = Vec::with_capacity(reasons.len());
+        for (index, reason) in reasons.iter().enumerate() {
+            let ad_set = self.snapshot.ad_set(index);
+            if let Some(fill) = fill.filter(|fill| fill.ad_set == ad_set.id) {
+                let runner_up = self.runner_up(fill, reasons);
+                let row = self.tables.row(ad_set.id);
+                let floor = self.snapshot.placement(placement).map_or(0, |p| p.reserve_nanos(ad_set));
+                let sentence =
+                    words::won(fill, ad_set, row, runner_up, (floor, self.snapshot.auction_currency()));
+                all.push(AdSetExplanation {
+                    ad_set: ad_set.id,
+                    verdict: Verdict::Won,
+                    code: "won",
+                    sentence,
+                });
+                continue;
+            }
+            let cold = self.snapshot.cold(index);
+            let values: &dyn crate::index::Values = if ad_set.political { &contextual } else { &everything };
+            let failed = || {
+                let clause = clauses::first_failed(cold, values)?;
+                Some(Elimination::Targeting { clause })
+            };
+            // Every live ad set whose targeting fits was reported by the run, so one of the three has it.
+            let why = ad_set.standing.or(*reason).or_else(failed).unwrap_or(Elimination::NoAds);
+            let said = match why {
+                Elimination::Targeting { clause } | Elimination::PoliticalTargeting { clause } => {
+                    clauses::sentence(
+                        cold,
+                        clause,
+                        values,
+                        matches!(why, Elimination::PoliticalTargeting { .. }),
+                    )
+                }
+                _ => words::eliminated(&why, ad_set, fill, self.snapshot.auction_currency()),
+            };
+            let (verdict, code) = (Verdict::Eliminated(why), why.code());
+            all.push(AdSetExplanation { ad_set: ad_set.id, verdict, code, sentence: said });
+        }
+        all.sort_by_key(|one| one.ad_set);
+        all
+    }
+
+    /// Who set the price of an auction: the best loser of another advertiser, with its value.
+    fn runner_up(&self, fill: &Fill, reasons: &[Option<Elimination>]) -> Option<(AdSetId, i64)> {
+        let values = reasons.iter().enumerate().filter_map(|(index, reason)| match reason {
+            Some(Elimination::Outbid { value_nanos, .. }) => Some((index, *value_nanos)),
+            _ => None,
+        });
+        let others = values.filter(|(index, _)| self.snapshot.ad_set(*index).advertiser != fill.advertiser);
+        let best = others.max_by_key(|(index, value)| (*value, std::cmp::Reverse(*index)))?;
+        Some((self.snapshot.ad_set(best.0).id, best.1))
+    }
+}

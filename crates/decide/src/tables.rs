@@ -1,0 +1,164 @@
+//! What a decision reads besides catalogue and request: pacing and predicted rates by ad set.
+//!
+//! A table is kept by its hash for replay (law D1). Alignment to a snapshot is a cache: it changes how long a
+//! decision takes, never what it decides.
+
+use crate::{
+    rates::{PPB, PRIOR_CLICK_PPB, PRIOR_CONVERSION_PPB},
+    snapshot::Snapshot,
+};
+use regie_model::{AdSetId, creative::ObjectHash};
+use serde::{Deserialize, Serialize};
+
+/// Parts per million in 1.
+pub const PPM: u32 = 1_000_000;
+
+/// Numbers of one ad set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    /// Probability that it takes part in a decision, parts per million.
+    pub pass_ppm: u32,
+    /// Predicted clicks an impression, parts per billion, above zero.
+    pub click_ppb: u32,
+    /// Predicted billable conversions an impression, parts per billion, above zero.
+    pub conversion_ppb: u32,
+    /// How far a guaranteed goal is behind its curve, parts per million of what is still to be delivered.
+    pub need_ppm: u32,
+}
+impl Default for Row {
+    fn default() -> Row {
+        Row { pass_ppm: PPM, click_ppb: PRIOR_CLICK_PPB, conversion_ppb: PRIOR_CONVERSION_PPB, need_ppm: 0 }
+    }
+}
+impl Row {
+    fn within_limits(mut self) -> Row {
+        self.pass_ppm = self.pass_ppm.min(PPM);
+        self.click_ppb = self.click_ppb.clamp(1, PPB);
+        self.conversion_ppb = self.conversion_ppb.clamp(1, PPB);
+        self
+    }
+}
+
+/// Numbers by ad set; an ad set without a row has [`Row::default`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<(AdSetId, Row)>", into = "Vec<(AdSetId, Row)>")]
+pub struct Tables {
+    /// Ascending by ad set, none twice, none that says the default.
+    rows: Vec<(AdSetId, Row)>,
+    aligned: Option<Aligned>,
+}
+impl PartialEq for Tables {
+    fn eq(&self, other: &Tables) -> bool {
+        self.rows == other.rows
+    }
+}
+impl From<Vec<(AdSetId, Row)>> for Tables {
+    fn from(rows: Vec<(AdSetId, Row)>) -> Tables {
+        Tables::new(rows)
+    }
+}
+impl From<Tables> for Vec<(AdSetId, Row)> {
+    fn from(tables: Tables) -> Vec<(AdSetId, Row)> {
+        tables.rows
+    }
+}
+
+impl Tables {
+    /// From rows in any order; the last of several for one ad set counts. Numbers are cut to their limits.
+    pub fn new(rows: impl IntoIterator<Item = (AdSetId, Row)>) -> Tables {
+        let mut rows: Vec<_> = rows.into_iter().map(|(id, row)| (id, row.within_limits())).collect();
+        rows.sort_by_key(|(id, _)| *id);
+        rows.reverse();
+        rows.dedup_by_key(|(id, _)| *id);
+        rows.reverse();
+        rows.retain(|(_, row)| *row != Row::default());
+        Tables { rows, aligned: None }
+    }
+    /// The numbers of an ad set.
+    pub fn row(&self, ad_set: AdSetId) -> Row {
+        let found = self.rows.binary_search_by_key(&ad_set, |(id, _)| *id);
+        found.ok().and_then(|at| self.rows.get(at)).map_or_else(Row::default, |(_, row)| *row)
+    }
+    /// The canonical bytes, which [`Tables::from_bytes`] reads; what [`Tables::hash`] covers.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Numbers and a sequence only: postcard cannot fail on them.
+        postcard::to_allocvec(&self.rows).unwrap_or_default()
+    }
+    /// Reads [`Tables::to_bytes`] back; `None` when damaged.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Tables> {
+        postcard::from_bytes::<Vec<(AdSetId, Row)>>(bytes).ok().map(Tables::new)
+    }
+    /// Names the table for replay (law D1).
+    pub fn hash(&self) -> ObjectHash {
+        ObjectHash::of(&self.to_bytes())
+    }
+    /// The same table with its numbers in the order of `snapshot`. Do this once after either changed:
+    /// a decision with a table that is not aligned aligns it for itself, in time proportional to the catalogue.
+    #[must_use]
+    pub fn align(self, snapshot: &Snapshot) -> Tables {
+        let aligned = Aligned::of(&self, snapshot);
+        Tables { rows: self.rows, aligned: Some(aligned) }
+    }
+    /// The numbers in the order of `snapshot`.
+    pub(crate) fn for_snapshot<'a>(&'a self, snapshot: &'a Snapshot) -> std::borrow::Cow<'a, Aligned> {
+        match &self.aligned {
+            Some(aligned) if aligned.key == snapshot.key() => std::borrow::Cow::Borrowed(aligned),
+            _ if self.rows.is_empty() => std::borrow::Cow::Borrowed(snapshot.plain()),
+            _ => std::borrow::Cow::Owned(Aligned::of(self, snapshot)),
+        }
+    }
+}
+
+/// Numbers of one ad set in a snapshot's order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Numbers {
+    pub(crate) pass_ppm: u32,
+    /// Predicted rate of the billed event; [`PPB`] for impressions.
+    pub(crate) rate_ppb: u32,
+    pub(crate) need_ppm: u32,
+    /// Expected value of an impression in nanos of the auction currency, rounded down.
+    pub(crate) score_nanos: i64,
+}
+
+/// A table in a snapshot's order.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Aligned {
+    key: u64,
+    pub(crate) numbers: Vec<Numbers>,
+    /// Largest score of the auction's ad sets in this block and all later ones; below 0 when there are none.
+    pub(crate) bounds: Vec<i64>,
+}
+impl Aligned {
+    pub(crate) fn of(tables: &Tables, snapshot: &Snapshot) -> Aligned {
+        let numbers: Vec<Numbers> = snapshot.numbers(|id| tables.row(id)).collect();
+        let bounds = snapshot.bounds(&numbers);
+        Aligned { key: snapshot.key(), numbers, bounds }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[test]
+    fn is_canonical_and_reads_back() {
+        let row = Row { pass_ppm: 5_000_000, click_ppb: 0, ..Row::default() };
+        let half = Row { pass_ppm: 500_000, ..Row::default() };
+        let a = Tables::new([(AdSetId(9), half), (AdSetId(2), row), (AdSetId(4), Row::default())]);
+        let b = Tables::new([(AdSetId(2), half), (AdSetId(2), row), (AdSetId(9), half)]);
+        assert_eq!(a.hash(), b.hash());
+        assert_eq!(a.row(AdSetId(2)).pass_ppm, PPM);
+        assert_eq!(a.row(AdSetId(2)).click_ppb, 1);
+        assert_eq!(a.row(AdSetId(3)), Row::default());
+        assert_eq!(Tables::from_bytes(&a.to_bytes()), Some(a.clone()));
+        let text = serde_json::to_string(&a).unwrap();
+        assert_eq!(serde_json::from_str::<Tables>(&text).unwrap().hash(), a.hash());
+    }
+    #[test]
+    fn damaged_bytes_are_refused() {
+        let bytes = Tables::new([(AdSetId(1), Row { pass_ppm: 7, ..Row::default() })]).to_bytes();
+        for cut in 0..bytes.len() {
+            assert!(Tables::from_bytes(&bytes[..cut]).is_none());
+        }
+    }
+}
