@@ -2,7 +2,7 @@
 
 use super::check_amount;
 use crate::{
-    Currency, Faults, Micros, Zone,
+    AdvertiserId, Currency, Faults, Micros, Zone,
     limits::*,
     personal::{Identity, Sealed},
 };
@@ -81,6 +81,9 @@ pub enum PartyKind {
 pub struct PartySpec {
     /// Person or organisation.
     pub kind: PartyKind,
+    /// Whose party it is: that advertiser may see, use and edit it. None: the publisher's.
+    #[serde(default)]
+    pub advertiser: Option<AdvertiserId>,
     /// By what it can be named.
     pub identity: Identity,
     /// Where it is established: ISO 3166-1 alpha-2.
@@ -132,6 +135,9 @@ impl PartySpec {
 pub struct SealedParty {
     /// Person or organisation.
     pub kind: PartyKind,
+    /// Whose party it is; none: the publisher's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advertiser: Option<AdvertiserId>,
     /// [`Identity`] as JSON, encrypted.
     pub identity: Sealed,
     /// Where it is established.

@@ -226,9 +226,12 @@ fn plan_party(
             "A political ad of this party is booked: its notice needs this (Art. 12(1)).",
         );
     }
+    let known = spec.advertiser.is_none_or(|owner| catalogue.advertisers.contains_key(&owner));
+    faults.when(!known, "advertiser", "unknown", "There is no such advertiser.");
     refuse(faults)?;
     let sealed = SealedParty {
         kind: spec.kind,
+        advertiser: spec.advertiser,
         identity: sealer(&spec.identity, key),
         political_gaps: spec.political_gaps(),
         established_in: spec.established_in,
