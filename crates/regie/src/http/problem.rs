@@ -26,6 +26,9 @@ pub struct Problem {
     /// Faults by field.
     #[serde(skip_serializing_if = "Faults::is_empty")]
     pub faults: Faults,
+    /// For a conflict: the revision that it is at now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current_revision: Option<u32>,
 }
 
 impl Problem {
@@ -38,6 +41,7 @@ impl Problem {
             title: title.into(),
             detail: String::new(),
             faults: Faults::new(),
+            current_revision: None,
         }
     }
     /// With what to do about it.
@@ -91,8 +95,9 @@ impl From<CommandError> for Problem {
         match error {
             CommandError::Refused(Refusal::Faults(faults)) => Problem::faults(faults),
             CommandError::Refused(Refusal::NotFound(what)) => Problem::not_found(&what),
-            CommandError::Refused(conflict @ Refusal::Conflict { .. }) => {
-                Problem::new(StatusCode::CONFLICT, "conflict", conflict.to_string()).detail("Load it again and repeat your edit.")
+            CommandError::Refused(conflict @ Refusal::Conflict { current, .. }) => {
+                let problem = Problem::new(StatusCode::CONFLICT, "conflict", conflict.to_string());
+                Problem { current_revision: Some(current), ..problem.detail("Load it again and repeat your edit.") }
             }
             CommandError::Journal(error) => error.into(),
             CommandError::Internal(cause) => Problem::internal(cause),
