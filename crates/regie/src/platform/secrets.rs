@@ -205,6 +205,14 @@ impl Secrets {
         self.db().execute(sql, params![id.0, email, name, now.0])?;
         Ok(())
     }
+    /// Changes sign-in name and shown name.
+    ///
+    /// # Errors
+    /// SQLite's error, such as an e-mail that is taken.
+    pub fn rename_user(&self, id: UserId, email: &str, name: &str) -> Result<()> {
+        self.db().execute("UPDATE users SET email = ?2, name = ?3 WHERE id = ?1", params![id.0, email, name])?;
+        Ok(())
+    }
     /// Every user.
     ///
     /// # Errors
