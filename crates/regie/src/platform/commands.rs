@@ -49,14 +49,21 @@ pub struct Accepted {
     pub position: u64,
 }
 
+/// Whether the caller may send a command, judged against the catalogue that it is planned on.
+pub type Permit<'a> = &'a dyn Fn(&Catalogue, &Command) -> Result<(), Refusal>;
+
 /// Called once with what became of the commands.
 pub type CommandAck = Box<dyn FnOnce(Result<Vec<Accepted>, CommandError>) + Send>;
 
 impl Platform {
     /// Plans and queues commands that belong together: all are accepted, or none. `done` is called when they are durable.
     pub fn command(self: &Arc<Self>, by: Actor, commands: Vec<Command>, done: CommandAck) {
+        self.command_if(by, commands, &|_, _| Ok(()), done);
+    }
+    /// As [`Platform::command`]; each command must also pass `permit`, judged on the catalogue with the commands before it.
+    pub fn command_if(self: &Arc<Self>, by: Actor, commands: Vec<Command>, permit: Permit<'_>, done: CommandAck) {
         let mut pending = lock(&self.commands);
-        match self.prepare(&commands) {
+        match self.prepare(&commands, permit) {
             Err(error) => {
                 drop(pending);
                 done(Err(error));
@@ -88,14 +95,15 @@ impl Platform {
     }
 
     /// Plans each command on top of the ones before it.
-    fn prepare(&self, commands: &[Command]) -> Result<(Vec<Change>, Vec<String>), CommandError> {
+    fn prepare(&self, commands: &[Command], permit: Permit<'_>) -> Result<(Vec<Change>, Vec<String>), CommandError> {
         let (mut changes, mut ids) = (Vec::new(), Vec::new());
         let mut ahead: Option<Catalogue> = None;
         for (index, command) in commands.iter().enumerate() {
             let planned = {
                 let current = self.catalogue();
                 let base = ahead.as_ref().unwrap_or(&current);
-                self.plan_one(base, command.clone()).map_err(|error| locate(error, index, commands.len()))?
+                let permitted = permit(base, command).map_err(CommandError::from);
+                permitted.and_then(|()| self.plan_one(base, command.clone())).map_err(|error| locate(error, index, commands.len()))?
             };
             for (hash, bytes) in &planned.objects {
                 let stored = self.objects.put(bytes).map_err(|e| CommandError::Internal(format!("storing {hash}: {e}")))?;
