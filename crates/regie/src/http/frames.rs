@@ -9,10 +9,7 @@ use axum::{
     routing::get,
 };
 use maud::{DOCTYPE, PreEscaped, html};
-use regie_model::{
-    creative::{Creative, ObjectHash},
-    ticket::Ticket,
-};
+use regie_model::creative::{Creative, ObjectHash};
 
 /// The module's routes.
 pub fn routes() -> Vec<Route> {
@@ -38,7 +35,7 @@ async fn frame(State(app): State<AppState>, Path(text): Path<String>) -> Result<
     let Some(creative) = creative else { return Err(Problem::not_found("creative of this ticket")) };
     let placement = view.placements.get(&ticket.placement).map_or("", |p| p.name.as_str());
     let click = format!("{}/v1/click/{text}", app.config.public_url);
-    let document = document(&creative, &click, placement, &ticket);
+    let document = document(&creative, &click, placement, ticket.id.sequence);
     Ok(framed(document, &creative, &ad.third_party_origins))
 }
 
@@ -72,7 +69,7 @@ pub fn policy(creative: &Creative, origins: &[String]) -> String {
 }
 
 /// The creative as a document. `click` is an absolute address.
-pub fn document(creative: &Creative, click: &str, placement: &str, ticket: &Ticket) -> String {
+pub fn document(creative: &Creative, click: &str, placement: &str, sequence: u64) -> String {
     const STYLE: &str = "html,body{margin:0;padding:0;overflow:hidden;font:16px/1.4 system-ui,sans-serif;color:#1a1a1a;background:#fff}\
         a{color:inherit;text-decoration:none;display:block}img{display:block;max-width:100%;height:auto;border:0}\
         .text{padding:12px}.text b{display:block;font-size:18px}.cta{display:inline-block;margin-top:8px;padding:6px 12px;border-radius:4px;background:#1a1a1a;color:#fff}";
@@ -85,7 +82,7 @@ pub fn document(creative: &Creative, click: &str, placement: &str, ticket: &Tick
         Creative::Html { markup, .. } => {
             let filled = markup
                 .replace("{CLICK_URL}", click)
-                .replace("{CACHEBUSTER}", &ticket.id.sequence.to_string())
+                .replace("{CACHEBUSTER}", &sequence.to_string())
                 .replace("{PLACEMENT}", placement);
             return filled;
         }
