@@ -1,7 +1,7 @@
 //! A first build as a stranger has it: HEAD cloned to a temporary folder, nothing compiled yet.
 //! Refuses to count downloads: they are fetched before the clock starts.
 
-use crate::process;
+use crate::{metadata, process};
 use std::path::Path;
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ pub fn run(root: &Path) -> Result<(), String> {
         command.env("CARGO_TARGET_DIR", &target);
         command
     };
-    process::pass(cargo(&["fetch", "--locked"]))?;
+    metadata::fetch(&folder)?;
     let (started, cpu_before) = (Instant::now(), children_cpu_seconds());
     process::pass(cargo(&["build", "--release", "--locked", "--offline"]))?;
     let cpu = children_cpu_seconds() - cpu_before;

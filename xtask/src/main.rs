@@ -52,10 +52,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// The workspace's folder: the parent of this crate's.
+/// The workspace's folder: the parent of this crate's. Asked of `cargo run` first, since clones may
+/// share one folder of build products.
 fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_path_buf()
+    let built_in = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let own = std::env::var_os("CARGO_MANIFEST_DIR").map_or(built_in, PathBuf::from);
+    own.parent().map(Path::to_path_buf).unwrap_or(own)
 }
 
 /// Prints faults; true when there are none.

@@ -18,7 +18,7 @@ pub fn cargo(root: &Path, arguments: &[&str]) -> Command {
 }
 
 /// How a command is written, for people.
-pub fn shown(command: &Command) -> String {
+fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
     let mut text = program.to_string_lossy().into_owned();
     for argument in command.get_args() {
@@ -34,6 +34,7 @@ pub fn shown(command: &Command) -> String {
 /// If it cannot be started, or ends with anything but 0.
 pub fn pass(mut command: Command) -> Result<(), String> {
     let text = shown(&command);
+    println!("> {text}");
     let status = command.status().map_err(|e| format!("cannot start {text}: {e}"))?;
     if status.success() { Ok(()) } else { Err(format!("{text}: {status}")) }
 }
@@ -44,6 +45,7 @@ pub fn pass(mut command: Command) -> Result<(), String> {
 /// If it cannot be started or read.
 pub fn lines(mut command: Command, mut each: impl FnMut(&str)) -> Result<bool, String> {
     let text = shown(&command);
+    println!("> {text}");
     let fail = |e: std::io::Error| format!("{text}: {e}");
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(fail)?;
     let Some(output) = child.stdout.take() else { return Err(format!("{text}: no output")) };

@@ -36,7 +36,7 @@ pub fn run(root: &Path, fast: bool) -> Result<bool, String> {
     let started = Instant::now();
     let mut run = Run { root, fast, rows: Vec::new() };
     run.step("download", |root| verdict(metadata::fetch(root)));
-    run.step("format", |root| verdict(process::pass(process::cargo(root, &["fmt", "--all", "--check"]))));
+    run.step("format", |root| verdict(process::pass(format(root))));
     run.step("tidy", |root| Ok(Tally::check(report("tidy", &tidy::run(root)?))));
     run.step("lints", |root| verdict(process::pass(clippy(root))));
     run.step("licences", |root| Ok(Tally::check(report("licences", &licences::run(root)?))));
@@ -80,6 +80,11 @@ fn verdict(done: Result<(), String>) -> Result<Tally, String> {
     done.map(|()| Tally::check(true))
 }
 
+/// Names the files that `cargo fmt --all` would change.
+fn format(root: &Path) -> Command {
+    process::cargo(root, &["fmt", "--all", "--", "--check", "-l"])
+}
+
 fn clippy(root: &Path) -> Command {
     let arguments =
         ["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--", "-D", "warnings"];
@@ -118,7 +123,6 @@ fn workspace_tests(root: &Path, fast: bool) -> Command {
 }
 
 fn tests(command: Command) -> Result<Tally, String> {
-    println!("{}", process::shown(&command));
     let mut reader = Libtest::new();
     let well = process::lines(command, |line| {
         if reader.line(line) {
