@@ -22,6 +22,8 @@ mod error;
 mod frame;
 mod reader;
 mod segment;
+#[cfg(feature = "simdisk")]
+pub mod simdisk;
 mod sqlite;
 mod verify;
 

@@ -93,7 +93,7 @@ impl JournalReader {
                 self.position = batch.last();
                 return Ok(Some(batch));
             }
-            let current = match self.current.take() {
+            let mut current = match self.current.take() {
                 Some(current) => current,
                 None => self.find()?,
             };
@@ -103,10 +103,9 @@ impl JournalReader {
                 continue;
             }
             // Nothing more here. If it is sealed, by now, and read to its end, go on to the next.
-            let current = match current.info().sealed {
-                true => current,
-                false => current.refresh()?,
-            };
+            if !current.info().sealed {
+                current.refresh()?;
+            }
             let info = *current.info();
             if !info.sealed {
                 self.current = Some(current);

@@ -10,7 +10,7 @@ use crate::disk::{Disk, RealDisk};
 use crate::error::JournalError;
 use crate::frame::encode_frame;
 use crate::mutation::{self, Mutation};
-use crate::segment::{self, ARCHIVE_DIR, ReadBudget, Segment, SegmentInfo};
+use crate::segment::{self, ARCHIVE_DIR, ReadBudget, Segment, SegmentInfo, Writing};
 use crate::{Appended, Journal, Position, READ_BYTES_MAX, Record};
 use std::cell::RefCell;
 use std::io;
@@ -32,6 +32,9 @@ pub struct Options {
     /// One connection only, no shared memory: no [`crate::JournalReader`] can read beside it.
     /// Default off; always on where the disk can only do this.
     pub exclusive: bool,
+    /// SQLite's write-ahead log is copied into the database after about this many bytes. Default
+    /// 16 MiB.
+    pub checkpoint_bytes: u64,
     /// Where the files are. Default [`RealDisk`].
     pub disk: Arc<dyn Disk>,
 }
@@ -43,6 +46,7 @@ impl Default for Options {
             seal_daily: true,
             create_if_missing: true,
             exclusive: false,
+            checkpoint_bytes: 16 << 20,
             disk: Arc::new(RealDisk),
         }
     }
@@ -57,6 +61,12 @@ impl std::fmt::Debug for Options {
             .field("exclusive", &self.exclusive)
             .field("vfs", &self.disk.vfs_name())
             .finish()
+    }
+}
+
+impl Options {
+    fn writing(&self) -> Writing {
+        Writing { exclusive: self.exclusive, checkpoint_bytes: self.checkpoint_bytes }
     }
 }
 
@@ -154,7 +164,7 @@ impl SqliteJournal {
                     return Err(missing());
                 }
                 let genesis = SegmentInfo::genesis();
-                let active = Segment::create(&*disk, dir, &genesis, options.exclusive)?;
+                let active = Segment::create(&*disk, dir, &genesis, options.writing())?;
                 Ok((Vec::new(), active))
             },
             Ok,
@@ -195,33 +205,24 @@ impl SqliteJournal {
     /// `Ok(false)`: it was there already.
     ///
     /// # Errors
-    /// [`JournalError::Missing`] if there is no such sealed segment; the disk's. A failure stops
-    /// nothing: the segment is in one of the two folders.
+    /// [`JournalError::Missing`] if there is no such sealed segment; the disk's, which stop the
+    /// journal (the segment is whole, in one of the two folders).
     pub fn archive(&mut self, number: u32) -> Result<bool, JournalError> {
-        let disk = self.options.disk.clone();
-        let Some(info) = self.sealed.iter_mut().find(|info| info.number == number) else {
+        self.check_running()?;
+        let Some(index) = self.sealed.iter().position(|info| info.number == number) else {
             return Err(JournalError::Missing { dir: self.dir.join(segment::file_name(number)) });
         };
-        if info.archived {
+        if self.sealed[index].archived {
             return Ok(false);
         }
         *self.reading.borrow_mut() = None;
-        let io = |source| JournalError::io(format!("archiving segment {number:08}"), source);
-        if segment::wal_has_data(&*disk, &self.dir, number) {
-            // A reader hindered the seal's checkpoint; closing the last connection makes up for it.
-            drop(Segment::open_write(&*disk, &self.dir, number, self.options.exclusive)?);
-            if segment::wal_has_data(&*disk, &self.dir, number) {
-                return Err(io(io::ErrorKind::ResourceBusy.into()));
+        match move_to_archive(&self.options, &self.dir, number) {
+            Ok(()) => {
+                self.sealed[index].archived = true;
+                Ok(true)
             }
+            Err(error) => self.stop(error),
         }
-        let archive = self.dir.join(ARCHIVE_DIR);
-        disk.create_dir(&archive).map_err(io)?;
-        let from = segment::path_of(&self.dir, info);
-        disk.rename(&from, &archive.join(segment::file_name(number))).map_err(io)?;
-        info.archived = true;
-        disk.sync_dir(&archive).map_err(io)?;
-        disk.sync_dir(&self.dir).map_err(io)?;
-        Ok(true)
     }
 
     fn check_running(&self) -> Result<(), JournalError> {
@@ -233,7 +234,7 @@ impl SqliteJournal {
 
     /// Law L1: from here on nothing is written, not even on closing.
     fn stop<T>(&mut self, error: JournalError) -> Result<T, JournalError> {
-        if let Some(active) = &self.active {
+        if let Some(active) = &mut self.active {
             active.abandon();
         }
         self.stopped = Some(error.to_string().into());
@@ -254,7 +255,7 @@ impl SqliteJournal {
         let info = active.seal()?;
         self.sealed.push(info);
         self.tail = info.successor();
-        let next = Segment::create(&*self.options.disk, &self.dir, &self.tail, self.options.exclusive)?;
+        let next = Segment::create(&*self.options.disk, &self.dir, &self.tail, self.options.writing())?;
         self.active = Some(next);
         Ok(info)
     }
@@ -314,23 +315,52 @@ fn recover(options: &Options, dir: &Path) -> Result<Recovered, JournalError> {
         check_link(sealed.last(), &info)?;
         sealed.push(info);
     }
-    let mut active = if last_archived {
-        Segment::open_read(disk, dir, last, true)?
-    } else {
-        Segment::open_write(disk, dir, last, options.exclusive)?
-    };
+    if last_archived {
+        let info = *Segment::open_read(disk, dir, last, true)?.info();
+        check_link(sealed.last(), &info)?;
+        return go_on(options, dir, sealed, info).map(Some);
+    }
+    let mut active = Segment::open_write(disk, dir, last, options.writing())?;
     check_link(sealed.last(), active.info())?;
+    active.scan(&mut |_| {})?;
+    active.settle()?;
     if active.info().sealed {
         let info = *active.info();
         drop(active);
-        sealed.push(info);
-        active = Segment::create(disk, dir, &info.successor(), options.exclusive)?;
-    } else if last_archived {
-        let what = "it is in the archive but not sealed";
-        return Err(JournalError::corrupt(last, None, what));
+        return go_on(options, dir, sealed, info).map(Some);
     }
-    active.scan(&mut |_| {})?;
     Ok(Some((sealed, active)))
+}
+
+fn move_to_archive(options: &Options, dir: &Path, number: u32) -> Result<(), JournalError> {
+    let disk = &*options.disk;
+    let io = |source| JournalError::io(format!("archiving segment {number:08}"), source);
+    if segment::wal_has_data(disk, dir, number) {
+        // A reader hindered the seal's checkpoint; this makes up for it.
+        Segment::open_write(disk, dir, number, options.writing())?.settle()?;
+        if segment::wal_has_data(disk, dir, number) {
+            return Err(io(io::ErrorKind::ResourceBusy.into()));
+        }
+    }
+    let archive = dir.join(ARCHIVE_DIR);
+    let name = segment::file_name(number);
+    disk.create_dir(&archive).map_err(io)?;
+    disk.rename(&dir.join(&name), &archive.join(&name)).map_err(io)?;
+    disk.sync_dir(&archive).map_err(io)?;
+    disk.sync_dir(dir).map_err(io)
+}
+
+/// The newest segment is sealed: begins the next.
+fn go_on(
+    options: &Options,
+    dir: &Path,
+    mut sealed: Vec<SegmentInfo>,
+    info: SegmentInfo,
+) -> Result<(Vec<SegmentInfo>, Segment), JournalError> {
+    sealed.push(info);
+    check_link(sealed.last(), &info.successor())?;
+    let active = Segment::create(&*options.disk, dir, &info.successor(), options.writing())?;
+    Ok((sealed, active))
 }
 
 impl Journal for SqliteJournal {
