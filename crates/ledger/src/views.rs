@@ -156,6 +156,10 @@ impl Ledger {
             books.ad_sets.iter().map(|s| (Scope::AdSet(s.id), view(&s.budget, days[s.account as usize])));
         campaigns.chain(ad_sets).collect()
     }
+    /// The newest ticket epoch that was opened, 0 before the first.
+    pub fn last_epoch(&self) -> u32 {
+        self.state.epochs.last_key_value().map_or(0, |(epoch, _)| *epoch)
+    }
     /// An account's money.
     pub fn account(&self, advertiser: AdvertiserId) -> Option<AccountView> {
         let account = &self.state.books.accounts[self.state.books.account_index(advertiser)?];

@@ -21,10 +21,13 @@ pub fn routes() -> Vec<Route> {
 async fn click(State(app): State<AppState>, Path(text): Path<String>) -> Result<Response, Problem> {
     let ticket = app.platform.open_ticket(&text)?;
     let view = app.platform.current_view();
-    let Some(ad) = view.ads.get(&ticket.ad) else { return Err(Problem::not_found("ad that this ticket was issued for")) };
+    let Some(ad) = view.ads.get(&ticket.ad) else {
+        return Err(Problem::not_found("ad that this ticket was issued for"));
+    };
     let placement = view.placements.get(&ticket.placement).map_or("", |p| p.name.as_str());
     let now = app.platform.now();
-    let target = landing(&ad.landing_url, placement, ticket.id.sequence, &app.platform.click_id(&ticket, now));
+    let target =
+        landing(&ad.landing_url, placement, ticket.id.sequence, &app.platform.click_id(&ticket, now));
     // The visitor is not made to wait for the disk: the click is queued in order, and counted when durable.
     let event = [Event::Click(ticket)];
     let wait = super::events::durable(&app.platform, &event);

@@ -20,7 +20,13 @@ const CLICK_IDS_MAX: usize = 8;
 pub fn routes() -> Vec<Route> {
     let by_token = super::Access::Signed { roles: &[], scope: Some(Scope::Conversions) };
     vec![
-        Route { owner: "conversions", method: Method::POST, path: "/v1/conversions", access: by_token, handler: post(server) },
+        Route {
+            owner: "conversions",
+            method: Method::POST,
+            path: "/v1/conversions",
+            access: by_token,
+            handler: post(server),
+        },
         Route::public("conversions", Method::GET, "/v1/conversions/pixel.gif", get(pixel)),
     ]
 }
@@ -59,7 +65,8 @@ async fn server(State(app): State<AppState>, headers: HeaderMap, body: Bytes) ->
         }
     }
     let appended = durable(&app.platform, &[event]).await?;
-    Ok((axum::http::StatusCode::ACCEPTED, axum::Json(serde_json::json!({ "position": appended.last.0 }))).into_response())
+    Ok((axum::http::StatusCode::ACCEPTED, axum::Json(serde_json::json!({ "position": appended.last.0 })))
+        .into_response())
 }
 
 #[derive(Deserialize)]

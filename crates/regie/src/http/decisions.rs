@@ -162,17 +162,21 @@ async fn one(
     if body.len() > DELIVERY_BODY_BYTES_MAX {
         return Err(Problem::too_large(DELIVERY_BODY_BYTES_MAX));
     }
-    let input: DecisionInput = serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let input: DecisionInput =
+        serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
     let view = app.platform.current_view();
     let site = input.site;
-    let trusted = input.visitor.is_none() || super::auth::token_has(&app, &headers, regie_model::booking::Scope::Decide);
+    let trusted = input.visitor.is_none()
+        || super::auth::token_has(&app, &headers, regie_model::booking::Scope::Decide);
     if !trusted {
         return Err(Problem::forbidden("Facts about the visitor need a token with the scope `decide`."));
     }
     let request = to_request(&app, &view, input, &headers, peer)?;
     let answers = app.platform.decide(&view, &request);
     let json = render(&app, &view, &request, &answers);
-    let mut response = ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json).into_response();
+    let mut response =
+        ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json)
+            .into_response();
     allow_origin(&view, Some(site), &headers, &mut response);
     Ok(response)
 }
@@ -189,7 +193,9 @@ async fn batch(
     let input: BatchInput = serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
     let count = input.requests.len();
     if count > BATCH_REQUESTS_COUNT_MAX {
-        return Err(Problem::bad_request(format!("At most {BATCH_REQUESTS_COUNT_MAX} requests in a batch; this has {count}.")));
+        return Err(Problem::bad_request(format!(
+            "At most {BATCH_REQUESTS_COUNT_MAX} requests in a batch; this has {count}."
+        )));
     }
     let visitor = input.requests.iter().any(|r| r.visitor.is_some());
     if visitor && !super::auth::token_has(&app, &headers, regie_model::booking::Scope::Decide) {
@@ -207,7 +213,8 @@ async fn batch(
         json.extend_from_slice(&render(&app, &view, &request, &answers));
     }
     json.extend_from_slice(b"]}");
-    Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json)
+        .into_response())
 }
 
 /// Pages of the site's origins may read the answer.
@@ -238,14 +245,21 @@ pub fn to_request(
 ) -> Result<Request, Problem> {
     let count = input.placements.len();
     if count == 0 || count > REQUEST_PLACEMENTS_COUNT_MAX {
-        let detail = format!("Ask for 1 to {REQUEST_PLACEMENTS_COUNT_MAX} placements; this asks for {count}.");
+        let detail =
+            format!("Ask for 1 to {REQUEST_PLACEMENTS_COUNT_MAX} placements; this asks for {count}.");
         return Err(Problem::bad_request(detail));
     }
     let placements = input.placements.iter().map(|place| match place {
         PlacementRef::Id { id } => Ok(*id),
-        PlacementRef::Name { name } => view.by_name.get(&(input.site, name.clone())).copied().ok_or_else(|| {
-            Problem::bad_request(format!("The site {} has no placement named \"{}\".", input.site, cut(name)))
-        }),
+        PlacementRef::Name { name } => {
+            view.by_name.get(&(input.site, name.clone())).copied().ok_or_else(|| {
+                Problem::bad_request(format!(
+                    "The site {} has no placement named \"{}\".",
+                    input.site,
+                    cut(name)
+                ))
+            })
+        }
     });
     let placements = placements.collect::<Result<Vec<_>, _>>()?;
     let given = input.visitor.unwrap_or_default();
@@ -257,9 +271,11 @@ pub fn to_request(
         device = DeviceClass::from_word(word).unwrap_or_default();
     }
     let known = given.location.country.is_some();
-    let location = if known { given.location } else { facts::location(app, facts::client_ip(app, headers, peer)) };
+    let location =
+        if known { given.location } else { facts::location(app, facts::client_ip(app, headers, peer)) };
     let pairs = input.page.key_values.into_iter();
-    let key_values = pairs.flat_map(|(key, values)| values.into_iter().map(move |v| (key.clone(), v))).collect();
+    let key_values =
+        pairs.flat_map(|(key, values)| values.into_iter().map(move |v| (key.clone(), v))).collect();
     let mut request = Request {
         at: app.platform.now(),
         seed: app.platform.seed(),
@@ -314,7 +330,8 @@ pub fn render(app: &AppState, view: &View, request: &Request, answers: &[Answer]
         };
         match (answer, creative) {
             (Answer::Fill { ticket, sealed, .. }, Some(creative)) if view.ads.contains_key(&ticket.ad) => {
-                slot.ad = view.ads.get(&ticket.ad).map(|ad| ad_output(sealed, ticket, creative, ad, language));
+                slot.ad =
+                    view.ads.get(&ticket.ad).map(|ad| ad_output(sealed, ticket, creative, ad, language));
             }
             (Answer::Fill { .. }, _) => slot.no_fill = Some("creative_missing"),
             (Answer::NoFill { reason, .. }, _) => slot.no_fill = Some(reason.code()),

@@ -46,7 +46,9 @@ struct Report {
 async fn preflight(State(app): State<AppState>, headers: HeaderMap) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     super::decisions::allow_origin(&app.platform.current_view(), None, &headers, &mut response);
-    response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_HEADERS, header::HeaderValue::from_static("content-type"));
+    response
+        .headers_mut()
+        .insert(header::ACCESS_CONTROL_ALLOW_HEADERS, header::HeaderValue::from_static("content-type"));
     response
 }
 
@@ -54,10 +56,13 @@ async fn report(State(app): State<AppState>, headers: HeaderMap, body: Bytes) ->
     if body.len() > DELIVERY_BODY_BYTES_MAX {
         return Err(Problem::too_large(DELIVERY_BODY_BYTES_MAX));
     }
-    let beacon: Beacon<'_> = serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let beacon: Beacon<'_> =
+        serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
     let count = beacon.events.len();
     if count > BEACON_EVENTS_COUNT_MAX {
-        return Err(Problem::bad_request(format!("At most {BEACON_EVENTS_COUNT_MAX} events in a beacon; this has {count}.")));
+        return Err(Problem::bad_request(format!(
+            "At most {BEACON_EVENTS_COUNT_MAX} events in a beacon; this has {count}."
+        )));
     }
     let (mut events, mut refused) = (Vec::with_capacity(count), Vec::new());
     for (index, event) in beacon.events.iter().enumerate() {

@@ -55,7 +55,8 @@ pub fn location(app: &App, address: IpAddr) -> Location {
     location.country = country.and_then(|c| c.as_bytes().try_into().ok());
     let region = record.subdivisions.and_then(|s| s.first().and_then(|r| r.iso_code.map(str::to_owned)));
     location.region = country.zip(region).map(|(country, region)| format!("{country}-{region}"));
-    location.city = record.city.and_then(|c| c.names).and_then(|n| n.get("en").map(|name| name.to_lowercase()));
+    location.city =
+        record.city.and_then(|c| c.names).and_then(|n| n.get("en").map(|name| name.to_lowercase()));
     location
 }
 
@@ -67,10 +68,15 @@ pub fn machine(headers: &HeaderMap) -> (DeviceClass, Machine) {
 /// As [`machine`], of a text.
 pub fn machine_of(text: &str) -> (DeviceClass, Machine) {
     let text = &text[..text.floor_char_boundary(1_024)];
-    let Some(found) = woothee::parser::Parser::new().parse(text) else { return (DeviceClass::Other, Machine::default()) };
+    let Some(found) = woothee::parser::Parser::new().parse(text) else {
+        return (DeviceClass::Other, Machine::default());
+    };
     let lower = text.to_ascii_lowercase();
-    let tv = ["smart-tv", "smarttv", "appletv", "googletv", "hbbtv", "netcast"].iter().any(|w| lower.contains(w));
-    let tablet = lower.contains("ipad") || lower.contains("tablet") || lower.contains("android") && !lower.contains("mobile");
+    let tv =
+        ["smart-tv", "smarttv", "appletv", "googletv", "hbbtv", "netcast"].iter().any(|w| lower.contains(w));
+    let tablet = lower.contains("ipad")
+        || lower.contains("tablet")
+        || lower.contains("android") && !lower.contains("mobile");
     let device = match found.category {
         _ if tv => DeviceClass::Tv,
         _ if tablet => DeviceClass::Tablet,

@@ -30,7 +30,9 @@ pub fn sandbox(creative: &Creative) -> &'static str {
 async fn frame(State(app): State<AppState>, Path(text): Path<String>) -> Result<Response, Problem> {
     let ticket = app.platform.open_ticket(&text)?;
     let view = app.platform.current_view();
-    let Some(ad) = view.ads.get(&ticket.ad) else { return Err(Problem::not_found("ad that this ticket was issued for")) };
+    let Some(ad) = view.ads.get(&ticket.ad) else {
+        return Err(Problem::not_found("ad that this ticket was issued for"));
+    };
     let creative = app.creatives.get(&app.platform.objects, &ticket.creative);
     let Some(creative) = creative else { return Err(Problem::not_found("creative of this ticket")) };
     let placement = view.placements.get(&ticket.placement).map_or("", |p| p.name.as_str());
@@ -108,12 +110,16 @@ pub fn document(creative: &Creative, click: &str, placement: &str, sequence: u64
 async fn asset(State(app): State<AppState>, Path(text): Path<String>) -> Result<Response, Problem> {
     let hash = ObjectHash::parse(&text).ok_or_else(|| Problem::not_found("asset of this name"))?;
     let bytes = app.platform.objects.get(&hash).ok_or_else(|| Problem::not_found("asset of this name"))?;
-    let media = crate::uploads::image_type(&bytes).ok_or_else(|| Problem::not_found("picture of this name"))?;
+    let media =
+        crate::uploads::image_type(&bytes).ok_or_else(|| Problem::not_found("picture of this name"))?;
     let mut response = ([(header::CONTENT_TYPE, media.media_type)], bytes.as_ref().clone()).into_response();
     let out = response.headers_mut();
     out.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
     out.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     out.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
-    out.insert(axum::http::HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin"));
+    out.insert(
+        axum::http::HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("cross-origin"),
+    );
     Ok(response)
 }

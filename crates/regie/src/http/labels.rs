@@ -45,11 +45,20 @@ pub fn label(ad: &AdView, language: Option<&str>) -> Label {
     Label {
         language: if french { "fr" } else { "en" },
         text,
-        sponsor: if french { format!("pour le compte de {sponsor}") } else { format!("on behalf of {sponsor}") },
+        sponsor: if french {
+            format!("pour le compte de {sponsor}")
+        } else {
+            format!("on behalf of {sponsor}")
+        },
         payer: if french { format!("payée par {payer}") } else { format!("paid for by {payer}") },
-        controller: controlled.map(|c| if french { format!("sous le contrôle de {c}") } else { format!("controlled by {c}") }),
+        controller: controlled
+            .map(|c| if french { format!("sous le contrôle de {c}") } else { format!("controlled by {c}") }),
         linked: linked.filter(|_| ad.political),
-        targeted: (ad.political && ad.targeted).then_some(if french { "diffusion ciblée" } else { "targeted delivery" }),
+        targeted: (ad.political && ad.targeted).then_some(if french {
+            "diffusion ciblée"
+        } else {
+            "targeted delivery"
+        }),
         notice_text: match (french, ad.political) {
             (false, false) => "Who paid?",
             (false, true) => "Transparency notice",

@@ -51,7 +51,8 @@ impl Problem {
     }
     /// The request cannot be understood.
     pub fn bad_request(detail: impl Into<String>) -> Problem {
-        Problem::new(StatusCode::BAD_REQUEST, "bad_request", "The request cannot be understood.").detail(detail)
+        Problem::new(StatusCode::BAD_REQUEST, "bad_request", "The request cannot be understood.")
+            .detail(detail)
     }
     /// There is no such thing.
     pub fn not_found(what: &str) -> Problem {
@@ -73,7 +74,11 @@ impl Problem {
     /// Something inside failed; the cause is logged, never shown.
     pub fn internal(cause: impl std::fmt::Display) -> Problem {
         tracing::error!(%cause, "an internal error");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed inside; the operator's log has it.")
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something failed inside; the operator's log has it.",
+        )
     }
     /// The body is over its limit.
     pub fn too_large(max_bytes: usize) -> Problem {
@@ -97,7 +102,10 @@ impl From<CommandError> for Problem {
             CommandError::Refused(Refusal::NotFound(what)) => Problem::not_found(&what),
             CommandError::Refused(conflict @ Refusal::Conflict { current, .. }) => {
                 let problem = Problem::new(StatusCode::CONFLICT, "conflict", conflict.to_string());
-                Problem { current_revision: Some(current), ..problem.detail("Load it again and repeat your edit.") }
+                Problem {
+                    current_revision: Some(current),
+                    ..problem.detail("Load it again and repeat your edit.")
+                }
             }
             CommandError::Journal(error) => error.into(),
             CommandError::Internal(cause) => Problem::internal(cause),

@@ -61,7 +61,13 @@ impl Platform {
         self.command_if(by, commands, &|_, _| Ok(()), done);
     }
     /// As [`Platform::command`]; each command must also pass `permit`, judged on the catalogue with the commands before it.
-    pub fn command_if(self: &Arc<Self>, by: Actor, commands: Vec<Command>, permit: Permit<'_>, done: CommandAck) {
+    pub fn command_if(
+        self: &Arc<Self>,
+        by: Actor,
+        commands: Vec<Command>,
+        permit: Permit<'_>,
+        done: CommandAck,
+    ) {
         let mut pending = lock(&self.commands);
         match self.prepare(&commands, permit) {
             Err(error) => {
@@ -95,7 +101,11 @@ impl Platform {
     }
 
     /// Plans each command on top of the ones before it.
-    fn prepare(&self, commands: &[Command], permit: Permit<'_>) -> Result<(Vec<Change>, Vec<String>), CommandError> {
+    fn prepare(
+        &self,
+        commands: &[Command],
+        permit: Permit<'_>,
+    ) -> Result<(Vec<Change>, Vec<String>), CommandError> {
         let (mut changes, mut ids) = (Vec::new(), Vec::new());
         let mut ahead: Option<Catalogue> = None;
         for (index, command) in commands.iter().enumerate() {
@@ -103,10 +113,15 @@ impl Platform {
                 let current = self.catalogue();
                 let base = ahead.as_ref().unwrap_or(&current);
                 let permitted = permit(base, command).map_err(CommandError::from);
-                permitted.and_then(|()| self.plan_one(base, command.clone())).map_err(|error| locate(error, index, commands.len()))?
+                permitted
+                    .and_then(|()| self.plan_one(base, command.clone()))
+                    .map_err(|error| locate(error, index, commands.len()))?
             };
             for (hash, bytes) in &planned.objects {
-                let stored = self.objects.put(bytes).map_err(|e| CommandError::Internal(format!("storing {hash}: {e}")))?;
+                let stored = self
+                    .objects
+                    .put(bytes)
+                    .map_err(|e| CommandError::Internal(format!("storing {hash}: {e}")))?;
                 debug_assert_eq!(stored, *hash);
             }
             if index + 1 < commands.len() {
@@ -159,7 +174,9 @@ impl Platform {
             platform.durable.1.notify_all();
             platform.changed.store(true, Ordering::SeqCst);
             let answer = match result {
-                Ok(appended) => Ok(ids.into_iter().map(|id| Accepted { id, position: appended.last.0 }).collect()),
+                Ok(appended) => {
+                    Ok(ids.into_iter().map(|id| Accepted { id, position: appended.last.0 }).collect())
+                }
                 Err(_) => Err(CommandError::Journal(SubmitError::Stopped)),
             };
             if let Some(done) = lock(&inner).take() {

@@ -80,7 +80,10 @@ impl BudgetGate for Recorded<'_> {
 impl Platform {
     /// A fresh decision number; the server's seed for the request follows from it and a secret.
     fn next_id(&self) -> TicketId {
-        TicketId { epoch: self.epoch.load(Ordering::Relaxed), sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1 }
+        TicketId {
+            epoch: self.epoch.load(Ordering::Relaxed),
+            sequence: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
+        }
     }
     /// The seed of a request: unpredictable outside, reproducible from the secret.
     pub fn seed(&self) -> u64 {
@@ -119,7 +122,11 @@ impl Platform {
                         keep.get_or_insert(ticket.id);
                     }
                     let sealed = self.keys.last().map(|key| ticket.seal(key)).unwrap_or_default();
-                    answers.push(Answer::Fill { fill: Box::new(fill.clone()), ticket: Box::new(ticket), sealed });
+                    answers.push(Answer::Fill {
+                        fill: Box::new(fill.clone()),
+                        ticket: Box::new(ticket),
+                        sealed,
+                    });
                 }
             }
         }
@@ -154,7 +161,11 @@ impl Platform {
             propensity: fill.propensity,
             predicted_rate: fill.predicted_rate,
             creative: fill.creative.short(),
-            country: if fill.political && !view.snapshot.political_location() { [0, 0] } else { origin.country },
+            country: if fill.political && !view.publisher.as_ref().is_some_and(|p| p.political_location) {
+                [0, 0]
+            } else {
+                origin.country
+            },
             device: origin.device,
             political: fill.political,
             sampled,
@@ -172,8 +183,14 @@ impl Platform {
         decision: Decision,
     ) {
         let political = decision.slots.iter().any(|s| matches!(s, Slot::Fill(f) if f.political));
-        let request = if political { request.reduced_to_facts_used(&view.snapshot, &decision) } else { request.clone() };
-        let kept = KeptInputs { snapshot: view.snapshot.position(), tables: tables.hash(), request, refused, decision };
+        let request = if political { view.reduce(request) } else { request.clone() };
+        let kept = KeptInputs {
+            snapshot: view.snapshot.position(),
+            tables: tables.hash(),
+            request,
+            refused,
+            decision,
+        };
         if self.objects.put(&tables.to_bytes()).is_err() {
             return;
         }

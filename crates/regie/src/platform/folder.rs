@@ -25,7 +25,8 @@ impl Folder {
     pub fn open(root: &Path) -> anyhow::Result<Folder> {
         use anyhow::Context;
         for dir in [root.to_path_buf(), root.join("journal"), root.join("objects")] {
-            std::fs::create_dir_all(&dir).with_context(|| format!("cannot make the data folder {}", dir.display()))?;
+            std::fs::create_dir_all(&dir)
+                .with_context(|| format!("cannot make the data folder {}", dir.display()))?;
         }
         #[cfg(unix)]
         {

@@ -6,7 +6,7 @@ use super::{
     Halt, Platform, lock,
     state_db::{Flush, StateDb},
 };
-use anyhow::Result;
+use anyhow::{Context, Result};
 use regie_journal::Appended;
 use regie_ledger::{LawBroken, Ledger, Outcome};
 use regie_model::{
@@ -28,6 +28,8 @@ pub struct Folds {
     rollups_position: u64,
     checkpoint_at: u64,
     waiting: Flush,
+    /// Ad sets whose budgets moved since the gate last read them.
+    touched: std::collections::BTreeSet<regie_model::AdSetId>,
     /// Budgets were edited: the gate must read all of them again.
     pub gate_stale: bool,
     /// Called after each record with its outcome (simulation's eyes).
@@ -43,6 +45,7 @@ impl Folds {
             rollups_position: 0,
             checkpoint_at: 0,
             waiting: Flush::default(),
+            touched: Default::default(),
             gate_stale: true,
             watcher: None,
         }
@@ -64,12 +67,31 @@ impl Folds {
     pub fn position(&self) -> u64 {
         self.ledger.position()
     }
+    /// As [`Folds::apply`], reading an old block of charges from `state` where a credit refers to one.
+    ///
+    /// # Errors
+    /// SQLite's error, or a block that is missing or damaged.
+    pub fn apply_loading(&mut self, position: u64, at: UtcMs, payload: &[u8], state: &StateDb) -> Result<()> {
+        if let Some((_, Outcome::NeedsBlock(block))) = self.apply(position, at, payload) {
+            self.load_block(block, state)?;
+            self.apply(position, at, payload);
+        }
+        Ok(())
+    }
+    fn load_block(&mut self, block: u64, state: &StateDb) -> Result<()> {
+        let bytes = state
+            .charge_block(block)?
+            .with_context(|| format!("block {block} of charges is not in state.db"))?;
+        self.ledger.load_block(&bytes)?;
+        Ok(())
+    }
     /// Applies one record.
     pub fn apply(&mut self, position: u64, at: UtcMs, payload: &[u8]) -> Option<(Event, Outcome)> {
         let event = match Event::decode(payload) {
             Ok(event) => event,
             Err(error) => {
-                self.broken.get_or_insert_with(|| LawBroken::new("L1", format!("record {position}: {error}")));
+                let detail = format!("record {position}: {error}");
+                self.broken.get_or_insert_with(|| LawBroken { law: "L1".into(), detail });
                 return None;
             }
         };
@@ -81,6 +103,9 @@ impl Folds {
                 return None;
             }
         };
+        if matches!(outcome, Outcome::NeedsBlock(_)) {
+            return Some((event, outcome));
+        }
         if let Some(watcher) = &mut self.watcher {
             watcher(position, at, &event, &outcome);
         }
@@ -105,7 +130,8 @@ impl Folds {
     /// Everything to be written; `checkpoint` adds the ledger's whole state.
     pub fn take_flush(&mut self, checkpoint: bool) -> Option<Flush> {
         let position = self.ledger.position();
-        let due = checkpoint && position > self.checkpoint_at || position >= self.checkpoint_at + CHECKPOINT_RECORDS;
+        let due = checkpoint && position > self.checkpoint_at
+            || position >= self.checkpoint_at + CHECKPOINT_RECORDS;
         if position <= self.rollups_position && !due {
             return None;
         }
@@ -165,7 +191,9 @@ pub fn hold_nanos(ticket: &Ticket) -> i64 {
     match ticket.billing {
         Billing::None => 0,
         Billing::Impression => ticket.price_nanos,
-        Billing::Click | Billing::Conversion => (ticket.price_nanos as f64 * f64::from(ticket.predicted_rate)) as i64,
+        Billing::Click | Billing::Conversion => {
+            (ticket.price_nanos as f64 * f64::from(ticket.predicted_rate)) as i64
+        }
     }
 }
 
@@ -182,7 +210,24 @@ impl Platform {
     pub fn observe_one(&self, position: u64, at: UtcMs, payload: &[u8], replay: bool) {
         let mut folds = lock(&self.folds);
         let fresh = position > folds.rollups_position;
-        let Some((event, _)) = folds.apply(position, at, payload) else {
+        let mut applied = folds.apply(position, at, payload);
+        if let Some((_, Outcome::NeedsBlock(block))) = applied {
+            // The state's lock comes before the folds'; only this thread applies, so nothing comes between.
+            drop(folds);
+            let state = lock(&self.state);
+            folds = lock(&self.folds);
+            applied = match folds.load_block(block, &state) {
+                Ok(()) => folds.apply(position, at, payload),
+                Err(error) => {
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "a credit refers to a charge that cannot be read"
+                    );
+                    None
+                }
+            };
+        }
+        let Some((event, _)) = applied else {
             drop(folds);
             self.halt(Halt::Law, true);
             return;
@@ -198,15 +243,25 @@ impl Platform {
                 let nanos = if is_click == billed_by_click { hold_nanos(ticket) } else { 0 };
                 let goal = i64::from(!is_click);
                 self.gate.release(ticket.ad_set, nanos, goal, ticket.issued_at, at);
-                self.refresh_gate(&folds.ledger, ticket.ad_set, at);
+                folds.touched.insert(ticket.ad_set);
             }
-            Event::Booked(_) | Event::FlatFeeAccrued { .. } => folds.gate_stale = true,
+            Event::Booked(_) | Event::FlatFeeAccrued { .. } | Event::Conversion(_) => folds.gate_stale = true,
             _ => {}
         }
     }
     /// Tells those who wait how far the folds are.
     pub fn finish_observing(&self) {
-        let position = lock(&self.folds).position();
+        let now = self.now();
+        let mut folds = lock(&self.folds);
+        for ad_set in std::mem::take(&mut folds.touched) {
+            self.refresh_gate(&folds.ledger, ad_set, now);
+        }
+        let position = folds.position();
+        let stale = std::mem::take(&mut folds.gate_stale);
+        drop(folds);
+        if stale {
+            self.refresh_whole_gate();
+        }
         *lock(&self.applied.0) = position;
         self.applied.1.notify_all();
     }

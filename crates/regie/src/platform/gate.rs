@@ -6,7 +6,7 @@
 
 use arc_swap::ArcSwap;
 use regie_decide::BudgetGate;
-use regie_model::{AdSetId, UtcMs};
+use regie_model::{AdSetId, AdvertiserId, CampaignId, UtcMs};
 use std::{
     collections::HashMap,
     sync::{
@@ -51,7 +51,8 @@ impl Budget {
     fn release(&self, nanos: i64, minute: i64) {
         let bucket = &self.by_minute[minute.rem_euclid(MINUTES as i64) as usize];
         // Never below nothing: a hold lost in a restart has nothing to release.
-        let taken = bucket.fetch_update(Relaxed, Relaxed, |held| Some((held - nanos).max(0))).unwrap_or(0).min(nanos);
+        let taken =
+            bucket.fetch_update(Relaxed, Relaxed, |held| Some((held - nanos).max(0))).unwrap_or(0).min(nanos);
         self.held.fetch_sub(taken, Relaxed);
     }
     fn expire(&self, minute: i64) {
@@ -76,6 +77,10 @@ pub struct Draws {
     pub budgets: [Arc<Budget>; 3],
     /// Impressions left of a guaranteed goal.
     pub goal: Arc<Budget>,
+    /// Who is billed.
+    pub advertiser: AdvertiserId,
+    /// Of which campaign.
+    pub campaign: CampaignId,
     /// A house ad: goes on when everything paid is stopped.
     pub house: bool,
 }
@@ -159,7 +164,13 @@ mod tests {
 
     fn gate_with(remaining: i128) -> (Gate, Draws) {
         let gate = Gate::default();
-        let draws = Draws { budgets: std::array::from_fn(|_| Arc::default()), goal: Arc::default(), house: false };
+        let draws = Draws {
+            budgets: std::array::from_fn(|_| Arc::default()),
+            goal: Arc::default(),
+            advertiser: AdvertiserId(1),
+            campaign: CampaignId(1),
+            house: false,
+        };
         draws.budgets[1].set_remaining(Some(remaining));
         gate.publish(HashMap::from([(AdSetId(1), draws.clone())]));
         (gate, draws)
@@ -187,7 +198,10 @@ mod tests {
     #[test]
     fn the_switch_spares_house_ads() {
         let (gate, draws) = gate_with(100);
-        gate.publish(HashMap::from([(AdSetId(1), draws.clone()), (AdSetId(2), Draws { house: true, ..draws })]));
+        gate.publish(HashMap::from([
+            (AdSetId(1), draws.clone()),
+            (AdSetId(2), Draws { house: true, ..draws }),
+        ]));
         gate.stop_paid(true);
         assert!(gate.refuses(AdSetId(1)));
         assert!(!gate.refuses(AdSetId(2)));

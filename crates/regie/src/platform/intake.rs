@@ -127,7 +127,14 @@ impl Platform {
         let (ticket, clicked_at) = latest.ok_or(fault)?;
         let order = self.order_hash(&ticket, order);
         let action = action.to_owned();
-        Ok(Event::Conversion(Box::new(Conversion { ticket, clicked_at, action, order, value_micros, source })))
+        Ok(Event::Conversion(Box::new(Conversion {
+            ticket,
+            clicked_at,
+            action,
+            order,
+            value_micros,
+            source,
+        })))
     }
     /// An order id is kept only as a keyed hash.
     fn order_hash(&self, ticket: &Ticket, order: &str) -> [u8; 16] {

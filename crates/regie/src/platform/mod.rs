@@ -132,7 +132,9 @@ impl Platform {
         let keys = parts.secrets.ticket_keys(now)?;
         let mut catalogue = Catalogue::new();
         parts.state.for_each_change(|_, body| {
-            let Event::Booked(booked) = Event::decode(body)? else { return Err(anyhow!("state.db holds no change")) };
+            let Event::Booked(booked) = Event::decode(body)? else {
+                return Err(anyhow!("state.db holds no change"));
+            };
             catalogue.apply(booked.at, &booked.change);
             Ok(())
         })?;
@@ -227,6 +229,10 @@ impl Platform {
         &self.keys
     }
 
+    /// Up to which journal position the folds have read.
+    pub fn position(&self) -> u64 {
+        lock(&self.folds).position()
+    }
     /// Stops everything paid for a reason, or lifts that reason.
     pub fn halt(&self, why: Halt, on: bool) {
         let bit = why as u32;
@@ -248,7 +254,10 @@ impl Platform {
         for (bit, text) in [
             (Halt::Law, "a law was found broken; billing is stopped, see the journal's law_broken event"),
             (Halt::Journal, "the journal has stopped or its disk is nearly full"),
-            (Halt::Restored, "the folder was restored; say what the world has seen with `regie restore --confirm`"),
+            (
+                Halt::Restored,
+                "the folder was restored; say what the world has seen with `regie restore --confirm`",
+            ),
         ] {
             if halts & bit as u32 != 0 {
                 why.push(text);

@@ -75,7 +75,10 @@ impl Objects {
         }
         let prefix: String = short.iter().map(|b| format!("{b:02x}")).collect();
         let dir = self.root.join(&prefix[..2]);
-        let found = std::fs::read_dir(dir).ok()?.flatten().find(|e| e.file_name().to_string_lossy().starts_with(&prefix))?;
+        let found = std::fs::read_dir(dir)
+            .ok()?
+            .flatten()
+            .find(|e| e.file_name().to_string_lossy().starts_with(&prefix))?;
         let hash = ObjectHash::parse(&found.file_name().to_string_lossy())?;
         self.get(&hash)
     }

@@ -156,7 +156,8 @@ impl Secrets {
             None => {
                 let secret = random_bytes()?;
                 let db = self.db();
-                let last: u32 = db.query_row("SELECT coalesce(max(id), 0) FROM person_keys", [], |r| r.get(0))?;
+                let last: u32 =
+                    db.query_row("SELECT coalesce(max(id), 0) FROM person_keys", [], |r| r.get(0))?;
                 let id = PersonKeyId(last.max(at_least) + 1);
                 db.execute("INSERT INTO person_keys VALUES (?1, ?2)", params![id.0, secret])?;
                 (id, secret)
@@ -174,10 +175,14 @@ impl Secrets {
     /// SQLite's error, or a ciphertext that does not fit its key.
     pub fn unseal(&self, sealed: &Sealed) -> Result<Option<Identity>> {
         let Some(secret) = self.person_key(sealed.key)? else { return Ok(None) };
-        let bytes = unhex(&sealed.ciphertext_hex).filter(|b| b.len() > 24).ok_or(anyhow!("sealed data is damaged"))?;
+        let bytes = unhex(&sealed.ciphertext_hex)
+            .filter(|b| b.len() > 24)
+            .ok_or(anyhow!("sealed data is damaged"))?;
         let nonce: [u8; 24] = bytes[..24].try_into()?;
         let cipher = XChaCha20Poly1305::new(&secret.into());
-        let plain = cipher.decrypt(&nonce.into(), &bytes[24..]).map_err(|_| anyhow!("sealed data does not fit its key"))?;
+        let plain = cipher
+            .decrypt(&nonce.into(), &bytes[24..])
+            .map_err(|_| anyhow!("sealed data does not fit its key"))?;
         Ok(Some(serde_json::from_slice(&plain)?))
     }
     fn person_key(&self, id: PersonKeyId) -> Result<Option<[u8; 32]>> {
@@ -210,7 +215,8 @@ impl Secrets {
     /// # Errors
     /// SQLite's error, such as an e-mail that is taken.
     pub fn rename_user(&self, id: UserId, email: &str, name: &str) -> Result<()> {
-        self.db().execute("UPDATE users SET email = ?2, name = ?3 WHERE id = ?1", params![id.0, email, name])?;
+        self.db()
+            .execute("UPDATE users SET email = ?2, name = ?3 WHERE id = ?1", params![id.0, email, name])?;
         Ok(())
     }
     /// Every user.
@@ -219,7 +225,8 @@ impl Secrets {
     /// SQLite's error.
     pub fn users(&self) -> Result<Vec<UserSecret>> {
         let db = self.db();
-        let mut statement = db.prepare("SELECT id, email, name, password, totp, totp_on FROM users ORDER BY id")?;
+        let mut statement =
+            db.prepare("SELECT id, email, name, password, totp, totp_on FROM users ORDER BY id")?;
         let rows = statement.query_map([], read_user)?;
         rows.map(|r| r.map_err(Into::into)).collect()
     }
@@ -254,7 +261,8 @@ impl Secrets {
     /// # Errors
     /// SQLite's error.
     pub fn set_totp(&self, id: UserId, secret: Option<&[u8]>, on: bool) -> Result<()> {
-        self.db().execute("UPDATE users SET totp = ?2, totp_on = ?3 WHERE id = ?1", params![id.0, secret, on])?;
+        self.db()
+            .execute("UPDATE users SET totp = ?2, totp_on = ?3 WHERE id = ?1", params![id.0, secret, on])?;
         Ok(())
     }
     /// Takes a TOTP time step; false when it, or a later one, was used already (no replay).
@@ -285,7 +293,10 @@ impl Secrets {
         let sql = "SELECT user FROM links WHERE hash = ?1 AND expires_at > ?2";
         let user: Option<u32> = db.query_row(sql, params![hashed(secret), now.0], |r| r.get(0)).optional()?;
         if take {
-            db.execute("DELETE FROM links WHERE hash = ?1 OR expires_at <= ?2", params![hashed(secret), now.0])?;
+            db.execute(
+                "DELETE FROM links WHERE hash = ?1 OR expires_at <= ?2",
+                params![hashed(secret), now.0],
+            )?;
         }
         Ok(user.map(UserId))
     }

@@ -5,7 +5,7 @@
 //! its own, and what it counts up to the reports' position is dropped.
 
 use anyhow::{Context, Result};
-use regie_ledger::Counters;
+use regie_ledger::{Counters, RefusalKey};
 use regie_model::{UtcHour, event::RollupKey};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::{Path, PathBuf};
@@ -31,8 +31,8 @@ CREATE TABLE IF NOT EXISTS charge_blocks (block INTEGER PRIMARY KEY, body BLOB N
 CREATE TABLE IF NOT EXISTS samples (epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (epoch, sequence)) WITHOUT ROWID;
 ";
 
-/// A refusal row: (hour, kind, reason, placement, count).
-pub type RefusalRow = (UtcHour, String, String, u32, u64);
+/// A refusal row: what was refused, and how often.
+pub type RefusalRow = (RefusalKey, u64);
 
 /// What one flush writes.
 #[derive(Default)]
@@ -121,7 +121,8 @@ impl StateDb {
     /// # Errors
     /// SQLite's error, or what `each` returns.
     pub fn for_each_change(&self, mut each: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
-        let mut statement = self.connection.prepare("SELECT position, body FROM changes ORDER BY position")?;
+        let mut statement =
+            self.connection.prepare("SELECT position, body FROM changes ORDER BY position")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let body = row.get_ref(1)?.as_blob().context("a change is no blob")?;
@@ -144,7 +145,8 @@ impl StateDb {
     pub fn flush(&mut self, flush: &Flush) -> Result<()> {
         let transaction = self.connection.transaction()?;
         {
-            let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO changes VALUES (?1, ?2, ?3, ?4)")?;
+            let mut put =
+                transaction.prepare_cached("INSERT OR REPLACE INTO changes VALUES (?1, ?2, ?3, ?4)")?;
             for (position, at_ms, entity, body) in &flush.changes {
                 put.execute(params![*position as i64, at_ms, entity, body])?;
             }
@@ -155,20 +157,41 @@ impl StateDb {
                  credited_nanos = credited_nanos + ?15, free_nanos = free_nanos + ?16",
             )?;
             for ((hour, key), c) in &flush.rollups {
-                let country = if key.country == [0, 0] { "" } else { std::str::from_utf8(&key.country).unwrap_or("") };
+                let country =
+                    if key.country == [0, 0] { "" } else { std::str::from_utf8(&key.country).unwrap_or("") };
                 add.execute(params![
-                    hour.0, key.campaign.0, key.ad_set.0, key.ad.0, key.version.0, key.placement.0, country, key.device,
-                    c.served as i64, c.impressions as i64, c.viewable as i64, c.clicks as i64, c.conversions as i64,
-                    c.spend_nanos as i64, c.credited_nanos as i64, c.free_nanos as i64,
+                    hour.0,
+                    key.campaign.0,
+                    key.ad_set.0,
+                    key.ad.0,
+                    key.version.0,
+                    key.placement.0,
+                    country,
+                    key.device,
+                    c.served_count as i64,
+                    c.impressions_count as i64,
+                    c.viewable_count as i64,
+                    c.clicks_count as i64,
+                    c.conversions_count as i64,
+                    c.gross_nanos.0 as i64,
+                    c.credited_nanos.0 as i64,
+                    c.free_nanos.0 as i64,
                 ])?;
             }
             let mut add = transaction.prepare_cached(
                 "INSERT INTO refusals VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET count = count + ?5",
             )?;
-            for (hour, kind, reason, placement, count) in &flush.refusals {
-                add.execute(params![hour.0, kind, reason, placement, *count as i64])?;
+            for (key, count) in &flush.refusals {
+                add.execute(params![
+                    key.hour.0,
+                    key.kind.word(),
+                    key.reason.word(),
+                    key.placement.0,
+                    *count as i64
+                ])?;
             }
-            let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO charge_blocks VALUES (?1, ?2)")?;
+            let mut put =
+                transaction.prepare_cached("INSERT OR REPLACE INTO charge_blocks VALUES (?1, ?2)")?;
             for (block, body) in &flush.charge_blocks {
                 put.execute(params![*block as i64, body])?;
             }

@@ -107,7 +107,10 @@ impl TrafficCounters {
             }
             counts.served.into_iter().for_each(|(key, count)| *all.served.entry(key).or_default() += count);
             counts.refused.into_iter().for_each(|(key, count)| *all.refused.entry(key).or_default() += count);
-            counts.eliminated.into_iter().for_each(|(key, count)| *all.eliminated.entry(key).or_default() += count);
+            counts
+                .eliminated
+                .into_iter()
+                .for_each(|(key, count)| *all.eliminated.entry(key).or_default() += count);
         }
         if all.placements.is_empty() && all.refused.is_empty() {
             return None;
@@ -127,7 +130,8 @@ impl TrafficCounters {
         traffic.served.sort();
         traffic.refused = all.refused.into_iter().map(|(r, c)| (r.to_owned(), c)).collect();
         traffic.refused.sort();
-        let mut rows: Vec<_> = all.eliminated.into_iter().map(|((set, why), count)| (set, why.to_owned(), count)).collect();
+        let mut rows: Vec<_> =
+            all.eliminated.into_iter().map(|((set, why), count)| (set, why.to_owned(), count)).collect();
         rows.sort_by(|a, b| b.2.cmp(&a.2).then(a.cmp(b)));
         rows.truncate(ELIMINATED_ROWS_MAX);
         traffic.eliminated = rows;

@@ -3,15 +3,16 @@
 //! It shows only what is durable: the builder holds new commands back for the moment it takes (R2).
 
 use super::{Platform, gate::Draws, lock};
-use regie_decide::Snapshot;
+use regie_decide::{Request, Snapshot};
 use regie_ledger::Ledger;
 use regie_model::{
     AdId, AdSetId, AdvertiserId, CampaignId, PartyId, PlacementId, SiteId, UtcMs,
     booking::{PlacementSpec, PublisherSpec, SiteSpec, Status, TierKind},
     catalogue::Catalogue,
+    targeting::{Dimension, Political},
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -49,7 +50,6 @@ pub struct AdView {
 }
 
 /// The picture.
-#[derive(Default)]
 pub struct View {
     /// Targeting index, prices, rates.
     pub snapshot: Snapshot,
@@ -65,6 +65,51 @@ pub struct View {
     pub ads: HashMap<AdId, Arc<AdView>>,
     /// Names of parties, decrypted.
     pub parties: HashMap<PartyId, PartyView>,
+    /// Every value of a personal dimension that some ad set's targeting lists.
+    listed: HashSet<(Dimension, String)>,
+}
+
+impl Default for View {
+    fn default() -> View {
+        View {
+            snapshot: Snapshot::build(&Catalogue::new(), 0),
+            publisher: None,
+            sites: HashMap::new(),
+            placements: HashMap::new(),
+            by_name: HashMap::new(),
+            ads: HashMap::new(),
+            parties: HashMap::new(),
+            listed: HashSet::new(),
+        }
+    }
+}
+
+impl View {
+    /// The request with its personal inputs reduced to the facts that a decision could use: a value that no targeting
+    /// lists has no effect on any decision, and is dropped (law D1, for political decisions).
+    pub fn reduce(&self, request: &Request) -> Request {
+        let mut reduced = request.clone();
+        let listed = |dimension: Dimension, value: &str| self.listed.contains(&(dimension, value.to_owned()));
+        reduced.location.city.take_if(|city| !listed(Dimension::City, city));
+        reduced.location.region.take_if(|region| !listed(Dimension::Region, region));
+        reduced.machine.os.take_if(|os| !listed(Dimension::Os, os));
+        reduced.machine.browser.take_if(|browser| !listed(Dimension::Browser, browser));
+        reduced.segments.retain(|segment| listed(Dimension::Segment, &segment.to_string()));
+        reduced.page.key_values.retain(|(key, value)| listed(Dimension::Key(key.clone()), value));
+        let country = reduced.location.country.map(|c| String::from_utf8_lossy(&c).into_owned());
+        if country.is_some_and(|country| !listed(Dimension::Country, &country)) {
+            reduced.location.country = None;
+        }
+        reduced
+    }
+}
+
+fn listed_values(catalogue: &Catalogue) -> HashSet<(Dimension, String)> {
+    let clauses = catalogue.ad_sets.values().flat_map(|set| &set.spec.targeting.clauses);
+    let personal = clauses.filter(|clause| clause.dimension.political() != Political::Allowed);
+    personal
+        .flat_map(|clause| clause.values.iter().map(|value| (clause.dimension.clone(), value.clone())))
+        .collect()
 }
 
 /// A party as it may be shown.
@@ -121,6 +166,7 @@ impl Platform {
             publisher: catalogue.publisher.as_ref().map(|p| p.spec.clone()),
             sites: catalogue.sites.iter().map(|(id, s)| (*id, s.spec.clone())).collect(),
             parties,
+            listed: listed_values(catalogue),
             ..View::default()
         };
         for (id, placement) in catalogue.placements.iter().filter(|(_, p)| p.status != Status::Archived) {
@@ -153,7 +199,9 @@ impl Platform {
                 established_in,
                 withheld: false,
             },
-            None => PartyView { name: WITHHELD.into(), established_in, withheld: true, ..PartyView::default() },
+            None => {
+                PartyView { name: WITHHELD.into(), established_in, withheld: true, ..PartyView::default() }
+            }
         }
     }
     fn build_draws(&self, catalogue: &Catalogue) -> HashMap<AdSetId, Draws> {
@@ -169,7 +217,9 @@ impl Platform {
             let shared = campaigns.entry(kept.spec.campaign).or_insert_with(|| keep(1)).clone();
             let budgets = [account, shared, keep(2)];
             let goal = old.map(|d| d.goal.clone()).unwrap_or_default();
-            draws.insert(*id, Draws { budgets, goal, house: kept.spec.tier.kind() == TierKind::House });
+            let house = kept.spec.tier.kind() == TierKind::House;
+            let (advertiser, campaign) = (campaign.spec.advertiser, kept.spec.campaign);
+            draws.insert(*id, Draws { budgets, goal, advertiser, campaign, house });
         }
         draws
     }
@@ -182,8 +232,7 @@ impl Platform {
     /// Reads every budget from the ledger into the gate.
     pub fn refresh_whole_gate(&self) {
         let now = self.now();
-        let mut folds = lock(&self.folds);
-        folds.gate_stale = false;
+        let folds = lock(&self.folds);
         for (id, draws) in self.gate.draws().iter() {
             refresh(&folds.ledger, *id, draws, now);
         }
@@ -191,11 +240,15 @@ impl Platform {
 }
 
 fn refresh(ledger: &Ledger, ad_set: AdSetId, draws: &Draws, at: UtcMs) {
-    let levels = ledger.remaining_levels(ad_set, at);
-    draws.budgets[0].set_remaining(levels.account.map(|n| n.0));
-    draws.budgets[1].set_remaining(levels.campaign.map(|n| n.0));
-    draws.budgets[2].set_remaining(levels.ad_set.map(|n| n.0));
-    draws.goal.set_remaining(levels.goal_impressions.map(i128::from));
+    if draws.house {
+        return;
+    }
+    let account = ledger.account(draws.advertiser).map(|a| a.remaining.0);
+    draws.budgets[0].set_remaining(Some(account.unwrap_or(0)));
+    draws.budgets[1]
+        .set_remaining(ledger.campaign_budget(draws.campaign, at).and_then(|b| b.remaining()).map(|n| n.0));
+    draws.budgets[2].set_remaining(ledger.ad_set_budget(ad_set, at).and_then(|b| b.remaining()).map(|n| n.0));
+    draws.goal.set_remaining(ledger.remaining(ad_set, at).impressions_count.map(i128::from));
 }
 
 fn ad_view(catalogue: &Catalogue, id: AdId, parties: &HashMap<PartyId, PartyView>) -> Option<AdView> {

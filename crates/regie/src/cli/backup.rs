@@ -1,0 +1,119 @@
+//! `regie backup` and `regie restore`: a consistent copy of a data folder, and the care a restored one needs.
+//!
+//! A restored folder issues no paid ticket until the operator has said what the world has seen of it; every start takes
+//! a new ticket epoch all the same.
+
+use super::{Cli, progress};
+use crate::platform::{folder::Folder, secrets::Secrets};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// Arguments of `regie backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Folder to write the backup to; must not exist.
+    to: PathBuf,
+}
+
+/// Arguments of `regie restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// Backup to restore from, into the (new) data folder.
+    #[arg(required_unless_present = "confirm")]
+    from: Option<PathBuf>,
+    /// Say that you have compared what the world has seen (invoices sent, figures published) with the restored folder, so
+    /// that paid ads may run again.
+    #[arg(long, conflicts_with = "from")]
+    confirm: bool,
+}
+
+/// Runs `regie backup`.
+///
+/// # Errors
+/// A target that exists; a folder that cannot be read.
+pub fn run(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
+    if args.to.exists() {
+        bail!("{} exists; name a folder that does not", args.to.display());
+    }
+    if !cli.folder.join("journal").exists() {
+        bail!("{} is no data folder; name one with --folder", cli.folder.display());
+    }
+    let folder = Folder::open(&cli.folder)?;
+    let target = Folder::open(&args.to)?;
+    // Secrets and objects first: what the journal refers to must be there. (A later key or object is harmless.)
+    Secrets::open(&folder.secrets_db())?.backup_to(&target.secrets_db())?;
+    let count = copy_tree(&folder.objects(), &target.objects(), cli.json)?;
+    let report = regie_journal::backup(&folder.journal(), &target.journal(), &mut |_, _| {})
+        .context("copying the journal")?;
+    if let Ok(text) = std::fs::read(folder.root().join("regie.toml")) {
+        std::fs::write(target.root().join("regie.toml"), text)?;
+    }
+    let records = report.head.0;
+    if cli.json {
+        println!("{}", serde_json::json!({ "backup": args.to, "records": records, "objects": count }));
+    } else {
+        println!("Copied {records} records and {count} objects to {}.", args.to.display());
+        println!("It holds secrets (keys, password hashes): keep it as safe as the folder itself.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `regie restore`.
+///
+/// # Errors
+/// A data folder that is not empty; a backup that cannot be read.
+pub fn restore(cli: &Cli, args: &RestoreArgs) -> Result<ExitCode> {
+    if args.confirm {
+        let folder = Folder::open(&cli.folder)?;
+        if !folder.is_restored() {
+            println!("{} does not wait for anything.", cli.folder.display());
+            return Ok(ExitCode::SUCCESS);
+        }
+        std::fs::remove_file(folder.restored_mark())?;
+        println!("Paid ads run again at the next start of the server.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(from) = &args.from else { bail!("name the backup to restore from") };
+    if cli.folder.join("journal").exists() {
+        bail!("{} holds data already; restore into a new folder with --folder", cli.folder.display());
+    }
+    let source = Folder::open(from)?;
+    let target = Folder::open(&cli.folder)?;
+    std::fs::write(target.restored_mark(), "restored from a backup; see `regie restore --confirm`\n")?;
+    Secrets::open(&source.secrets_db())?.backup_to(&target.secrets_db())?;
+    copy_tree(&source.objects(), &target.objects(), cli.json)?;
+    let report = regie_journal::backup(&source.journal(), &target.journal(), &mut |_, _| {})
+        .context("copying the journal")?;
+    println!("Restored {} records into {}.", report.head.0, cli.folder.display());
+    println!(
+        "Only house ads are shown until you compare what the world has seen (invoices, published figures) and run:"
+    );
+    println!("  regie --folder {} restore --confirm", cli.folder.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn copy_tree(from: &Path, to: &Path, quiet: bool) -> Result<u64> {
+    let bar = progress::bar("copying objects", quiet);
+    let mut count = 0;
+    let mut waiting = vec![(from.to_path_buf(), to.to_path_buf())];
+    while let Some((from, to)) = waiting.pop() {
+        std::fs::create_dir_all(&to)?;
+        for entry in std::fs::read_dir(&from).with_context(|| format!("cannot read {}", from.display()))? {
+            let entry = entry?;
+            let target = to.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                waiting.push((entry.path(), target));
+            } else if !entry.file_name().to_string_lossy().starts_with('.') {
+                std::fs::copy(entry.path(), target)?;
+                count += 1;
+                bar.inc(1);
+            }
+        }
+    }
+    bar.finish_and_clear();
+    Ok(count)
+}

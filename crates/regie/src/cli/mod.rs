@@ -1,0 +1,125 @@
+//! The command line: one subcommand each, plain words, `--json` for scripts, progress bars on everything long.
+
+pub mod backup;
+pub mod check;
+pub mod explain;
+pub mod export;
+pub mod progress;
+pub mod replay;
+pub mod serve;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode};
+
+/// Regie: a self-hosted advertising platform that publishes who paid.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true)]
+pub struct Cli {
+    /// Data folder.
+    #[arg(long, global = true, env = "REGIE_FOLDER", default_value = ".regie/data")]
+    pub folder: PathBuf,
+    /// Configuration file; regie.toml in the data folder when not given.
+    #[arg(long, global = true, env = "REGIE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// One setting, such as --set listen=0.0.0.0:80; may be repeated. Comes after file and environment.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// Answer in JSON, for scripts.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the binary can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server.
+    Serve(serve::ServeArgs),
+    /// Replay real logged traffic through the HTTP API of a running server.
+    Replay(replay::ReplayArgs),
+    /// Say for one kept decision why each ad set was shown or not.
+    Explain(explain::ExplainArgs),
+    /// Write events or reports as Parquet, partitioned by day.
+    Export(export::ExportArgs),
+    /// Check the journal's chain and rebuild every fold to the same balances.
+    Check(check::CheckArgs),
+    /// Copy the data folder, consistently, while the server is stopped.
+    Backup(backup::BackupArgs),
+    /// Make a data folder from a backup, or say what the world has seen of it.
+    Restore(backup::RestoreArgs),
+    /// Print completions for a shell.
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Cli {
+    /// The settings given as flags.
+    ///
+    /// # Errors
+    /// A setting that is not `KEY=VALUE`, or an unknown key.
+    pub fn flags(&self) -> Result<Vec<(String, String)>> {
+        let parse = |text: &String| match text.split_once('=') {
+            Some((key, value)) if crate::config::KEYS.contains(&key) => {
+                Ok((key.to_owned(), value.to_owned()))
+            }
+            Some((key, _)) => {
+                anyhow::bail!("--set {key}: unknown setting; known are {}", crate::config::KEYS.join(", "))
+            }
+            None => anyhow::bail!("--set {text}: write KEY=VALUE"),
+        };
+        self.settings.iter().map(parse).collect()
+    }
+    /// The configuration of this run.
+    ///
+    /// # Errors
+    /// As [`crate::config::Config::load`].
+    pub fn configuration(&self) -> Result<crate::config::Config> {
+        crate::config::Config::load(&self.folder, self.config.as_deref(), &self.flags()?)
+    }
+}
+
+/// Runs the command line of this process.
+///
+/// # Errors
+/// What went wrong, in words that say what to do next.
+pub fn run() -> Result<ExitCode> {
+    let cli = Cli::parse();
+    match &cli.command {
+        Command::Serve(args) => serve::run(&cli, args),
+        Command::Replay(args) => replay::run(&cli, args),
+        Command::Explain(args) => explain::run(&cli, args),
+        Command::Export(args) => export::run(&cli, args),
+        Command::Check(args) => check::run(&cli, args),
+        Command::Backup(args) => backup::run(&cli, args),
+        Command::Restore(args) => backup::restore(&cli, args),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "regie", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Sets logging up once.
+pub fn start_logging(config: &crate::config::Config) {
+    use tracing_subscriber::{EnvFilter, fmt};
+    let filter = EnvFilter::try_new(&config.log_filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let _ = if config.log_format == "json" { builder.json().try_init() } else { builder.try_init() };
+}
+
+/// A tokio runtime for a command.
+///
+/// # Errors
+/// When the system gives no threads.
+pub fn runtime(workers: usize) -> Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if workers > 0 {
+        builder.worker_threads(workers);
+    }
+    Ok(builder.enable_all().build()?)
+}

@@ -1,0 +1,305 @@
+//! The server: threads, sockets and the system's clock around the platform.
+//!
+//! One committer thread (the journal's), one fold thread, one thread for jobs, tokio workers for HTTP. Order of a
+//! stop: no new connections, open requests drain, the journal commits what waits, the folds are written.
+
+use crate::{
+    config::Config,
+    http::{self, App, AppState},
+    platform::{
+        Clock, Halt, Parts, Platform, folder::Folder, objects::Objects, secrets::Secrets, state_db::StateDb,
+    },
+};
+use anyhow::{Context, Result, anyhow};
+use axum::Router;
+use regie_journal::{
+    Appended, Committer, CommitterHandle, CommitterOptions, JournalReader, Options, Position, SqliteJournal,
+};
+use regie_model::UtcMs;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// Batches that may wait for the folds before the committer is held back.
+const FOLD_QUEUE_BATCHES: usize = 64;
+
+/// The system's clock.
+pub fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        UtcMs(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    })
+}
+
+/// Progress of something long: (done, of all).
+pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// The engine without HTTP: platform, journal, folds and jobs, running.
+pub struct Engine {
+    /// The platform.
+    pub platform: Arc<Platform>,
+    committer: CommitterHandle,
+    threads: Vec<JoinHandle<()>>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Engine {
+    /// Opens a data folder, catches up with the journal and opens a ticket epoch.
+    ///
+    /// # Errors
+    /// A folder in use, a damaged journal, a projection that cannot be read.
+    pub fn start(folder: &Folder, config: &Config, progress: Progress<'_>) -> Result<Engine> {
+        let clock = system_clock();
+        let options = Options { segment_bytes_max: config.segment_bytes_max, ..Options::default() };
+        let journal = SqliteJournal::open(&folder.journal(), options).context("opening the journal")?;
+        let platform = open_platform(folder, clock.clone())?;
+        catch_up(&platform, folder, regie_journal::Journal::head(&journal).0, progress)?;
+        let (sender, receiver) = mpsc::sync_channel::<(Appended, Vec<Vec<u8>>)>(FOLD_QUEUE_BATCHES);
+        let observer = move |appended, payloads| drop(sender.send((appended, payloads)));
+        let tick = clock.clone();
+        let committer = Committer::start(journal, move || tick().0, observer, CommitterOptions::default())?;
+        platform.connect(Arc::new(committer.clone()));
+        let folding = Arc::clone(&platform);
+        let folds = std::thread::Builder::new().name("regie-folds".into()).spawn(move || {
+            while let Ok((appended, payloads)) = receiver.recv() {
+                folding.observe(appended, &payloads);
+            }
+        })?;
+        open_epoch(&platform)?;
+        platform.publish();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let jobs = spawn_jobs(Arc::clone(&platform), folder.clone(), config.clone(), Arc::clone(&stopping))?;
+        Ok(Engine { platform, committer, threads: vec![folds, jobs], stopping })
+    }
+    /// Commits what waits, writes the folds, ends the threads.
+    ///
+    /// # Errors
+    /// The failure that stopped the journal, or SQLite's.
+    pub fn stop(mut self) -> Result<()> {
+        self.stopping.store(true, Ordering::SeqCst);
+        self.platform.flush_traffic();
+        let stopped = self.committer.stop();
+        for thread in self.threads.drain(..) {
+            thread.join().map_err(|_| anyhow!("a thread of the engine panicked"))?;
+        }
+        self.platform.flush(true)?;
+        stopped.map_err(Into::into)
+    }
+    /// Figures of the committer.
+    pub fn committer(&self) -> &CommitterHandle {
+        &self.committer
+    }
+}
+
+/// Opens the platform of a folder; a projection that cannot be read is put aside and rebuilt from the journal.
+fn open_platform(folder: &Folder, clock: Clock) -> Result<Arc<Platform>> {
+    let parts = |state| -> Result<Parts> {
+        Ok(Parts {
+            clock: Arc::clone(&clock),
+            secrets: Secrets::open(&folder.secrets_db())?,
+            objects: Objects::new(&folder.objects()),
+            state,
+            restored: folder.is_restored(),
+        })
+    };
+    let opened = StateDb::open(&folder.state_db()).and_then(|state| Platform::open(parts(state)?));
+    match opened {
+        Ok(platform) => Ok(platform),
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "state.db cannot be used: it is rebuilt from the journal"
+            );
+            for suffix in ["", "-wal", "-shm"] {
+                let path = folder.root().join(format!("state.db{suffix}"));
+                if path.exists() {
+                    std::fs::rename(&path, folder.root().join(format!("state.db.unusable{suffix}")))?;
+                }
+            }
+            Platform::open(parts(StateDb::open(&folder.state_db())?)?)
+        }
+    }
+}
+
+fn catch_up(platform: &Platform, folder: &Folder, head: u64, progress: Progress<'_>) -> Result<()> {
+    let from = platform.position();
+    if from > head {
+        return Err(anyhow!(
+            "state.db has read up to record {from}, but the journal ends at {head}: it was restored without its journal, or the journal was cut. Delete state.db to rebuild it."
+        ));
+    }
+    let mut reader = JournalReader::open(&folder.journal(), Position(from))?;
+    let mut next_flush = from + 500_000;
+    while let Some(batch) = reader.next_batch()? {
+        for record in batch.records() {
+            platform.observe_one(record.position.0, UtcMs(record.at_ms), record.payload, true);
+        }
+        let position = batch.last().0;
+        progress(position - from, head - from);
+        if position >= next_flush {
+            platform.flush(true)?;
+            next_flush = position + 500_000;
+        }
+    }
+    platform.finish_observing();
+    platform.flush(false)
+}
+
+fn open_epoch(platform: &Arc<Platform>) -> Result<()> {
+    let (done, wait) = mpsc::sync_channel(1);
+    platform.open_epoch(Box::new(move |result| drop(done.send(result))))?;
+    wait.recv().context("the journal stopped")?.context("opening a ticket epoch")?;
+    Ok(())
+}
+
+fn spawn_jobs(
+    platform: Arc<Platform>,
+    folder: Folder,
+    config: Config,
+    stopping: Arc<AtomicBool>,
+) -> Result<JoinHandle<()>> {
+    let work = move || {
+        let start = Instant::now();
+        let every = |last: &mut Duration, period_ms: u64| {
+            let due = start.elapsed() >= *last + Duration::from_millis(period_ms);
+            if due {
+                *last = start.elapsed();
+            }
+            due
+        };
+        let (mut second, mut traffic, mut flush, mut disk) = Default::default();
+        while !stopping.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(20));
+            platform.publish();
+            if every(&mut traffic, config.traffic_flush_ms) {
+                platform.flush_traffic();
+            }
+            if every(&mut second, 1_000) {
+                platform.tick();
+            }
+            if every(&mut flush, 500) {
+                if let Err(error) = platform.flush(false) {
+                    tracing::error!(error = format!("{error:#}"), "the projections could not be written");
+                }
+            }
+            if every(&mut disk, 10_000) {
+                let low = folder.free_bytes().is_some_and(|free| free < config.disk_free_bytes_min);
+                platform.halt(Halt::Journal, low || !platform.is_journal_up());
+            }
+            if !platform.is_journal_up() {
+                platform.halt(Halt::Journal, true);
+            }
+        }
+    };
+    Ok(std::thread::Builder::new().name("regie-jobs".into()).spawn(work)?)
+}
+
+/// A running server.
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The application.
+    pub app: AppState,
+    engine: Engine,
+    stop: tokio::sync::watch::Sender<bool>,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// Starts the engine and HTTP. `extra` routes (the demo's pages) are merged in.
+    ///
+    /// # Errors
+    /// As [`Engine::start`]; an address in use; certificate files that cannot be read.
+    pub async fn start(
+        folder: &Folder,
+        mut config: Config,
+        extra: Router<AppState>,
+        progress: Progress<'_>,
+    ) -> Result<Server> {
+        let listener = tokio::net::TcpListener::bind(config.listen).await.with_context(|| {
+            format!("cannot listen on {}; is another server running there?", config.listen)
+        })?;
+        let address = listener.local_addr()?;
+        if config.listen.port() == 0 {
+            config.public_url = config.public_url.replace(":0", &format!(":{}", address.port()));
+            config.listen = address;
+        }
+        let geo = match &config.geo_database {
+            Some(path) => Some(
+                maxminddb::Reader::open_readfile(path)
+                    .with_context(|| format!("cannot read {}", path.display()))?,
+            ),
+            None => None,
+        };
+        let engine = Engine::start(folder, &config, progress)?;
+        let app = Arc::new(App {
+            platform: Arc::clone(&engine.platform),
+            config: config.clone(),
+            geo,
+            creatives: Default::default(),
+            metrics: http::health::Metrics::new(engine.committer().clone()),
+        });
+        let router = http::router(Arc::clone(&app)).merge(extra.with_state(Arc::clone(&app)));
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let serving = crate::http::serve::spawn(listener, router, &config, stopped)?;
+        Ok(Server { address, app, engine, stop, serving })
+    }
+    /// Tells the server to stop when the process is asked to, or when the journal has stopped; then stops it.
+    ///
+    /// # Errors
+    /// As [`Engine::stop`]; an error when the journal stopped, so that the process is started anew.
+    pub async fn run_until_signal(self) -> Result<()> {
+        let platform = Arc::clone(&self.app.platform);
+        let patience = Duration::from_millis(self.app.config.exit_after_journal_stop_ms);
+        let broken = async {
+            while platform.is_journal_up() {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            tracing::error!(
+                "the journal has stopped: only house ads are shown; the process ends soon, to recover at its next start"
+            );
+            tokio::time::sleep(patience).await;
+        };
+        let failed = tokio::select! {
+            () = signal() => false,
+            () = broken => true,
+        };
+        self.stop().await?;
+        if failed { Err(anyhow!("the journal stopped; start again to recover")) } else { Ok(()) }
+    }
+    /// Drains and stops.
+    ///
+    /// # Errors
+    /// As [`Engine::stop`].
+    pub async fn stop(self) -> Result<()> {
+        let _ = self.stop.send(true);
+        let drain = Duration::from_millis(self.app.config.drain_ms);
+        if tokio::time::timeout(drain, self.serving).await.is_err() {
+            tracing::warn!("some requests were still open at the end of the drain time");
+        }
+        let engine = self.engine;
+        tokio::task::spawn_blocking(move || engine.stop()).await?
+    }
+}
+
+async fn signal() {
+    #[cfg(unix)]
+    {
+        let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+        if let Ok(mut terminate) = terminate {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
