@@ -1,0 +1,285 @@
+//! From the catalogue, exact totals and decrypted names to an [`Entry`].
+//!
+//! Refuses an ad that was never shown: it has no entry (law R4 and the promise "from its first impression on").
+
+use crate::{
+    Content, DayFigures, Entry, HistoryLine, Period, Price, PublicClause, PublicFigures, PublicParty,
+    PublicTargeting, PublicVersion, RunStatus, SCHEMA_VERSION, Totals, notice,
+    words::{cap_in_words, clause_in_words, price_in_words, targeting_in_words},
+};
+use regie_model::{
+    AdId, Currency, Day, Nanos, UtcMs, Zone,
+    booking::{AdSetSpec, AdvertiserSpec, Bid, CampaignSpec, Shape, Status},
+    catalogue::{AdState, Catalogue},
+    command::Stop,
+    creative::{Creative, ObjectHash},
+    targeting::Op,
+};
+
+/// Exact totals of one ad or campaign.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Times shown.
+    pub impressions_count: u64,
+    /// Times clicked.
+    pub clicks_count: u64,
+    /// Actions after clicks.
+    pub conversions_count: u64,
+    /// Charged.
+    pub gross: Nanos,
+    /// Given back.
+    pub credited: Nanos,
+    /// Impressions and net spend by day of the account's zone, oldest first; empty for a campaign.
+    pub days: Vec<(Day, u64, Nanos)>,
+}
+
+/// What an entry is built from, besides the catalogue.
+pub struct Sources<'a> {
+    /// Everything booked.
+    pub catalogue: &'a Catalogue,
+    /// The present, for the status.
+    pub now: UtcMs,
+    /// A party as it may be shown, all contact facts included; the entry takes what is public.
+    pub party: &'a dyn Fn(regie_model::PartyId) -> PublicParty,
+    /// The document of a creative, if it is still held.
+    pub creative: &'a dyn Fn(&ObjectHash) -> Option<Creative>,
+    /// Totals of the ad.
+    pub figures: Figures,
+    /// Totals of its campaign.
+    pub campaign_figures: Figures,
+    /// Its history.
+    pub history: Vec<HistoryLine>,
+}
+
+/// The booked things that an ad's entry states.
+pub(crate) struct Booked<'a> {
+    pub ad: &'a AdState,
+    pub set: &'a AdSetSpec,
+    pub campaign: &'a CampaignSpec,
+    pub account: &'a AdvertiserSpec,
+}
+
+/// The entry of an ad; `None` when there is no such ad or it was never shown.
+pub fn entry(id: AdId, sources: &Sources<'_>) -> Option<Entry> {
+    if sources.figures.impressions_count == 0 {
+        return None;
+    }
+    let catalogue = sources.catalogue;
+    let ad = catalogue.ads.get(&id)?;
+    let (campaign_id, set_id) = catalogue.parents_of(id)?;
+    let set = &catalogue.ad_sets.get(&set_id)?.spec;
+    let campaign = &catalogue.campaigns.get(&campaign_id)?.spec;
+    let account = &catalogue.advertisers.get(&campaign.advertiser)?.spec;
+    let booked = Booked { ad, set, campaign, account };
+    let political = campaign.political.is_some();
+    let public = |party| reduced((sources.party)(party), party, political);
+    let mut entry = Entry {
+        schema_version: SCHEMA_VERSION,
+        id,
+        campaign: campaign_id,
+        political,
+        status: status(id, sources, &booked, campaign_id, set_id),
+        sponsor: public(campaign.sponsor),
+        payer: public(campaign.payer),
+        content: content(id, sources, ad),
+        period: period(&booked, &sources.figures),
+        targeting: targeting(&booked, catalogue.versions_of.get(&id).map_or(0, Vec::len)),
+        price: price(&booked),
+        figures: figures(&sources.figures, account.currency),
+        campaign_figures: totals(&sources.campaign_figures, account.currency),
+        history: sources.history.clone(),
+        notice: Vec::new(),
+    };
+    if let Some(declaration) = &campaign.political {
+        entry.notice = notice::items(&entry, declaration);
+    }
+    Some(entry)
+}
+
+/// Contact facts are public only where the law asks for them: on political ads.
+fn reduced(party: PublicParty, id: regie_model::PartyId, political: bool) -> PublicParty {
+    let party = PublicParty { id, ..party };
+    if political {
+        return party;
+    }
+    PublicParty { email: String::new(), postal_address: String::new(), ..party }
+}
+
+fn status(
+    id: AdId,
+    sources: &Sources<'_>,
+    booked: &Booked<'_>,
+    campaign_id: regie_model::CampaignId,
+    set_id: regie_model::AdSetId,
+) -> RunStatus {
+    let catalogue = sources.catalogue;
+    let statuses = [
+        booked.ad.kept.status,
+        catalogue.ad_sets.get(&set_id).map_or(Status::Archived, |s| s.status),
+        catalogue.campaigns.get(&campaign_id).map_or(Status::Archived, |c| c.status),
+    ];
+    let flight = booked.set.flight_in(booked.campaign);
+    let over = flight.ends_at.is_some_and(|end| end <= sources.now);
+    let stopped = [Stop::AllPaid, Stop::Sponsor(booked.campaign.sponsor), Stop::Ad(id)];
+    let free = booked.set.bid == Bid::Free;
+    if over || statuses.contains(&Status::Archived) {
+        RunStatus::Ended
+    } else if stopped.iter().any(|s| catalogue.is_stopped(*s) && !(free && *s == Stop::AllPaid)) {
+        RunStatus::Stopped
+    } else if statuses.iter().any(|s| *s != Status::Active) || booked.ad.approved.is_none() {
+        RunStatus::Paused
+    } else if sources.now < flight.starts_at {
+        RunStatus::Scheduled
+    } else {
+        RunStatus::Running
+    }
+}
+
+fn content(id: AdId, sources: &Sources<'_>, ad: &AdState) -> Content {
+    let catalogue = sources.catalogue;
+    let versions = catalogue.versions_of.get(&id).into_iter().flatten();
+    let shown = versions.filter_map(|version| {
+        let state = catalogue.versions.get(version)?;
+        // What was never approved was never shown.
+        let past = state.approved.or_else(|| {
+            matches!(state.review, regie_model::catalogue::Review::Rejected { .. })
+                .then_some((state.kept.spec.creative, state.kept.spec.shape))
+        });
+        let (hash, shape) = past?;
+        let document = (sources.creative)(&hash);
+        let size = match shape {
+            Shape::Banner(size) => Some(size),
+            Shape::Native | Shape::Text => None,
+        };
+        Some(PublicVersion {
+            version: *version,
+            kind: document.as_ref().map_or(String::new(), |d| d.kind().to_owned()),
+            creative: hash,
+            width: size.map(|s| s.width),
+            height: size.map(|s| s.height),
+            texts: document.as_ref().map(texts).unwrap_or_default(),
+        })
+    });
+    let approved = ad.approved.as_ref();
+    Content {
+        landing_url: approved.map_or(&ad.kept.spec.landing_url, |a| &a.landing_url).clone(),
+        third_party_origins: approved
+            .map_or(&ad.kept.spec.third_party_origins, |a| &a.third_party_origins)
+            .clone(),
+        versions: shown.collect(),
+    }
+}
+
+/// The words of a creative, for search and for those who do not see it.
+fn texts(creative: &Creative) -> Vec<String> {
+    let all: Vec<&String> = match creative {
+        Creative::Image { alt, .. } => vec![alt],
+        Creative::Html { .. } => Vec::new(),
+        Creative::Native { title, body, call_to_action, alt, .. } => vec![title, body, call_to_action, alt],
+        Creative::Text { title, body } => vec![title, body],
+    };
+    all.into_iter().filter(|t| !t.trim().is_empty()).cloned().collect()
+}
+
+fn period(booked: &Booked<'_>, figures: &Figures) -> Period {
+    let flight = booked.set.flight_in(booked.campaign);
+    let mut shown =
+        figures.days.iter().filter(|(_, impressions, _)| *impressions > 0).map(|(day, _, _)| *day);
+    let first_day = shown.next();
+    let last_day = shown.next_back().or(first_day);
+    let zone: &Zone = &booked.account.zone;
+    Period {
+        starts_at: flight.starts_at,
+        ends_at: flight.ends_at,
+        first_day,
+        last_day,
+        zone: zone.name().to_owned(),
+    }
+}
+
+fn targeting(booked: &Booked<'_>, versions_count: usize) -> PublicTargeting {
+    let clauses = booked.set.targeting.clauses.iter().map(|clause| PublicClause {
+        dimension: clause.dimension.to_string(),
+        op: if clause.op == Op::In { "in".into() } else { "not_in".into() },
+        values: clause.values.clone(),
+        zone: clause.zone.as_ref().map(|z| z.name().to_owned()),
+        words: clause_in_words(clause),
+    });
+    PublicTargeting {
+        clauses: clauses.collect(),
+        caps: booked.set.caps.iter().map(cap_in_words).collect(),
+        learned: versions_count > 1,
+        words: targeting_in_words(&booked.set.targeting),
+    }
+}
+
+fn price(booked: &Booked<'_>) -> Price {
+    let (model, amount_micros) = match &booked.set.bid {
+        Bid::Cpm { micros_per_mille } => ("cpm", Some(*micros_per_mille)),
+        Bid::Cpc { micros_per_click } => ("cpc", Some(*micros_per_click)),
+        Bid::Cpa { micros_per_conversion, .. } => ("cpa", Some(*micros_per_conversion)),
+        Bid::FlatFee { total_micros } => ("flat_fee", Some(total_micros.0)),
+        Bid::Free => ("free", None),
+    };
+    let currency = booked.account.currency;
+    let words = price_in_words(&booked.set.bid, &booked.set.tier, currency);
+    Price { model: model.into(), amount_micros, currency, words }
+}
+
+/// All digits that matter: at least the currency's, at most nine.
+pub(crate) fn exact_text(nanos: Nanos, currency: Currency) -> String {
+    let full = nanos.display(currency, 9);
+    let keep = full.find('.').map_or(full.len(), |dot| dot + 1 + currency.minor_digits() as usize);
+    let trimmed = full.trim_end_matches('0').len().max(keep);
+    full[..trimmed].trim_end_matches('.').to_owned()
+}
+
+fn totals(figures: &Figures, currency: Currency) -> Totals {
+    let net = figures.gross - figures.credited;
+    Totals {
+        currency,
+        impressions_count: figures.impressions_count,
+        clicks_count: figures.clicks_count,
+        conversions_count: figures.conversions_count,
+        gross_nanos: figures.gross.0.to_string(),
+        credited_nanos: figures.credited.0.to_string(),
+        spend_nanos: net.0.to_string(),
+        spend: exact_text(net, currency),
+    }
+}
+
+fn figures(figures: &Figures, currency: Currency) -> PublicFigures {
+    let all = totals(figures, currency);
+    let days = figures.days.iter().map(|(day, impressions_count, net)| DayFigures {
+        day: *day,
+        impressions_count: *impressions_count,
+        spend_nanos: net.0.to_string(),
+        spend: exact_text(*net, currency),
+    });
+    PublicFigures {
+        currency,
+        impressions_count: all.impressions_count,
+        clicks_count: all.clicks_count,
+        conversions_count: all.conversions_count,
+        gross_nanos: all.gross_nanos,
+        credited_nanos: all.credited_nanos,
+        spend_nanos: all.spend_nanos,
+        spend: all.spend,
+        days: days.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_keep_every_digit_that_matters() {
+        for (nanos, want) in
+            [(12_500_000_000, "12.50"), (4_500_001, "0.004500001"), (0, "0.00"), (7_123_000_000, "7.123")]
+        {
+            assert_eq!(exact_text(Nanos(nanos), Currency::EUR), want);
+        }
+        assert_eq!(exact_text(Nanos(7_000_000_000), Currency(*b"JPY")), "7");
+    }
+}

@@ -1,0 +1,19 @@
+//! The public record: who paid for an ad, for whom, how much, and how often it was shown.
+//!
+//! Builds an ad's entry from the catalogue, exact totals and decrypted names. Holds law R4: an [`Entry`] has only
+//! the fields listed in [`ALLOWED_KEYS`], and there is no way to put a viewer's data into it. An ad has an entry
+//! from its first impression on, and not before. Refuses IO, a clock, and knowing how an ad is chosen.
+
+mod build;
+mod entry;
+mod history;
+mod notice;
+mod words;
+
+pub use build::{Figures, Sources, entry};
+pub use entry::*;
+pub use history::{Subject, history_of};
+pub use words::{clause_in_words, price_in_words, targeting_in_words};
+
+/// Version of the entry's schema (docs/RECORD-FORMAT.md).
+pub const SCHEMA_VERSION: u32 = 1;
