@@ -201,7 +201,7 @@ fn lower(text: &mut String) {
 }
 fn cut(text: &mut String, max: usize) {
     let end = text.floor_char_boundary(max);
-    text.truncate(end);
+    text.truncate(text[..end].trim_end().len());
 }
 
 mod country_text {

@@ -9,11 +9,11 @@ use crate::{
     tables::{Aligned, Row, Tables},
 };
 use regie_model::{
-    AdId, AdSetId, AdvertiserId, Currency, Day, SegmentId, SiteId, UtcMs, Zone,
+    AdId, AdSetId, AdvertiserId, Currency, Day, SegmentId, SiteId, UtcMs, VersionId, Zone,
     booking::*,
     catalogue::{AdState, Catalogue, Kept},
     command::Stop,
-    creative::ObjectHash,
+    creative::{ObjectHash, Size},
     money::DatedRate,
     ticket::Billing,
 };
@@ -45,6 +45,23 @@ pub(super) struct Builder<'a> {
     groups: Vec<Group>,
     groups_of: BTreeMap<AdSetId, Range<u32>>,
     versions: Vec<VersionFacts>,
+}
+
+/// Versions are drawn in the order of ad, shape and version; shapes sort by kind, width and height.
+type ShapeKey = (u8, u16, u16);
+fn shape_key(shape: Shape) -> ShapeKey {
+    match shape {
+        Shape::Banner(size) => (0, size.width, size.height),
+        Shape::Native => (1, 0, 0),
+        Shape::Text => (2, 0, 0),
+    }
+}
+fn shape_of((kind, width, height): ShapeKey) -> Shape {
+    match kind {
+        0 => Shape::Banner(Size { width, height }),
+        1 => Shape::Native,
+        _ => Shape::Text,
+    }
 }
 
 fn category(name: &str) -> String {
@@ -116,17 +133,18 @@ impl<'a> Builder<'a> {
             return;
         }
         let host = self.hosts.number(host_of(&approved.landing_url));
-        let mut by_shape: BTreeMap<u32, Vec<(regie_model::VersionId, ObjectHash, u32)>> = BTreeMap::new();
+        let mut by_shape: BTreeMap<ShapeKey, Vec<(VersionId, ObjectHash, u32)>> = BTreeMap::new();
         for version in catalogue.versions_of.get(&id).into_iter().flatten() {
             let Some(state) = catalogue.versions.get(version) else { continue };
             let Some((creative, shape)) = state.approved else { continue };
             if state.kept.status != Status::Active || state.kept.spec.weight == 0 {
                 continue;
             }
-            let shape = self.shape_number(shape);
-            by_shape.entry(shape).or_default().push((*version, creative, state.kept.spec.weight));
+            let of_shape = by_shape.entry(shape_key(shape)).or_default();
+            of_shape.push((*version, creative, state.kept.spec.weight));
         }
         for (shape, mut versions) in by_shape {
+            let shape = self.shape_number(shape_of(shape));
             versions.sort_unstable_by_key(|(id, ..)| *id);
             let first = self.versions.len() as u32;
             let mut weight_to_here = 0;
