@@ -1,0 +1,99 @@
+// Regie's pages work without this. It keeps figures live (server-sent events), swaps parts of pages,
+// copies snippets and asks before what cannot be taken back lightly. No dependency, no inline code.
+"use strict";
+(() => {
+  const one = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+
+  // Figures: <... data-live="campaigns.cam_1.impressions"> gets the value of that path.
+  const read = (data, path) => path.split(".").reduce((at, key) => (at == null ? at : at[key]), data);
+  const set = (node, text) => {
+    if (node.textContent === text) return;
+    node.textContent = text;
+    node.classList.remove("flash");
+    void node.offsetWidth;
+    node.classList.add("flash");
+  };
+  const paint = (data) => {
+    all("[data-live]").forEach((node) => {
+      const value = read(data, node.dataset.live);
+      if (value != null) set(node, String(value));
+    });
+    all("progress[data-live-value]").forEach((node) => {
+      const value = read(data, node.dataset.liveValue);
+      if (value != null) node.value = value;
+    });
+  };
+
+  // The sparkline of impressions a second: the last minute, drawn from differences.
+  const points = [];
+  let last = null;
+  const spark = (total) => {
+    const line = one("[data-spark]");
+    if (!line || total == null) return;
+    if (last != null) points.push(Math.max(0, total - last));
+    last = total;
+    if (points.length > 60) points.shift();
+    const top = Math.max(1, ...points);
+    const shape = points.map((v, i) => `${((60 - points.length + i) * 10).toFixed(0)},${(58 - (v / top) * 52).toFixed(1)}`);
+    line.setAttribute("points", shape.join(" "));
+    const label = one("[data-spark-max]");
+    if (label) label.textContent = `${top}/s at most in the last minute`;
+  };
+
+  const status = one("[data-live-status]");
+  const source = one("[data-live-source]");
+  if (source && "EventSource" in window) {
+    let events = null;
+    const open = () => {
+      events = new EventSource(source.dataset.liveSource);
+      events.onopen = () => status && (status.classList.add("on"), (status.lastChild.textContent = "live"));
+      events.onerror = () => status && (status.classList.remove("on"), (status.lastChild.textContent = "reconnecting"));
+      events.onmessage = (event) => {
+        const data = JSON.parse(event.data);
+        paint(data);
+        spark(data.impressions_count);
+      };
+    };
+    open();
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) { events.close(); last = null; } else { open(); }
+    });
+  }
+
+  // Parts of a page: <form data-swap="#id"> replaces that element with the one of the answer.
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    const question = event.submitter?.dataset.confirm || form.dataset.confirm;
+    if (question && !window.confirm(question)) { event.preventDefault(); return; }
+    const target = form.dataset.swap && one(form.dataset.swap);
+    if (!target || form.method !== "get") return;
+    event.preventDefault();
+    const url = new URL(form.action);
+    url.search = new URLSearchParams(new FormData(form)).toString();
+    try {
+      const answer = await fetch(url, { headers: { accept: "text/html" }, credentials: "same-origin" });
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(form.dataset.swap);
+      if (!fresh) throw new Error("no such part");
+      target.replaceWith(fresh);
+      history.replaceState(null, "", url);
+    } catch { form.submit(); }
+  });
+
+  // Snippets: <button data-copy="#id">.
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.("[data-copy]");
+    const from = button && one(button.dataset.copy);
+    if (!from) return;
+    await navigator.clipboard.writeText(from.textContent);
+    const before = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = before), 1500);
+  });
+
+  // Leaving a form with unsaved edits asks first.
+  let dirty = false;
+  document.addEventListener("input", (event) => { if (event.target.closest?.("form[data-guard]")) dirty = true; });
+  document.addEventListener("submit", () => { dirty = false; });
+  window.addEventListener("beforeunload", (event) => { if (dirty) event.preventDefault(); });
+})();
