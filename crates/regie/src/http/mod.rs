@@ -14,6 +14,7 @@ pub mod frames;
 pub mod health;
 pub mod labels;
 pub mod problem;
+pub mod tag;
 
 use crate::{config::Config, platform::Platform};
 use axum::{
@@ -85,6 +86,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(conversions::routes());
     all.extend(frames::routes());
     all.extend(health::routes());
+    all.extend(tag::routes());
     all
 }
 
