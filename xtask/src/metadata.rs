@@ -5,6 +5,9 @@ use crate::process;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
+/// Features that only tests switch on.
+pub const TEST_FEATURES: [&str; 2] = ["mutations", "simdisk"];
+
 /// One dependency that a package declares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dependency {
@@ -12,6 +15,8 @@ pub struct Dependency {
     pub name: String,
     /// Only for its tests and examples.
     pub dev: bool,
+    /// The features that it asks for.
+    pub features: Vec<String>,
 }
 
 /// One package.
@@ -36,6 +41,10 @@ pub struct Package {
 }
 
 impl Package {
+    /// Whether its own tests switch its test features on, by a dependency on itself.
+    pub fn tests_itself(&self) -> bool {
+        self.dependencies.iter().any(|d| d.dev && d.name == self.name)
+    }
     /// Whether it declares a feature.
     pub fn has_feature(&self, feature: &str) -> bool {
         self.features.iter().any(|f| f == feature)
@@ -105,6 +114,7 @@ fn dependencies(value: &Value) -> Vec<Dependency> {
     each.map(|d| Dependency {
         name: d["name"].as_str().unwrap_or_default().to_owned(),
         dev: d["kind"].as_str() == Some("dev"),
+        features: strings(&d["features"]),
     })
     .collect()
 }

@@ -3,7 +3,7 @@
 //! Refuses to pass over anything in silence: a step that cannot run says why and counts as skipped
 //! or failed. The last line is `N passed, N failed, N skipped`.
 
-use crate::metadata::Package;
+use crate::metadata::{Package, TEST_FEATURES};
 use crate::tally::{Libtest, Tally};
 use crate::{browser, licences, metadata, process, report, tidy};
 use serde_json::Value;
@@ -11,10 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-/// Features that only tests switch on.
-const TEST_FEATURES: [&str; 2] = ["mutations", "simdisk"];
 /// The crate of the binary; with test features only its tests named `mutation` are run again.
 const BINARY_CRATE: &str = "regie";
+const MESSAGES: &str = "--message-format=json-render-diagnostics";
 
 struct Row {
     name: &'static str,
@@ -40,11 +39,7 @@ pub fn run(root: &Path, fast: bool) -> Result<bool, String> {
     run.step("tidy", |root| Ok(Tally::check(report("tidy", &tidy::run(root)?))));
     run.step("lints", |root| verdict(process::pass(clippy(root))));
     run.step("licences", |root| Ok(Tally::check(report("licences", &licences::run(root)?))));
-    let mut binary = None;
-    let built = run.step("build", |root| {
-        binary = build(root)?;
-        Ok(Tally::check(true))
-    });
+    let built = run.step("build", |root| build(root).map(|_| Tally::check(true)));
     if built {
         run.step("tests", |root| tests(workspace_tests(root, fast)));
         if fast {
@@ -52,7 +47,7 @@ pub fn run(root: &Path, fast: bool) -> Result<bool, String> {
             run.leave_out("browser", "browser tests: left out by --fast");
         } else {
             run.step("seeded faults", seeded_faults);
-            run.step("browser", |root| browser::run(root, binary.as_deref()));
+            run.step("browser", |root| browser::run(root, product(root)?.as_deref()));
         }
     }
     Ok(summary(&run.rows, started.elapsed().as_secs_f64()))
@@ -91,16 +86,20 @@ fn clippy(root: &Path) -> Command {
     process::cargo(root, &arguments)
 }
 
-/// Builds what the tests need once, and finds the product's binary among it.
+/// Builds what the tests need, once.
 fn build(root: &Path) -> Result<Option<PathBuf>, String> {
-    let arguments =
-        ["test", "--workspace", "--locked", "--no-run", "--message-format=json-render-diagnostics"];
+    built(process::cargo(root, &["test", "--workspace", "--locked", "--no-run", MESSAGES]))
+}
+
+/// Builds the product alone: tests switch features on that a product never has.
+fn product(root: &Path) -> Result<Option<PathBuf>, String> {
+    built(process::cargo(root, &["build", "--locked", "--package", BINARY_CRATE, MESSAGES]))
+}
+
+fn built(command: Command) -> Result<Option<PathBuf>, String> {
     let mut binary = None;
-    let mut read = |line: &str| binary = executable(line).or(binary.take());
-    if !process::lines(process::cargo(root, &arguments), &mut read)? {
-        return Err("the build failed".into());
-    }
-    Ok(binary)
+    let well = process::lines(command, |line| binary = executable(line).or(binary.take()))?;
+    if well { Ok(binary) } else { Err("the build failed".into()) }
 }
 
 /// The path of the product's binary, if this message of cargo names it.
@@ -149,7 +148,7 @@ fn seeded_faults(root: &Path) -> Result<Tally, String> {
 fn featured(root: &Path, packages: &[&Package], filter: Option<&str>) -> Option<Command> {
     let mut names = Vec::new();
     let mut features = Vec::new();
-    for package in packages {
+    for package in packages.iter().filter(|p| !p.tests_itself()) {
         let own = TEST_FEATURES.iter().filter(|feature| package.has_feature(feature));
         let own: Vec<String> = own.map(|feature| format!("{}/{feature}", package.name)).collect();
         if !own.is_empty() {
@@ -188,6 +187,7 @@ fn summary(rows: &[Row], seconds: f64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Package, executable, featured};
+    use crate::metadata::Dependency;
     use std::path::{Path, PathBuf};
 
     #[test]
@@ -213,12 +213,13 @@ mod tests {
             licence: None,
             member: true,
             dir: PathBuf::new(),
-            dependencies: Vec::new(),
+            dependencies: vec![Dependency { name: "c".into(), dev: true, features: Vec::new() }],
             features: features.iter().map(|f| (*f).to_owned()).collect(),
             active_features: Vec::new(),
         };
         let (a, b) = (package("a", &["mutations", "other", "simdisk"]), package("b", &["default"]));
-        let command = featured(Path::new("."), &[&a, &b], Some("mutation")).unwrap();
+        let c = package("c", &["mutations"]);
+        let command = featured(Path::new("."), &[&a, &b, &c], Some("mutation")).unwrap();
         let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy().into_owned()).collect();
         let wanted = "test --locked --no-fail-fast --package a --features a/mutations,a/simdisk -- --show-output mutation";
         assert_eq!(arguments.join(" "), wanted);

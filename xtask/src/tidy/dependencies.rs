@@ -70,7 +70,10 @@ mod tests {
             licence: None,
             member: true,
             dir: "crates/own".into(),
-            dependencies: names.iter().map(|n| Dependency { name: (*n).into(), dev: false }).collect(),
+            dependencies: names
+                .iter()
+                .map(|n| Dependency { name: (*n).into(), dev: false, features: Vec::new() })
+                .collect(),
             features: Vec::new(),
             active_features: Vec::new(),
         };

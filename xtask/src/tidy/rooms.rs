@@ -4,7 +4,7 @@
 //! the map and the check cannot part.
 
 use super::{at, files::File};
-use crate::metadata::Package;
+use crate::metadata::{Package, TEST_FEATURES};
 
 /// Crates without IO, a clock or randomness of their own.
 const PURE: [&str; 6] = ["model", "decide", "learn", "ledger", "record", "protocols"];
@@ -46,6 +46,8 @@ const IMPURE_NAMES: [&str; 14] = [
     "println!",
 ];
 const PREFIX: &str = "regie-";
+/// The room that exists for tests, and so may use what only tests use.
+const SIMULATION: &str = "sim";
 
 /// A crate's name without the project's prefix.
 fn short(name: &str) -> &str {
@@ -77,6 +79,10 @@ pub fn check_graph(map: &str, members: &[Package]) -> Vec<String> {
             let allowed = dependency.dev || order[index].1.iter().any(|name| name == used);
             if is_room && !allowed {
                 faults.push(format!("{}: may not use {used} (ARCHITECTURE.md, rooms)", member.name));
+            }
+            let test_only = dependency.features.iter().find(|f| TEST_FEATURES.contains(&f.as_str()));
+            if let Some(feature) = test_only.filter(|_| !dependency.dev && room != SIMULATION) {
+                faults.push(format!("{}: may use {used}/{feature} in its tests only", member.name));
             }
             let impure = IMPURE_LIBRARIES.contains(&dependency.name.as_str());
             if PURE.contains(&room) && !dependency.dev && impure {
@@ -155,9 +161,11 @@ mod tests {
     const MAP: &str = "# Map\n```rooms\nmodel:\njournal:\nledger: model\n```\n";
 
     fn package(name: &str, uses: &[&str]) -> Package {
-        let dependency = |text: &&str| match text.strip_prefix("dev ") {
-            Some(name) => Dependency { name: name.into(), dev: true },
-            None => Dependency { name: (*text).into(), dev: false },
+        let dependency = |text: &&str| {
+            let (name, feature) = text.split_once('/').unwrap_or((text, "default"));
+            let dev = name.starts_with("dev ");
+            let name = name.trim_start_matches("dev ").to_owned();
+            Dependency { name, dev, features: vec![feature.to_owned()] }
         };
         Package {
             name: name.into(),
@@ -187,6 +195,8 @@ mod tests {
         check(MAP, &["dev regie-journal"], &["regie-model"], "");
         check(MAP, &[], &["rusqlite"], "regie-ledger: is pure");
         check(MAP, &[], &["dev rusqlite"], "");
+        check(MAP, &["rusqlite"], &["regie-model/mutations"], "in its tests only");
+        check(MAP, &["rusqlite"], &["regie-model", "dev regie-model/mutations"], "");
         check("# Map", &[], &[], "no block");
         check("```rooms\nmodel: ledger\nledger: model\njournal:\n```", &[], &[], "must stand above it");
         check(
