@@ -7,7 +7,7 @@ use super::{at, files::File};
 use crate::metadata::{Package, TEST_FEATURES};
 
 /// Crates without IO, a clock or randomness of their own.
-const PURE: [&str; 6] = ["model", "decide", "learn", "ledger", "record", "protocols"];
+const PURE: [&str; 7] = ["model", "decide", "learn", "ledger", "record", "protocols", "sim"];
 /// Libraries that bring IO, a clock, randomness or a runtime.
 const IMPURE_LIBRARIES: [&str; 17] = [
     "arc-swap",
@@ -46,8 +46,6 @@ const IMPURE_NAMES: [&str; 14] = [
     "println!",
 ];
 const PREFIX: &str = "regie-";
-/// The room that exists for tests, and so may use what only tests use.
-const SIMULATION: &str = "sim";
 
 /// A crate's name without the project's prefix.
 fn short(name: &str) -> &str {
@@ -81,7 +79,7 @@ pub fn check_graph(map: &str, members: &[Package]) -> Vec<String> {
                 faults.push(format!("{}: may not use {used} (ARCHITECTURE.md, rooms)", member.name));
             }
             let test_only = dependency.features.iter().find(|f| TEST_FEATURES.contains(&f.as_str()));
-            if let Some(feature) = test_only.filter(|_| !dependency.dev && room != SIMULATION) {
+            if let Some(feature) = test_only.filter(|_| !dependency.dev) {
                 faults.push(format!("{}: may use {used}/{feature} in its tests only", member.name));
             }
             let impure = IMPURE_LIBRARIES.contains(&dependency.name.as_str());
