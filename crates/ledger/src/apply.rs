@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 /// and a step back of the machine's clock holds the append time still.
 pub const FUTURE_TOLERANCE_MS: i64 = 60_000;
 /// How long an epoch is known after the next one was opened: until its last ticket has expired, and a day.
+/// Then a ticket of it is unknown, however fresh it claims to be.
 pub const EPOCH_KEPT_MS: i64 = CLICK_EXPIRY_MS + CONVERSION_WINDOW_MS + 86_400_000;
 
 /// The state that a checkpoint holds and [`Ledger::state_hash`] covers.
@@ -51,6 +52,12 @@ pub struct Ledger {
     pub(crate) state: State,
     pub(crate) charges: Charges,
     pub(crate) untaken: Untaken,
+}
+
+/// Whether an epoch that was superseded then (`i64::MAX`: never) may still have tickets at `at`.
+#[inline]
+pub(crate) fn is_kept(superseded_at: i64, at: UtcMs) -> bool {
+    at.0.saturating_sub(superseded_at) <= EPOCH_KEPT_MS
 }
 
 impl Ledger {
@@ -174,9 +181,7 @@ impl Ledger {
             }
             *last.get_mut() = at.0;
         }
-        self.state.epochs.retain(|_, superseded_at| {
-            *superseded_at == i64::MAX || at.0.saturating_sub(*superseded_at) <= EPOCH_KEPT_MS
-        });
+        self.state.epochs.retain(|_, superseded_at| is_kept(*superseded_at, at));
         self.state.epochs.insert(epoch, i64::MAX);
         Ok(Outcome::Other)
     }

@@ -5,7 +5,7 @@
 //! beacon was lost); no impression is made up for it, so none is billed.
 
 use crate::{
-    apply::{FUTURE_TOLERANCE_MS, Ledger},
+    apply::{FUTURE_TOLERANCE_MS, Ledger, is_kept},
     books::ChargeKind,
     budget::{DayBounds, Smallest},
     counters::{Counters, EventKind},
@@ -60,7 +60,7 @@ impl Ledger {
         if let Some(refused) = untimely(at, ticket.issued_at, expiry_ms) {
             return Ok(self.refuse(at, kind, ticket, refused));
         }
-        let ad_set = match self.known(ticket) {
+        let ad_set = match self.known(at, ticket) {
             Ok(ad_set) => ad_set,
             Err(unknown) => return Ok(self.refuse(at, kind, ticket, Outcome::Unknown(unknown))),
         };
@@ -102,7 +102,7 @@ impl Ledger {
         if let Some(refused) = refused {
             return Ok(self.refuse(at, kind, ticket, refused));
         }
-        let ad_set = match self.known(ticket) {
+        let ad_set = match self.known(at, ticket) {
             Ok(ad_set) => ad_set,
             Err(unknown) => return Ok(self.refuse(at, kind, ticket, Outcome::Unknown(unknown))),
         };
@@ -137,8 +137,8 @@ impl Ledger {
 
     /// The ad set of a ticket whose epoch, parents and currency are those of the journal.
     #[inline]
-    fn known(&self, ticket: &Ticket) -> Result<usize, Unknown> {
-        if !self.state.epochs.contains_key(&ticket.id.epoch) {
+    fn known(&self, at: UtcMs, ticket: &Ticket) -> Result<usize, Unknown> {
+        if !self.state.epochs.get(&ticket.id.epoch).is_some_and(|superseded| is_kept(*superseded, at)) {
             return Err(Unknown::Epoch);
         }
         let books = &self.state.books;

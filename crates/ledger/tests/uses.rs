@@ -231,6 +231,11 @@ fn an_old_epoch_is_known_while_its_tickets_live() {
     world.wait(DAY);
     world.push(Event::EpochOpened { epoch: 7 });
     assert!(is_billed(world.push(Event::Click(ticket))));
+    world.wait(regie_ledger::EPOCH_KEPT_MS);
+    let mut fresh = world.ticket(CPC);
+    assert_eq!(world.push(Event::Click(fresh)), Outcome::Unknown(Unknown::Epoch));
+    fresh.id.epoch = 7;
+    assert!(is_billed(world.push(Event::Click(fresh))));
     world.agree();
 }
 

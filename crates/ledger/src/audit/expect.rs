@@ -4,7 +4,7 @@
 
 use super::{Audit, Purse, get, name};
 use crate::{
-    apply::FUTURE_TOLERANCE_MS,
+    apply::{EPOCH_KEPT_MS, FUTURE_TOLERANCE_MS},
     outcome::{CreditRefusal, FreeReason, Limit, NotDue, Outcome, Unknown},
 };
 use regie_model::{
@@ -94,8 +94,10 @@ impl Audit {
         }
     }
 
-    fn unknown(&self, ticket: &Ticket) -> Option<Outcome> {
-        if !self.epochs.contains(&ticket.id.epoch) {
+    fn unknown(&self, at: UtcMs, ticket: &Ticket) -> Option<Outcome> {
+        let next = self.epochs.iter().find(|(epoch, _)| **epoch > ticket.id.epoch);
+        let over = next.is_some_and(|(_, opened_at)| at.0 - opened_at.0 > EPOCH_KEPT_MS);
+        if over || !self.epochs.contains_key(&ticket.id.epoch) {
             return Some(Outcome::Unknown(Unknown::Epoch));
         }
         let Some((advertiser, campaign)) = self.parents(ticket.ad_set) else {
@@ -107,7 +109,7 @@ impl Audit {
     }
 
     fn expect_delivery(&self, at: UtcMs, event: &Event, ticket: &Ticket, expiry_ms: i64) -> Outcome {
-        if let Some(refused) = window(at, ticket.issued_at, expiry_ms).or_else(|| self.unknown(ticket)) {
+        if let Some(refused) = window(at, ticket.issued_at, expiry_ms).or_else(|| self.unknown(at, ticket)) {
             return refused;
         }
         if self.used.contains(&(name(event), ticket.id)) {
@@ -124,7 +126,7 @@ impl Audit {
     fn expect_conversion(&self, at: UtcMs, c: &Conversion) -> Outcome {
         let refused = window(at, c.clicked_at, CONVERSION_WINDOW_MS)
             .or_else(|| window(c.clicked_at, c.ticket.issued_at, CLICK_EXPIRY_MS))
-            .or_else(|| self.unknown(&c.ticket));
+            .or_else(|| self.unknown(at, &c.ticket));
         if let Some(refused) = refused {
             return refused;
         }

@@ -59,7 +59,8 @@ pub struct Audit {
     findings: Vec<Finding>,
     last: (u64, UtcMs),
     stopped: bool,
-    epochs: BTreeSet<u32>,
+    /// When each epoch was opened.
+    epochs: BTreeMap<u32, UtcMs>,
     advertisers: BTreeMap<AdvertiserId, AdvertiserSpec>,
     campaigns: BTreeMap<CampaignId, CampaignSpec>,
     ad_sets: BTreeMap<AdSetId, AdSetSpec>,
@@ -134,10 +135,10 @@ impl Audit {
             }
             Event::Conversion(conversion) => self.converted(position, at, event, conversion, outcome),
             Event::EpochOpened { epoch } => {
-                if self.epochs.last().is_some_and(|last| epoch <= last) {
+                if self.epochs.last_key_value().is_some_and(|(last, _)| epoch <= last) {
                     self.find("B3", position, format!("epoch {epoch} opened again"));
                 }
-                self.epochs.insert(*epoch);
+                self.epochs.insert(*epoch, at);
             }
             Event::Traffic(traffic) => {
                 let minute = traffic.minute.min(at.minute());
