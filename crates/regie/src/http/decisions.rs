@@ -4,7 +4,7 @@ use super::{AppState, Route, facts, labels, problem::Problem};
 use crate::platform::{deciding::Answer, view::View};
 use axum::{
     body::Bytes,
-    extract::{ConnectInfo, State},
+    extract::{ConnectInfo, Query, State},
     http::{HeaderMap, HeaderValue, Method, header},
     response::{IntoResponse, Response},
     routing::{options, post},
@@ -153,9 +153,28 @@ async fn preflight(State(app): State<AppState>, headers: HeaderMap) -> Response 
     response
 }
 
+#[derive(Deserialize)]
+struct DecisionQuery {
+    /// 1: for signed-in operators, why each ad set is shown or not. Nothing is served, counted or held then.
+    #[serde(default)]
+    explain: u8,
+}
+
+/// Why each ad set would be shown or not, now, for a request: only for those who see everything.
+fn explain(app: &AppState, view: &View, request: &Request, headers: &HeaderMap) -> Result<Response, Problem> {
+    let caller = super::auth::caller::authenticate(app, headers)?.ok_or_else(Problem::unauthorized)?;
+    if !caller.sees_everything() {
+        return Err(Problem::forbidden("Explanations name every advertiser's ad sets; they are for the publisher's operators."));
+    }
+    let tables = app.platform.tables.load();
+    let explanation = regie_decide::explain(&view.snapshot, &tables, request, &app.platform.gate);
+    Ok(axum::Json(explanation).into_response())
+}
+
 async fn one(
     State(app): State<AppState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Query(query): Query<DecisionQuery>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
@@ -172,6 +191,9 @@ async fn one(
         return Err(Problem::forbidden("Facts about the visitor need a token with the scope `decide`."));
     }
     let request = to_request(&app, &view, input, &headers, peer)?;
+    if query.explain != 0 {
+        return explain(&app, &view, &request, &headers);
+    }
     let answers = app.platform.decide(&view, &request);
     let json = render(&app, &view, &request, &answers);
     let mut response =
@@ -314,6 +336,7 @@ pub fn render(app: &AppState, view: &View, request: &Request, answers: &[Answer]
         })
         .collect();
     let language = request.page.language.as_deref();
+    app.metrics.count(answers);
     let decisions = answers.iter().zip(&creatives).map(|(answer, creative)| {
         let place = match answer {
             Answer::Fill { ticket, .. } => ticket.placement,

@@ -1,6 +1,7 @@
 //! Health, readiness and metrics. No personal data, no secrets.
 
 use super::{Access, AppState, Route};
+use crate::platform::deciding::Answer;
 use axum::{
     extract::State,
     http::{Method, StatusCode, header},
@@ -45,6 +46,12 @@ impl Metrics {
     /// Counters at zero.
     pub fn new(committer: CommitterHandle) -> Metrics {
         Metrics { committer, decisions_count: AtomicU64::new(0), fills_count: AtomicU64::new(0) }
+    }
+    /// Counts the answers of one request.
+    pub fn count(&self, answers: &[Answer]) {
+        let fills = answers.iter().filter(|a| matches!(a, Answer::Fill { .. })).count();
+        self.decisions_count.fetch_add(answers.len() as u64, Ordering::Relaxed);
+        self.fills_count.fetch_add(fills as u64, Ordering::Relaxed);
     }
 }
 
