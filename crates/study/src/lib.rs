@@ -5,13 +5,22 @@
 //! money, sums of overlapping windows or of different currencies, and rows dropped in silence.
 
 pub mod amount;
+pub mod answers;
+pub mod check;
 pub mod day;
+pub mod diff;
 pub mod encoding;
 pub mod error;
+pub mod group;
 pub mod import;
+pub mod kinds;
+pub mod rank;
 pub mod records;
+pub mod select;
 pub mod store;
 pub mod subject;
+pub mod targets;
+pub mod text;
 
 pub use amount::{Amount, Currency};
 pub use day::Day;

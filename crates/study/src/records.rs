@@ -333,7 +333,7 @@ mod tests {
     fn an_open_quote_costs_one_line() {
         assert_eq!(
             read(b"a,b\n\"open,1\nnext,2\n\"x\"y,3\nz,4"),
-            ["1[a|b]", "2: a quotation mark is never closed", "3[next|2]", "4: text follows a closing quotation mark", "5[z|4]"]
+            ["1[a|b]", "2: text follows a closing quotation mark", "3[next|2]", "4: text follows a closing quotation mark", "5[z|4]"]
         );
     }
 

@@ -155,6 +155,16 @@ impl<'s> Importer<'s> {
         Ok(outcome)
     }
 
+    /// Imports text that is in memory, under the name a file would have.
+    ///
+    /// # Errors
+    /// As for a single file.
+    pub fn bytes(&mut self, name: &str, bytes: &[u8]) -> Result<PartOutcome> {
+        let mut parts = Parts::memory(name, bytes);
+        let part = parts.part(0)?;
+        self.part(&mut parts, &part, &mut NoProgress)
+    }
+
     fn file(&mut self, path: &Path, progress: &mut dyn Progress, is_strict: bool) -> Result<Outcome> {
         let mut parts = Parts::open(path)?;
         let mut outcome = Outcome::default();

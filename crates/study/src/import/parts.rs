@@ -38,6 +38,7 @@ impl Part {
 
 enum Kind {
     Plain,
+    Memory(Vec<u8>),
     Gzip,
     Zip(Box<zip::ZipArchive<File>>),
 }
@@ -67,6 +68,10 @@ impl Parts {
         let count = if let Kind::Zip(archive) = &kind { archive.len() } else { 1 };
         Ok(Parts { path: path.to_owned(), kind, count })
     }
+    /// Text in memory under a file's name.
+    pub fn memory(name: &str, bytes: &[u8]) -> Parts {
+        Parts { path: PathBuf::from(name), kind: Kind::Memory(bytes.to_vec()), count: 1 }
+    }
     /// Number of parts.
     pub fn len(&self) -> usize {
         self.count
@@ -74,6 +79,10 @@ impl Parts {
     /// Describes a part.
     pub fn part(&mut self, index: usize) -> Result<Part> {
         let file = base_name(&self.path.to_string_lossy());
+        if let Kind::Memory(bytes) = &self.kind {
+            let bytes = Some(bytes.len() as u64);
+            return Ok(Part { index, path: self.path.clone(), file, member: None, bytes, modified: None, is_packed: true });
+        }
         let metadata = std::fs::metadata(&self.path).map_err(|e| Error::file(self.path.display(), e))?;
         let modified = metadata
             .modified()
@@ -82,7 +91,7 @@ impl Parts {
             .and_then(|d| Day::from_unix_seconds(d.as_secs() as i64));
         let mut part = Part { index, path: self.path.clone(), file, member: None, bytes: Some(metadata.len()), modified, is_packed: true };
         match &mut self.kind {
-            Kind::Plain => part.is_packed = false,
+            Kind::Plain | Kind::Memory(_) => part.is_packed = false,
             Kind::Gzip => {
                 part.file = part.file.trim_end_matches(".gz").to_owned();
                 part.bytes = None;
@@ -102,6 +111,7 @@ impl Parts {
         let open = || File::open(&part.path).map_err(|e| Error::file(part.path.display(), e));
         match &mut self.kind {
             Kind::Plain => read(&mut Transcoder::new(open()?, encoding)),
+            Kind::Memory(bytes) => read(&mut Transcoder::new(&bytes[..], encoding)),
             Kind::Gzip => read(&mut Transcoder::new(flate2::read::MultiGzDecoder::new(BufReader::new(open()?)), encoding)),
             Kind::Zip(archive) => {
                 let member = archive.by_index(part.index).map_err(|e| damaged(&part.path, &e))?;

@@ -1,0 +1,128 @@
+//! Time series and regional split of an answer: the same filter and arithmetic as the ranking itself.
+
+use super::gather::{self, Filter, Gathered};
+use super::{Question, as_text, as_text_or_none};
+use crate::amount::Sum;
+use crate::day::Day;
+use crate::error::Result;
+use crate::store::columns::Column;
+use crate::store::{Snapshot, Store};
+use crate::targets::Targets;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+
+/// Most points of a series and regions of a split that are kept.
+const POINTS_MAX: usize = 5_000;
+
+/// One period of a series.
+#[derive(Clone, Debug, Serialize)]
+pub struct SeriesPoint {
+    /// First day of the period.
+    pub from: Day,
+    /// Sum of everybody, as published.
+    #[serde(serialize_with = "as_text")]
+    pub published: i128,
+    /// Smallest possible.
+    #[serde(serialize_with = "as_text")]
+    pub lower: i128,
+    /// Largest possible.
+    #[serde(serialize_with = "as_text_or_none")]
+    pub upper: Option<i128>,
+    /// Published sums of the first candidates, in order of rank, as decimal text.
+    pub top: Vec<String>,
+}
+
+/// One region.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlacePoint {
+    /// Region as written.
+    pub place: String,
+    /// As published.
+    #[serde(serialize_with = "as_text")]
+    pub published: i128,
+    /// Smallest possible.
+    #[serde(serialize_with = "as_text")]
+    pub lower: i128,
+    /// Largest possible.
+    #[serde(serialize_with = "as_text_or_none")]
+    pub upper: Option<i128>,
+}
+
+/// A split answer.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Split {
+    /// By first day of the facts' periods.
+    pub series: Vec<SeriesPoint>,
+    /// By region, the largest first.
+    pub places: Vec<PlacePoint>,
+    /// Names of the series' `top`, in order.
+    pub names: Vec<String>,
+}
+
+/// Makes the second pass.
+pub(super) fn split(
+    store: &Store,
+    snapshots: &[Snapshot],
+    question: &Question,
+    targets: &Targets,
+    gathered: &Gathered,
+    top: &[usize],
+) -> Result<Split> {
+    let mut filter = Filter::new(store, snapshots, question)?;
+    let number: HashMap<usize, usize> = top.iter().enumerate().map(|(i, t)| (*t, i)).collect();
+    let mut series: BTreeMap<Day, (Sum, Vec<i128>)> = BTreeMap::new();
+    let mut places: HashMap<i64, Sum> = HashMap::new();
+    let mut columns = filter.columns();
+    if !columns.contains(&Column::Place) {
+        columns.push(Column::Place);
+    }
+    store.scan(&gather::latest_first(snapshots), &columns)?.each(|chunk| {
+        let slack = filter.slack(chunk.snapshot);
+        for row in 0..chunk.rows {
+            if !filter.passes(chunk, row) || filter.is_repeated(chunk, row)? {
+                continue;
+            }
+            let Some(counted) = filter.count(chunk, row) else { continue };
+            let (value, slack) = match question.measure {
+                super::Measure::Spend => (counted.amount, slack),
+                super::Measure::Impressions => (counted.views, (0, 0)),
+            };
+            let from = chunk.period(row).0;
+            let target = targets.of(chunk.column(Column::Subject)[row], from);
+            if series.len() < POINTS_MAX || series.contains_key(&from) {
+                let point = series.entry(from).or_insert_with(|| (Sum::default(), vec![0; top.len()]));
+                point.0.add(value, slack);
+                if let Some(index) = number.get(&target) {
+                    point.1[*index] += i128::from(value.lower);
+                }
+            }
+            let place = chunk.column(Column::Place)[row];
+            if place != 0 && (places.len() < POINTS_MAX || places.contains_key(&place)) {
+                places.entry(place).or_default().add(value, slack);
+            }
+        }
+        Ok(())
+    })?;
+    let words = store.words()?;
+    let labels = targets.labels(store, top)?;
+    let mut places: Vec<PlacePoint> = places
+        .into_iter()
+        .map(|(word, sum)| PlacePoint {
+            place: words.get(word as usize).cloned().unwrap_or_default(),
+            published: sum.published,
+            lower: sum.lower,
+            upper: sum.upper(),
+        })
+        .collect();
+    places.sort_by(|a, b| b.published.cmp(&a.published).then_with(|| a.place.cmp(&b.place)));
+    let series = series.into_iter().filter(|(from, _)| from.is_stated());
+    let series = series.map(|(from, (sum, top))| SeriesPoint {
+        from,
+        published: sum.published,
+        lower: sum.lower,
+        upper: sum.upper(),
+        top: top.iter().map(i128::to_string).collect(),
+    });
+    debug_assert!(gathered.accounts.len() >= top.len());
+    Ok(Split { series: series.collect(), places, names: top.iter().map(|t| labels.get(t).cloned().unwrap_or_default().name).collect() })
+}
