@@ -195,15 +195,15 @@ fn a_failed_sync_while_a_segment_is_made_stops_the_opening() {
     }
 }
 
-/// Found by the simulation (seed 2): a sync failed, only the process restarted, so the old log read
+/// Found by the simulation: a sync failed, only the process restarted, so the old log read
 /// back whole though the device held it in part; recovery emptied it, the power went before that
 /// was durable, and the part came back over a newer database.
 #[test]
 fn a_log_whose_sync_failed_cannot_come_back_in_part() {
-    for seed in [2, 12, 22] {
+    for seed in [1, 3] {
         let disk = SimDisk::new(seed);
         play(&disk, &fixed(), &mut Witness::default()).expect("no violation");
-        for op in disk.sync_ops().into_iter().rev().take(12) {
+        for op in disk.sync_ops() {
             let disk = SimDisk::new(seed);
             disk.set_faults(SimFaults { fail_sync_at_op: Some(op), ..SimFaults::default() });
             let mut witness = Witness::default();

@@ -261,7 +261,7 @@ impl Model {
         if faults.lying_sync || (inode.failed && faults.syncs_lie_after_failure) {
             return Ok(());
         }
-        inode.store();
+        inode.store(rng, sector_bytes);
         if std::mem::take(&mut handle.sync_dir) {
             let path = handle.path.clone();
             self.sync_dir(parent(&path))?;
@@ -527,9 +527,12 @@ impl Inode {
         self.unsynced.push(Stretch { truncated_to: Some(length), ..Stretch::default() });
     }
 
-    fn store(&mut self) {
-        self.durable.clone_from(&self.content);
-        self.unsynced.clear();
+    /// A sync that succeeds stores what is unsynced, and only that: what an earlier failed sync
+    /// lost is not written again.
+    fn store(&mut self, rng: &mut Rng, sector_bytes: usize) {
+        for stretch in std::mem::take(&mut self.unsynced) {
+            stretch.settle(&mut self.durable, rng, 100, sector_bytes, true);
+        }
     }
 
     /// A failed sync: some sectors were stored; none is unsynced any more, though readers still
