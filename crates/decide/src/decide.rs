@@ -110,22 +110,24 @@ pub(crate) fn run(
         }
         for (slot, working) in slots.iter_mut().enumerate() {
             let Ok(open) = &working.open else { continue };
-            let mut turn = Turn { context: &context, open, shown: &shown, tier, exhaustive };
             let mut tell = |index: usize, why: Elimination| {
                 working.furthest = working.furthest.max(Some(why.stage()));
                 report(slot, index, why);
             };
             if let Some(fill) = &working.fill {
                 if exhaustive {
+                    let others: Vec<Shown<'_>> = shown.iter().copied().filter(|s| s.slot != slot).collect();
+                    let turn = Turn { context: &context, open, shown: &others, tier, exhaustive };
                     turn.too_late(fill.tier, &mut tell);
                 }
                 continue;
             }
+            let turn = Turn { context: &context, open, shown: &shown, tier, exhaustive };
             let Some((index, price_nanos)) = turn.winner(&mut tell) else { continue };
             let ad_set = snapshot.ad_set(index);
             working.fill = turn.fill(index, price_nanos);
             if let Some(fill) = &working.fill {
-                shown.push(shown_as(ad_set, fill));
+                shown.push(shown_as(slot, ad_set, fill));
             }
         }
     }
@@ -140,8 +142,9 @@ pub(crate) fn run(
     Decision { slots: slots.collect() }
 }
 
-fn shown_as<'a>(ad_set: &'a AdSetFacts, fill: &Fill) -> Shown<'a> {
+fn shown_as<'a>(slot: usize, ad_set: &'a AdSetFacts, fill: &Fill) -> Shown<'a> {
     Shown {
+        slot,
         advertiser: ad_set.advertiser,
         campaign: ad_set.campaign,
         ad_set: ad_set.id,
@@ -195,7 +198,7 @@ impl Turn<'_> {
         eligible
     }
     /// The winner of the tier and the price of its event, nanos of its currency.
-    fn winner(&mut self, tell: &mut Tell<'_>) -> Option<(usize, i64)> {
+    fn winner(&self, tell: &mut Tell<'_>) -> Option<(usize, i64)> {
         let winner = match self.tier {
             TierKind::Sponsorship => self.sponsor(tell),
             TierKind::Guaranteed => self.neediest(tell),
@@ -204,13 +207,12 @@ impl Turn<'_> {
         }?;
         Some((winner, self.context.snapshot.ad_set(winner).bid_nanos))
     }
-    /// Reasons of a tier that came after the place was taken.
-    fn too_late(&mut self, tier: TierKind, tell: &mut Tell<'_>) {
+    /// Reasons of a tier that came after the place was taken, as if it had not been.
+    fn too_late(&self, tier: TierKind, tell: &mut Tell<'_>) {
         self.scan(
             |_| false,
             |index| {
-                let why = self.refused(index).filter(|why| why.stage() != Stage::Separation);
-                tell(index, why.unwrap_or(Elimination::EarlierTier { tier }));
+                tell(index, self.refused(index).unwrap_or(Elimination::EarlierTier { tier }));
             },
         );
     }

@@ -37,7 +37,9 @@ pub(crate) struct Open<'a> {
 }
 
 /// An ad that this request already shows.
+#[derive(Clone, Copy)]
 pub(crate) struct Shown<'a> {
+    pub(crate) slot: usize,
     pub(crate) advertiser: AdvertiserId,
     pub(crate) campaign: CampaignId,
     pub(crate) ad_set: AdSetId,

@@ -15,9 +15,9 @@ use std::collections::BTreeMap;
 
 /// How long what was observed counts, once enough was.
 const MEMORY_MS: f64 = 120_000.0;
-/// Updates with spend before an estimate is trusted alone, and below which nothing is forgotten.
+/// Updates with spend before an estimate is trusted, and below which nothing is forgotten.
 const TRUSTED_HITS: f64 = 30.0;
-/// How many spending updates ahead of its curve an estimate that is not trusted yet is followed.
+/// How many spending updates' worth ahead of its curve a budget must be for an estimate to count at once.
 const AHEAD_HITS: f64 = 3.0;
 /// Smallest probability of a budget that has something left.
 const PASS_MIN: f64 = 1e-6;
@@ -171,11 +171,12 @@ impl Memory {
         let whole = traffic.mass(budget.starts_at, budget.ends_at);
         let curve = budget.total as f64 * (1.0 - to_come / whole.max(to_come));
         let ahead = budget.spent as f64 - curve > AHEAD_HITS * self.spent / self.hits;
-        if self.hits < TRUSTED_HITS && !ahead {
-            return 1.0;
-        }
-        let speed = self.spent / self.exposure;
-        (left / (to_come * speed)).clamp(PASS_MIN, 1.0)
+        // An estimate from few events may be far too high, and would starve a budget that is short of traffic:
+        // unless it is ahead of its curve, the low end of the estimate's range (two standard errors) counts.
+        let doubt = if self.hits < TRUSTED_HITS && !ahead { 1.0 - 2.0 / self.hits.sqrt() } else { 1.0 };
+        let speed = doubt.max(0.0) * self.spent / self.exposure;
+        let pass = left / (to_come * speed);
+        if pass.is_finite() { pass.clamp(PASS_MIN, 1.0) } else { 1.0 }
     }
 }
 
