@@ -3,7 +3,9 @@
 //! Every route stands in a table with who may call it; there is no other way to add one. The few that need no sign-in
 //! are a golden file (`tests/golden/endpoints.txt`). Refuses business rules.
 
+pub mod accounts;
 pub mod auth;
+pub mod booking;
 pub mod click;
 pub mod conversions;
 pub mod creatives;
@@ -13,8 +15,11 @@ pub mod facts;
 pub mod frames;
 pub mod health;
 pub mod labels;
+pub mod preview;
 pub mod problem;
 pub mod tag;
+pub mod serve;
+pub mod uploads;
 
 use crate::{config::Config, platform::Platform};
 use axum::{
@@ -72,7 +77,12 @@ pub struct Route {
 
 impl Route {
     /// A route anybody may call.
-    pub fn public(owner: &'static str, method: Method, path: &'static str, handler: MethodRouter<AppState>) -> Route {
+    pub fn public(
+        owner: &'static str,
+        method: Method,
+        path: &'static str,
+        handler: MethodRouter<AppState>,
+    ) -> Route {
         Route { owner, method, path, access: Access::Public, handler }
     }
 }
@@ -87,16 +97,27 @@ pub fn routes() -> Vec<Route> {
     all.extend(frames::routes());
     all.extend(health::routes());
     all.extend(tag::routes());
+    all.extend(accounts::routes());
+    all.extend(booking::routes());
+    all.extend(uploads::routes());
+    all.extend(preview::routes());
     all
 }
 
-/// The server's router.
+/// The server's router: every route that is not public stands behind the guard.
 pub fn router(app: AppState) -> Router {
     let mut router: Router<AppState> = Router::new();
     for route in routes() {
-        router = router.route(route.path, route.handler);
+        let handler = match route.access {
+            Access::Public => route.handler,
+            access => {
+                let guarded = auth::guard::Guarded { app: Arc::clone(&app), access };
+                route.handler.route_layer(axum::middleware::from_fn_with_state(guarded, auth::guard::guard))
+            }
+        };
+        router = router.route(route.path, handler);
     }
-    router.with_state(app)
+    router.fallback(problem::no_such_page).method_not_allowed_fallback(problem::no_such_method).with_state(app)
 }
 
 /// Content types and caching in few words.

@@ -126,3 +126,13 @@ impl From<TicketError> for Problem {
         Problem::new(StatusCode::BAD_REQUEST, crate::platform::intake::reason(error), error.to_string())
     }
 }
+
+/// The answer where no route is.
+pub async fn no_such_page() -> Problem {
+    Problem::not_found("page or endpoint of this address")
+}
+/// The answer where a route has other methods.
+pub async fn no_such_method() -> Problem {
+    let title = "This address exists, but not for this method.";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title)
+}

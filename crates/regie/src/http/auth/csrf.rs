@@ -1,0 +1,142 @@
+//! Cross-site request forgery: a browser's unsafe request must come from our own pages and carry its session's token.
+//!
+//! The guard checks both for every cookie-authenticated request, so a handler cannot forget. Requests with an API token
+//! need none: a browser never adds one by itself.
+
+use crate::http::{App, problem::Problem};
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    extract::{Form, FromRequest, Multipart, Request},
+    http::{HeaderMap, HeaderValue, header},
+};
+use regie_model::limits::{COMMAND_BODY_BYTES_MAX, UPLOAD_BYTES_MAX};
+
+/// Header of a script's request.
+pub const HEADER: &str = "x-regie-csrf";
+/// Field of a form.
+pub const FIELD: &str = "csrf";
+/// Room for the other fields of an upload.
+const UPLOAD_FIELDS_BYTES: usize = 64 * 1024;
+
+/// Refuses a request that another site's page caused.
+///
+/// # Errors
+/// 403, when the browser says so, or does not say where the request comes from.
+pub fn check_origin(app: &App, headers: &HeaderMap) -> Result<(), Problem> {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let ours = match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => matches!(site, "same-origin" | "none"),
+        (None, Some(origin)) => {
+            let host = text("host").unwrap_or("");
+            let of_host = origin.split_once("://").is_some_and(|(_, rest)| !host.is_empty() && rest == host);
+            origin == app.config.public_url || of_host
+        }
+        (None, None) => false,
+    };
+    if ours {
+        Ok(())
+    } else {
+        Err(Problem::forbidden("The request does not come from this server's own pages."))
+    }
+}
+
+/// Checks the session's token in header or form field; gives the request back whole.
+///
+/// # Errors
+/// 403 without the right token, 413 for a body over its limit.
+pub async fn check_token(request: Request, wanted: &str) -> Result<Request, Problem> {
+    if let Some(given) = request.headers().get(HEADER) {
+        return if same(given.as_bytes(), wanted.as_bytes()) { Ok(request) } else { Err(wrong()) };
+    }
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let multipart = kind.starts_with("multipart/form-data");
+    let max = match kind.split(';').next() {
+        Some("application/x-www-form-urlencoded") => COMMAND_BODY_BYTES_MAX,
+        Some("multipart/form-data") => UPLOAD_BYTES_MAX + UPLOAD_FIELDS_BYTES,
+        _ => return Err(wrong()),
+    };
+    let (parts, body) = request.into_parts();
+    let bytes = read(body, max).await?;
+    let found = if multipart {
+        let copy = Request::from_parts(parts.clone(), Body::from(bytes.clone()));
+        multipart_field(copy).await.is_some_and(|given| same(given.as_bytes(), wanted.as_bytes()))
+    } else {
+        let mut pairs = url::form_urlencoded::parse(&bytes);
+        pairs.any(|(name, value)| name == FIELD && same(value.as_bytes(), wanted.as_bytes()))
+    };
+    if found { Ok(Request::from_parts(parts, Body::from(bytes))) } else { Err(wrong()) }
+}
+
+/// A body in memory, up to a limit.
+///
+/// # Errors
+/// 413 over the limit, 400 when the body breaks off.
+pub async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
+    if body.size_hint().lower() > max as u64 {
+        return Err(Problem::too_large(max));
+    }
+    axum::body::to_bytes(body, max).await.map_err(|error| {
+        let mut cause: Option<&dyn std::error::Error> = Some(&error);
+        while let Some(inner) = cause {
+            if inner.is::<http_body_util::LengthLimitError>() {
+                return Problem::too_large(max);
+            }
+            cause = inner.source();
+        }
+        Problem::bad_request("The body broke off.")
+    })
+}
+
+async fn multipart_field(request: Request) -> Option<String> {
+    let mut form = Multipart::from_request(request, &()).await.ok()?;
+    while let Ok(Some(field)) = form.next_field().await {
+        if field.name() == Some(FIELD) {
+            return field.text().await.ok();
+        }
+    }
+    None
+}
+
+fn wrong() -> Problem {
+    let detail = format!(
+        "Send the session's token as the form field `{FIELD}` or the header `{HEADER}`; load the page again if it is old."
+    );
+    Problem::forbidden(detail)
+}
+/// Compares without telling by its time where the texts differ.
+pub fn same(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0u8, |d, (x, y)| d | (x ^ y)) == 0
+}
+
+/// A urlencoded form without its CSRF field, which the guard has checked.
+#[derive(Debug)]
+pub struct CsrfForm<T>(pub T);
+
+impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for CsrfForm<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let bytes = read(body, COMMAND_BODY_BYTES_MAX).await?;
+        let pairs = url::form_urlencoded::parse(&bytes).filter(|(name, _)| name != FIELD);
+        let rest = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        parts
+            .headers
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+        parts.headers.remove(header::CONTENT_LENGTH);
+        let copy = Request::from_parts(parts, Body::from(rest));
+        let form = Form::<T>::from_request(copy, state).await;
+        form.map(|Form(value)| CsrfForm(value)).map_err(|e| Problem::bad_request(e.body_text()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same;
+    #[test]
+    fn tokens_are_compared_whole() {
+        assert!(same(b"abc", b"abc"));
+        for other in [&b"abd"[..], b"ab", b"", b"abcd"] {
+            assert!(!same(b"abc", other));
+        }
+    }
+}
