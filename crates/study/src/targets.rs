@@ -164,6 +164,10 @@ impl Targets {
     }
     /// Names to show for some targets, with platform and account of the ungrouped.
     pub fn labels(&self, store: &Store, wanted: &[usize]) -> Result<HashMap<usize, Label>> {
+        self.labels_by(store, wanted, |target| self.list[target].subject)
+    }
+    /// The same, with the subject that shows each ungrouped target.
+    pub fn labels_by(&self, store: &Store, wanted: &[usize], shows: impl Fn(usize) -> u32) -> Result<HashMap<usize, Label>> {
         let mut by_subject: HashMap<u32, Vec<usize>> = HashMap::new();
         let mut labels = HashMap::new();
         for target in wanted {
@@ -172,7 +176,7 @@ impl Targets {
                     let name = resolver.entities[entity as usize].clone();
                     labels.insert(*target, Label { name, ..Label::default() });
                 }
-                _ => by_subject.entry(self.list[*target].subject).or_default().push(*target),
+                _ => by_subject.entry(shows(*target)).or_default().push(*target),
             }
         }
         if by_subject.is_empty() {

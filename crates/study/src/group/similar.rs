@@ -69,10 +69,10 @@ const STATES: [&str; 62] = [
     "island", "nc", "nh", "ny", "nj", "az", "tx", "ca", "texans", "nevadans", "ohioans",
 ];
 /// Words that open the names of bodies of every kind and so make no family.
-const GENERIC: [&str; 24] = [
+const GENERIC: [&str; 27] = [
     "provincie", "gemeente", "stichting", "vereniging", "partij", "lokaal", "stadsdeel", "waterschap", "dorp", "stad",
     "gemeentebelangen", "party", "committee", "friends", "partei", "parti", "partido", "stadt", "ville", "city", "county",
-    "leefbaar", "forum", "team",
+    "leefbaar", "forum", "team", "us", "usa", "gop",
 ];
 const SMALL_WORDS: [&str; 18] =
     ["de", "het", "en", "van", "voor", "of", "the", "for", "and", "der", "die", "das", "du", "la", "le", "el", "y", "op"];
@@ -85,6 +85,8 @@ pub struct Name {
     words: Vec<String>,
     /// Name words of a campaign, sorted; empty when it is none.
     person: Vec<String>,
+    /// Words written as a sign (VVD, PvdA, D66) beside ordinary ones, or in brackets at the end.
+    signs: Vec<String>,
 }
 
 impl Name {
@@ -100,8 +102,23 @@ impl Name {
             person.sort();
             person.dedup();
         }
-        Name { key, words, person }
+        Name { key, words, person, signs: signs(text) }
     }
+}
+
+/// Words with several capitals, or capitals and digits, in a text that is not all capitals.
+fn signs(text: &str) -> Vec<String> {
+    let words = || text.split(|c: char| !c.is_alphanumeric()).filter(|w| w.len() > 1);
+    let has_ordinary = words().any(|w| w.chars().skip(1).all(char::is_lowercase));
+    if !has_ordinary {
+        return Vec::new();
+    }
+    let is_sign = |w: &&str| {
+        let capitals = w.chars().filter(|c| c.is_uppercase()).count();
+        let digits = w.chars().filter(char::is_ascii_digit).count();
+        capitals >= 2 || (capitals >= 1 && digits >= 1)
+    };
+    words().filter(is_sign).map(text::plain).collect()
 }
 
 /// What the whole set of names tells about its words.
@@ -120,6 +137,7 @@ impl Corpus {
         let mut first: HashMap<&str, u32> = HashMap::new();
         let mut any: HashMap<&str, u32> = HashMap::new();
         let mut alone: HashSet<&str> = HashSet::new();
+        let mut signed: HashMap<&str, u32> = HashMap::new();
         let mut corpus = Corpus::default();
         for name in names {
             let Some(head) = name.words.first() else { continue };
@@ -129,6 +147,7 @@ impl Corpus {
             if name.words.len() == 1 {
                 alone.insert(head);
             }
+            name.signs.iter().for_each(|w| *signed.entry(w).or_default() += 1);
             for word in &name.person {
                 *corpus.persons.entry(word.clone()).or_default() += 1;
             }
@@ -136,7 +155,8 @@ impl Corpus {
         for (word, count) in first {
             let is_plain = GENERIC.contains(&word) || SMALL_WORDS.contains(&word) || STATES.contains(&word) || CAMPAIGN.contains(&word);
             let mostly_first = count * 10 >= any[word] * 6;
-            if count >= FAMILY_MIN && alone.contains(word) && mostly_first && !is_plain && word.len() > 1 {
+            let is_sign = signed.get(word).is_some_and(|n| n * 2 >= any[word]);
+            if count >= FAMILY_MIN && (alone.contains(word) || is_sign) && mostly_first && !is_plain && word.len() > 1 {
                 corpus.families.insert(word.to_owned());
             }
         }

@@ -21,6 +21,8 @@ pub struct Account {
     pub views: Sum,
     /// Ads.
     pub ads_count: u64,
+    /// A subject whose words show it: the latest among the rows counted.
+    pub subject: u32,
 }
 
 impl Account {
@@ -307,6 +309,9 @@ pub(super) fn gather(store: &Store, snapshots: &[Snapshot], question: &Question,
             };
             let target = targets.of(subjects[row], chunk.period(row).0);
             let Some(account) = found.accounts.get_mut(target) else { continue };
+            if account.spend.rows_count == 0 {
+                account.subject = subjects[row] as u32;
+            }
             account.spend.add(counted.amount, slack);
             if stated {
                 account.views.add(counted.views, (0, 0));

@@ -333,7 +333,7 @@ fn assemble(
     for list in [&order.unmapped, &order.excluded, &order.residual] {
         wanted.extend(list.iter().take(BESIDE_SHOWN));
     }
-    let labels = targets.labels(store, &wanted)?;
+    let labels = targets.labels_by(store, &wanted, |t| gathered.accounts[t].subject)?;
     let label = |target: usize| labels.get(&target).cloned().unwrap_or_default();
     let beside = |name: &str, list: &[usize]| beside(name, list, question, gathered, &label);
     let ranked = places(question, targets, gathered, &order.ranked, shown, &label);

@@ -104,7 +104,7 @@ pub(super) fn split(
         Ok(())
     })?;
     let words = store.words()?;
-    let labels = targets.labels(store, top)?;
+    let labels = targets.labels_by(store, top, |t| gathered.accounts[t].subject)?;
     let mut places: Vec<PlacePoint> = places
         .into_iter()
         .map(|(word, sum)| PlacePoint {
@@ -123,6 +123,5 @@ pub(super) fn split(
         upper: sum.upper(),
         top: top.iter().map(i128::to_string).collect(),
     });
-    debug_assert!(gathered.accounts.len() >= top.len());
     Ok(Split { series: series.collect(), places, names: top.iter().map(|t| labels.get(t).cloned().unwrap_or_default().name).collect() })
 }
