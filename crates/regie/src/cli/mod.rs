@@ -1,12 +1,14 @@
 //! The command line: one subcommand each, plain words, `--json` for scripts, progress bars on everything long.
 
 pub mod backup;
+pub mod bench;
 pub mod check;
 pub mod explain;
 pub mod export;
 pub mod progress;
 pub mod replay;
 pub mod serve;
+pub mod user;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -50,6 +52,12 @@ pub enum Command {
     Backup(backup::BackupArgs),
     /// Make a data folder from a backup, or say what the world has seen of it.
     Restore(backup::RestoreArgs),
+    /// Measure this machine, each figure beside its bar.
+    Bench(bench::BenchArgs),
+    /// Users: add, link, reset, list, disable.
+    User(user::UserArgs),
+    /// API tokens: create, revoke, list.
+    Token(user::TokenArgs),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -97,6 +105,9 @@ pub fn run() -> Result<ExitCode> {
         Command::Check(args) => check::run(&cli, args),
         Command::Backup(args) => backup::run(&cli, args),
         Command::Restore(args) => backup::restore(&cli, args),
+        Command::Bench(args) => bench::run(&cli, args),
+        Command::User(args) => user::run_user(&cli, args),
+        Command::Token(args) => user::run_token(&cli, args),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "regie", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
