@@ -50,46 +50,46 @@ impl TrafficShape {
     pub fn sum<'a>(shapes: impl IntoIterator<Item = &'a TrafficShape>) -> TrafficShape {
         let mut sum = TrafficShape::default();
         for shape in shapes.into_iter().filter(|shape| shape.hours.iter().any(Option::is_some)) {
-            let unknown = shape.unknown();
+            let mean = shape.mean();
             for (total, hour) in sum.hours.iter_mut().zip(shape.hours) {
-                *total = Some(total.unwrap_or(0.0) + hour.unwrap_or(unknown));
+                *total = Some(total.unwrap_or(0.0) + hour.unwrap_or(mean));
             }
         }
         sum
     }
-    /// What an hour that was never observed counts: the mean of the others.
-    fn unknown(&self) -> f64 {
+    /// The mean of the observed hours, which counts for those that never were.
+    fn mean(&self) -> f64 {
         let known = self.hours.iter().flatten();
         let (sum, count) = known.fold((0.0, 0u32), |(sum, count), weight| (sum + weight, count + 1));
         if count == 0 || sum <= 0.0 { 1.0 } else { sum / f64::from(count) }
     }
-    /// Weight of an hour; never zero, since a dead hour may wake up.
+    /// Traffic of an hour relative to the mean hour; never zero, since a dead hour may wake up.
     pub fn weight(&self, hour: HourOfWeek) -> f64 {
-        let unknown = self.unknown();
-        self.weight_above(hour, unknown)
+        self.relative(hour, self.mean())
     }
-    fn weight_above(&self, hour: HourOfWeek, unknown: f64) -> f64 {
+    fn relative(&self, hour: HourOfWeek, mean: f64) -> f64 {
         let known = self.hours.get(usize::from(hour.0)).copied().flatten();
-        known.unwrap_or(unknown).max(unknown / 1_000.0)
+        known.map_or(1.0, |weight| (weight / mean).max(0.001))
     }
-    /// Expected traffic between two moments, in hours of the shape's own unit; 0 when they are backwards.
+    /// Expected traffic between two moments, in mean hours (so that what was learned on another shape, or on
+    /// none, stays of use); 0 when they are backwards.
     pub fn mass(&self, zone: &Zone, from: UtcMs, to: UtcMs) -> f64 {
         let span = to.0.saturating_sub(from.0);
         if span <= 0 {
             return 0.0;
         }
-        let unknown = self.unknown();
+        let mean = self.mean();
         let weeks = span / WEEK_MS;
         let whole: f64 = if weeks == 0 {
             0.0
         } else {
-            (0..HourOfWeek::COUNT as u8).map(|h| self.weight_above(HourOfWeek(h), unknown)).sum()
+            (0..HourOfWeek::COUNT as u8).map(|h| self.relative(HourOfWeek(h), mean)).sum()
         };
         let mut at = to.0 - span % WEEK_MS;
         let mut mass = whole * weeks as f64;
         while at < to.0 {
             let next = ((at.div_euclid(STEP_MS) + 1) * STEP_MS).min(to.0);
-            let weight = self.weight_above(zone.hour_of_week(UtcMs(at)), unknown);
+            let weight = self.relative(zone.hour_of_week(UtcMs(at)), mean);
             mass += weight * (next - at) as f64 / HOUR_MS as f64;
             at = next;
         }
@@ -134,9 +134,10 @@ mod tests {
         let share = shape.mass(&utc, day(0), half) / shape.mass(&utc, day(0), day(1));
         assert!((share - 0.25).abs() < 1e-9, "{share}");
         // Tuesday was not observed: the mean of what was.
-        assert!((shape.mass(&utc, day(1), day(2)) - 24.0 * 200.0).abs() < 1e-6);
+        assert!((shape.mass(&utc, day(1), day(2)) - 24.0).abs() < 1e-9);
+        assert!((shape.weight(HourOfWeek(12)) - 1.5).abs() < 1e-9);
         shape.observe(HourOfWeek(0), 200);
-        assert!((shape.weight(HourOfWeek(0)) - 130.0).abs() < 1e-9);
+        assert!((shape.hours[0].unwrap() - 130.0).abs() < 1e-9);
         let text = serde_json::to_string(&shape).unwrap();
         assert_eq!(serde_json::from_str::<TrafficShape>(&text).unwrap(), shape);
         assert!(serde_json::from_str::<TrafficShape>("[1.0]").is_err());
@@ -157,6 +158,7 @@ mod tests {
         a.observe(HourOfWeek(0), 10);
         b.observe(HourOfWeek(0), 30);
         let sum = TrafficShape::sum([&a, &b, &TrafficShape::flat()]);
-        assert!((sum.weight(HourOfWeek(0)) - 40.0).abs() < 1e-9);
+        assert!((sum.hours[0].unwrap() - 40.0).abs() < 1e-9);
+        assert_eq!(sum.weight(HourOfWeek(0)), 1.0);
     }
 }

@@ -8,7 +8,7 @@ use regie_decide::{
 };
 use regie_model::{AdSetId, CampaignId, HourOfWeek, UtcMs, Zone, time::DAY_MS};
 
-const STEP_MS: i64 = 5_000;
+const STEP_MS: i64 = 10_000;
 const PRICE: i64 = 2_000;
 
 /// Requests in an hour of the day: quiet nights, two peaks; another level at the weekend.
@@ -48,7 +48,7 @@ impl Day {
             chance: Chance(seed),
             start: UtcMs::parse("2026-05-04T00:00:00Z").unwrap(),
             level: 1.0,
-            lag: 2,
+            lag: 1,
         }
     }
     fn requests(&mut self, at: UtcMs) -> u64 {
@@ -78,7 +78,8 @@ impl Day {
             budgets: vec![BudgetKey::Campaign(CampaignId(1))],
             goal: None,
         }];
-        let whole = learned().mass(&self.zone, self.start, end);
+        let usual = learned();
+        let (whole, mut passed) = (usual.mass(&self.zone, self.start, end), 0.0);
         let (mut spent, mut course, mut known): (i64, Course, Vec<i64>) = (0, Vec::new(), vec![0; self.lag]);
         let mut at = self.start;
         while at < end {
@@ -97,8 +98,10 @@ impl Day {
                 spent += if passes && spent + PRICE <= total { PRICE } else { 0 };
             }
             known.push(spent);
-            at = UtcMs(at.0 + STEP_MS);
-            course.push((learned().mass(&self.zone, self.start, at) / whole, spent, pass_ppm));
+            let next = UtcMs(at.0 + STEP_MS);
+            passed += usual.mass(&self.zone, at, next);
+            at = next;
+            course.push((passed / whole, spent, pass_ppm));
         }
         self.start = end;
         course
@@ -120,7 +123,7 @@ fn possible() -> i64 {
 
 #[test]
 fn an_even_budget_with_ample_traffic_is_spent_along_the_curve() {
-    for (seed, part) in [(1, 2), (2, 5), (3, 20), (4, 50)] {
+    for (seed, part) in [(1, 2), (2, 5), (3, 50)] {
         let total = possible() / part;
         let course = Day::new(seed).run(total, false);
         let (share, off) = (spent_share(&course, total), deviation(&course, total));
@@ -131,7 +134,7 @@ fn an_even_budget_with_ample_traffic_is_spent_along_the_curve() {
 
 #[test]
 fn it_corrects_traffic_that_is_not_the_usual_one() {
-    for (seed, level) in [(1, 0.6), (2, 1.7), (3, 4.0)] {
+    for (seed, level) in [(1, 0.6), (2, 2.5)] {
         let total = possible() / 5;
         let mut day = Day::new(seed);
         day.level = level;
@@ -158,7 +161,7 @@ fn the_first_day_without_a_learned_shape_is_spent_too() {
 
 #[test]
 fn a_starved_budget_is_never_held_back() {
-    for seed in 0..5 {
+    for seed in 0..3 {
         let total = possible() * 2;
         let course = Day::new(seed).run(total, false);
         let least = course.iter().map(|(_, _, pass)| *pass).min();
@@ -178,7 +181,7 @@ fn as_fast_as_possible_is_not_held_back_and_not_exceeded() {
 #[test]
 fn a_small_budget_does_not_go_in_one_gulp() {
     let total = 100 * PRICE;
-    for seed in 0..8 {
+    for seed in 0..4 {
         let course = Day::new(seed).run(total, false);
         assert!(spent_share(&course, total) >= 0.97);
         assert!(deviation(&course, total) < 0.2, "seed {seed}: {}", deviation(&course, total));
