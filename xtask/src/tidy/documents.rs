@@ -31,7 +31,7 @@ pub fn check_words(file: &File) -> Vec<String> {
     let mut faults = Vec::new();
     for (index, line) in file.text.lines().enumerate() {
         for word in WORDS.iter().filter(|word| line.contains(**word)) {
-            faults.push(at(file, index, &format!("\"{word}\" means something on one machine only")));
+            faults.push(at(file, index, &format!("{word} means something on one machine only")));
         }
         if line.contains(BESIDE) && file.path != BUILD_SERVER {
             faults.push(at(file, index, "names a folder outside the project"));
