@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod bench;
 pub mod check;
+pub mod demo;
 pub mod explain;
 pub mod export;
 pub mod progress;
@@ -14,12 +15,15 @@ use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 
+/// Data folder unless one is given.
+pub const DEFAULT_FOLDER: &str = ".regie/data";
+
 /// Regie: a self-hosted advertising platform that publishes who paid.
 #[derive(Debug, Parser)]
 #[command(version, about, propagate_version = true)]
 pub struct Cli {
     /// Data folder.
-    #[arg(long, global = true, env = "REGIE_FOLDER", default_value = ".regie/data")]
+    #[arg(long, global = true, env = "REGIE_FOLDER", default_value = DEFAULT_FOLDER)]
     pub folder: PathBuf,
     /// Configuration file; regie.toml in the data folder when not given.
     #[arg(long, global = true, env = "REGIE_CONFIG")]
@@ -40,6 +44,8 @@ pub struct Cli {
 pub enum Command {
     /// Run the server.
     Serve(serve::ServeArgs),
+    /// Show everything: an invented newspaper with live ads, advertisers, readers and the public record.
+    Demo(demo::DemoArgs),
     /// Replay real logged traffic through the HTTP API of a running server.
     Replay(replay::ReplayArgs),
     /// Say for one kept decision why each ad set was shown or not.
@@ -99,6 +105,7 @@ pub fn run() -> Result<ExitCode> {
     let cli = Cli::parse();
     match &cli.command {
         Command::Serve(args) => serve::run(&cli, args),
+        Command::Demo(args) => demo::run(&cli, args),
         Command::Replay(args) => replay::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::Export(args) => export::run(&cli, args),

@@ -101,7 +101,7 @@ pub fn book(client: &mut Client, note: &Path, name: &str, rows: &[LoggedRow]) ->
 fn commands(client: &mut Client, list: Vec<Value>) -> Result<Vec<String>> {
     let count = list.len();
     let answer = client.post("/v1/commands", &json!({ "commands": list }))?;
-    let ids: Vec<String> = answer["results"].as_array().into_iter().flatten().filter_map(|r| r["id"].as_str().map(str::to_owned)).collect();
+    let ids: Vec<String> = answer["accepted"].as_array().into_iter().flatten().filter_map(|r| r["id"].as_str().map(str::to_owned)).collect();
     if ids.len() != count {
         bail!("{count} commands were answered with {} results: {answer}", ids.len());
     }
