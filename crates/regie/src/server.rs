@@ -289,7 +289,8 @@ impl Server {
     }
 }
 
-async fn signal() {
+/// Resolves when the process is asked to stop.
+pub async fn signal() {
     #[cfg(unix)]
     {
         let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
