@@ -233,17 +233,18 @@ fn main() {
     let start = Instant::now();
     let catalogue = catalogue(count, &mut chance);
     println!("{count} ad sets, {} versions: catalogue in {:.2?}", catalogue.versions.len(), start.elapsed());
-    let start = Instant::now();
-    let snapshot = Snapshot::build(&catalogue, 1);
-    println!("snapshot in {:.2?}", start.elapsed());
     let rows = (1..=count).map(|id| {
         let click_ppb = 200_000 + chance.below(3_000_000) as u32;
         let pass_ppm = if chance.below(3) == 0 { 500_000 } else { 1_000_000 };
         (AdSetId(id), Row { click_ppb, pass_ppm, ..Row::default() })
     });
     let rows: Vec<_> = rows.collect();
+    let table = Tables::new(rows);
     let start = Instant::now();
-    let tables = Tables::new(rows).align(&snapshot);
+    let snapshot = Snapshot::build_for(&catalogue, 1, &table);
+    println!("snapshot in {:.2?}", start.elapsed());
+    let start = Instant::now();
+    let tables = table.align(&snapshot);
     println!("tables aligned in {:.2?}", start.elapsed());
     let one: Vec<Request> = (0..100_000).map(|_| request(&mut chance, 1)).collect();
     let four: Vec<Request> = (0..20_000).map(|_| request(&mut chance, 4)).collect();

@@ -28,8 +28,9 @@ const TIERS: [TierKind; 4] =
 /// Decides one request.
 ///
 /// `sink` gets each ad set that can deliver ([`Snapshot::standing`] has nothing against it), matched by
-/// targeting and was then eliminated, once for each place. Ad sets in the auction that a proven bound keeps
-/// from winning and from setting the price are not looked at and not reported.
+/// targeting and was then eliminated, once for each place. In the auction, one whose value can neither win nor
+/// set the price is reported as outbid without further checks, and those that a proven bound keeps from both
+/// are not looked at and not reported.
 ///
 /// Never panics and never fails, whatever the request: a place without an ad has its reason.
 pub fn decide(
@@ -263,27 +264,36 @@ impl Turn<'_> {
         eligible.into_iter().filter(|i| *i != winner).for_each(|i| tell(i, Elimination::HouseNotDrawn));
         Some(winner)
     }
-    /// Second price with reserve. Stops at the first block from which on nobody can matter.
+    /// Second price with reserve. Stops at the first block from which on nobody can matter, and within a block
+    /// does not check those who cannot: they are outbid, whatever else may be against them.
     fn auction(&self, tell: &mut Tell<'_>) -> Option<(usize, i64)> {
         let field = std::cell::Cell::new(Field::default());
-        let mut lost: Vec<Bidder> = Vec::new();
+        let mut lost: Vec<(usize, i64)> = Vec::new();
         let bounds = &self.context.aligned.bounds;
+        let settled = |bound: i64| !self.exhaustive && field.get().is_settled(bound);
         self.scan(
-            |block| !self.exhaustive && field.get().is_settled(bounds.get(block).copied().unwrap_or(-1)),
-            |index| match self.refused(index) {
-                Some(why) => tell(index, why),
-                None => {
-                    let mut so_far = field.get();
-                    lost.extend(so_far.add(self.bidder(index)));
-                    field.set(so_far);
+            |block| settled(bounds.get(block).copied().unwrap_or(-1)),
+            |index| {
+                let score_nanos = self.context.numbers(index).score_nanos;
+                if settled(score_nanos) {
+                    lost.push((index, score_nanos));
+                    return;
+                }
+                match self.refused(index) {
+                    Some(why) => tell(index, why),
+                    None => {
+                        let mut so_far = field.get();
+                        let loser = so_far.add(self.bidder(index));
+                        lost.extend(loser.map(|l| (l.index, l.score_nanos)));
+                        field.set(so_far);
+                    }
                 }
             },
         );
         let Field { best, second } = field.get();
         let best = best?;
-        for loser in lost {
-            let (value_nanos, best_nanos) = (loser.score_nanos, best.score_nanos);
-            tell(loser.index, Elimination::Outbid { value_nanos, best_nanos });
+        for (index, value_nanos) in lost {
+            tell(index, Elimination::Outbid { value_nanos, best_nanos: best.score_nanos });
         }
         let ad_set = self.context.snapshot.ad_set(best.index);
         let rate_ppb = self.context.numbers(best.index).rate_ppb;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     index::IndexBuilder,
-    tables::{Aligned, Row, Tables},
+    tables::{Aligned, Tables},
 };
 use regie_model::{
     AdId, AdSetId, AdvertiserId, Currency, Day, SegmentId, SiteId, UtcMs, VersionId, Zone,
@@ -296,9 +296,9 @@ fn narrow(spec: &AdSetSpec, campaign: &CampaignSpec) -> Flight {
     Flight { starts_at: own.starts_at.max(campaign.flight.starts_at), ends_at: ends }
 }
 
-/// Order of service, then descending value at the prior rates, then id; what cannot deliver comes last.
-fn order(ad_sets: &mut [(AdSetFacts, Cold)]) {
-    let prior = |facts: &AdSetFacts| facts.score_nanos(facts.numbers(Row::default()).rate_ppb);
+/// Order of service, then descending value at the rates given, then id; what cannot deliver comes last.
+fn order(ad_sets: &mut [(AdSetFacts, Cold)], tables: &Tables) {
+    let prior = |facts: &AdSetFacts| facts.numbers(tables.row(facts.id)).score_nanos;
     ad_sets.sort_by_cached_key(|(facts, _)| {
         (facts.standing.is_some(), facts.tier.kind(), std::cmp::Reverse(prior(facts)), facts.id)
     });
@@ -351,11 +351,16 @@ fn segments(catalogue: &Catalogue) -> HashMap<SegmentId, Option<String>> {
 impl Snapshot {
     /// Builds the snapshot of a catalogue that stands at journal `position`.
     pub fn build(catalogue: &Catalogue, position: u64) -> Snapshot {
+        Snapshot::build_for(catalogue, position, &Tables::default())
+    }
+    /// The same, numbered by value at the predicted rates of `tables`. Numbering changes how soon an auction is
+    /// settled, never what is decided.
+    pub fn build_for(catalogue: &Catalogue, position: u64, tables: &Tables) -> Snapshot {
         let mut builder = Builder::new(catalogue);
         builder.add_versions();
         let mut ad_sets: Vec<_> =
             catalogue.ad_sets.iter().map(|(id, kept)| builder.ad_set(*id, kept)).collect();
-        order(&mut ad_sets);
+        order(&mut ad_sets, tables);
         let (ad_sets, cold): (Vec<_>, Vec<_>) = ad_sets.into_iter().unzip();
         let placements =
             catalogue.placements.iter().map(|(id, kept)| (*id, builder.placement(&kept.spec, kept.status)));
