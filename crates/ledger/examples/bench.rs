@@ -66,7 +66,7 @@ fn main() {
         for (position, (at, bytes)) in (1u64..).zip(&records) {
             let event = Event::decode(bytes).unwrap();
             ledger.apply(position, UtcMs(*at), &event).unwrap();
-            if position % 65_536 == 0 {
+            if position.is_multiple_of(65_536) {
                 rows += ledger.take_rollups().len();
                 blocks += ledger.take_charge_blocks().iter().map(|(_, b)| b.len()).sum::<usize>();
             }

@@ -7,6 +7,7 @@ use crate::{
     books::Books,
     charges::{BlockError, ChargeAt, Charges},
     counters::{Counters, EventKind, RefusalKey},
+    hash::FastMap,
     invoice::IssuedInvoice,
     outcome::{LawBroken, Outcome, Refusal},
     rows::{AdRows, Untaken},
@@ -215,14 +216,16 @@ impl Ledger {
     /// What changed in the rows of reports since this was last called, by hour of the append (served: hour of
     /// the decision; a credit: hour of the credit), in order. A flat fee has the ids 0 below its ad set.
     pub fn take_rollups(&mut self) -> Vec<((UtcHour, RollupKey), Counters)> {
-        let mut rows: Vec<_> = std::mem::take(&mut self.untaken.rollups).into_iter().collect();
-        rows.sort_by_key(|(key, _)| *key);
+        // As many rows as last time are likely: no growing step by step.
+        let next = FastMap::with_capacity_and_hasher(self.untaken.rollups.len(), Default::default());
+        let mut rows: Vec<_> = std::mem::replace(&mut self.untaken.rollups, next).into_iter().collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
         rows
     }
     /// Events that were not counted since this was last called, by kind, reason, placement and hour, in order.
     pub fn take_refusals(&mut self) -> Vec<(RefusalKey, u64)> {
         let mut rows: Vec<_> = std::mem::take(&mut self.untaken.refusals).into_iter().collect();
-        rows.sort();
+        rows.sort_unstable();
         rows
     }
     /// Sealed blocks of charges that changed since this was last called: store each under its number, in the

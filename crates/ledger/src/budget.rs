@@ -178,6 +178,12 @@ impl Budget {
             self.free_today = 0;
         }
     }
+    /// Counts free over-delivery, of the lifetime or the daily budget.
+    pub(crate) fn over(&mut self, free: i128, lifetime: bool) {
+        let sum = if lifetime { &mut self.free_lifetime } else { &mut self.free_daily };
+        *sum += free;
+        self.free_today += free;
+    }
     /// What is left of the lifetime budget; not below zero.
     #[inline]
     pub(crate) fn lifetime_left(&self) -> Option<i128> {

@@ -247,19 +247,13 @@ impl Ledger {
             budget.spent_today += billed;
         }
         account.spent += billed;
-        if free > 0 {
-            match limit {
-                Limit::CampaignLifetime => campaign.free_lifetime += free,
-                Limit::CampaignDaily => campaign.free_daily += free,
-                Limit::AdSetLifetime => ad_set.budget.free_lifetime += free,
-                Limit::AdSetDaily => ad_set.budget.free_daily += free,
-                Limit::Account | Limit::NotBooked => account.free += free,
-            }
-            match limit {
-                Limit::CampaignLifetime | Limit::CampaignDaily => campaign.free_today += free,
-                Limit::AdSetLifetime | Limit::AdSetDaily => ad_set.budget.free_today += free,
-                Limit::Account | Limit::NotBooked => {}
-            }
+        match limit {
+            _ if free == 0 => {}
+            Limit::CampaignLifetime => campaign.over(free, true),
+            Limit::CampaignDaily => campaign.over(free, false),
+            Limit::AdSetLifetime => ad_set.budget.over(free, true),
+            Limit::AdSetDaily => ad_set.budget.over(free, false),
+            Limit::Account | Limit::NotBooked => account.free += free,
         }
         if billed == 0 {
             let reason = FreeReason::Budget(limit);
@@ -303,5 +297,91 @@ impl Ledger {
             ad_set.budget
         );
         Err(LawBroken::new("B1", detail))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::books::Books;
+    use regie_model::{
+        AdSetId, AdvertiserId, CampaignId, Currency, Micros, PartyId, Zone,
+        booking::{AdSetSpec, AdvertiserSpec, Bid, CampaignSpec, Flight, Funding, Objective, Pacing, Tier},
+        command::Change,
+    };
+
+    /// One account without a limit worth the name, one campaign, one ad set.
+    fn books() -> Books {
+        let mut books = Books::default();
+        let spec = AdvertiserSpec {
+            name: "Example".into(),
+            currency: Currency::EUR,
+            zone: Zone::utc(),
+            funding: Funding::Credit { limit_micros: Micros(1_000_000) },
+            categories: Vec::new(),
+            pixel_conversions: None,
+            invoice_address: String::new(),
+        };
+        books.apply(&Change::AdvertiserPut { id: AdvertiserId(1), spec });
+        let spec = CampaignSpec {
+            advertiser: AdvertiserId(1),
+            name: "Example".into(),
+            objective: Objective::Clicks,
+            flight: Flight { starts_at: UtcMs(0), ends_at: None },
+            lifetime_budget_micros: Some(Micros(1_000)),
+            daily_budget_micros: Some(Micros(1_000)),
+            sponsor: PartyId(1),
+            payer: PartyId(1),
+            political: None,
+            external_id: None,
+        };
+        books.apply(&Change::CampaignPut { id: CampaignId(1), spec });
+        let spec = AdSetSpec {
+            campaign: CampaignId(1),
+            name: "Example".into(),
+            targeting: Default::default(),
+            bid: Bid::Cpm { micros_per_mille: 1 },
+            tier: Tier::Auction,
+            pacing: Pacing::Asap,
+            caps: Vec::new(),
+            flight: None,
+            lifetime_budget_micros: Some(Micros(1_000)),
+            daily_budget_micros: Some(Micros(1_000)),
+            external_id: None,
+        };
+        books.apply(&Change::AdSetPut { id: AdSetId(1), spec });
+        books
+    }
+
+    #[test]
+    fn b1_is_asserted_in_production_for_each_budget_to_the_nano() {
+        type Spend = fn(&mut Books, i128);
+        let cases: [(Spend, i128); 5] = [
+            (|b, nanos| b.accounts[0].spent = nanos, 1_000_000_000),
+            (|b, nanos| b.campaigns[0].budget.spent = nanos, 1_000_000),
+            (|b, nanos| b.campaigns[0].budget.spent_today = nanos, 1_000_000),
+            (|b, nanos| b.ad_sets[0].budget.spent = nanos, 1_000_000),
+            (|b, nanos| b.ad_sets[0].budget.spent_today = nanos, 1_000_000),
+        ];
+        for (spend, limit) in cases {
+            let mut ledger = Ledger::new();
+            ledger.state.books = books();
+            spend(&mut ledger.state.books, limit);
+            assert_eq!(ledger.assert_within(0), Ok(()));
+            spend(&mut ledger.state.books, limit + 1);
+            let broken = ledger.assert_within(0).unwrap_err();
+            assert_eq!(broken.law, "B1");
+            assert!(broken.detail.contains(&(limit + 1).to_string()), "{broken}");
+        }
+    }
+
+    #[test]
+    fn b2_balances_that_do_not_add_up_are_found() {
+        let mut ledger = Ledger::new();
+        ledger.state.books = books();
+        assert_eq!(ledger.verify(), Ok(()));
+        ledger.state.books.accounts[0].spent = 1;
+        assert_eq!(ledger.verify().unwrap_err().law, "B2");
+        assert!(Ledger::from_bytes(&ledger.to_bytes()).is_err());
     }
 }

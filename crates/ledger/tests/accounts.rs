@@ -138,7 +138,7 @@ fn an_old_charge_is_credited_from_its_own_block_and_from_no_other() {
     world.impression(CPM);
     let charged = world.position;
     for _ in 0..(BLOCKS_CACHED_MAX as u64 + 3) * BLOCK_POSITIONS_COUNT {
-        world.impression(if world.position % 512 == 0 { CPM } else { HOUSE });
+        world.impression(if world.position.is_multiple_of(512) { CPM } else { HOUSE });
     }
     assert_eq!(world.ledger.charge_at(charged), ChargeAt::NeedsBlock(0));
     let (old, other) = (world.blocks[&0].clone(), world.blocks[&1].clone());

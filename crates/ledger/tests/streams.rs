@@ -34,7 +34,7 @@ proptest! {
         let mut rows: BTreeMap<u32, Counters> = BTreeMap::new();
         for (position, at, event, outcome) in &world.list {
             prop_assert_eq!(rebuilt.apply(*position, *at, event).unwrap(), *outcome);
-            if position % 64 == 0 {
+            if position.is_multiple_of(64) {
                 add_rows(&mut rows, &mut rebuilt);
             }
         }
