@@ -6,19 +6,27 @@
 
 pub mod amount;
 pub mod answers;
+pub mod bench;
 pub mod check;
+pub mod cli;
 pub mod day;
+pub mod demo;
 pub mod diff;
 pub mod encoding;
 pub mod error;
+pub mod export;
 pub mod group;
 pub mod import;
 pub mod kinds;
+pub mod methods;
+pub mod plot;
 pub mod rank;
 pub mod records;
+pub mod report;
 pub mod select;
 pub mod store;
 pub mod subject;
+pub mod table;
 pub mod targets;
 pub mod text;
 

@@ -9,7 +9,7 @@ mod read;
 mod snapshot;
 mod write;
 
-pub use read::{Chunk, Scan, StoredSubject};
+pub use read::{Chunk, OwnedSubject, Scan, StoredSubject};
 pub use snapshot::{BadRow, Coverage, Dataset, KnownBasis, Snapshot, SnapshotId, Window};
 pub use write::{Fact, Interner, Writer};
 pub(crate) use snapshot::{Begun, Resume};

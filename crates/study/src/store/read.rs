@@ -8,7 +8,8 @@ use crate::amount::Amount;
 use crate::day::Day;
 use crate::error::{Error, Result};
 use crate::subject::Subject;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::params;
+use std::collections::HashMap;
 
 /// One chunk of rows, unpacked. Columns that were not asked for are empty.
 pub struct Chunk {
@@ -21,6 +22,11 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// No rows.
+    pub fn empty() -> Chunk {
+        let columns = (0..Column::NUMBERS).map(|_| Vec::new()).collect();
+        Chunk { snapshot: SnapshotId(0), rows: 0, columns, items: Vec::new() }
+    }
     /// A whole-number column.
     #[inline]
     pub fn column(&self, column: Column) -> &[i64] {
@@ -54,9 +60,6 @@ impl Chunk {
     }
 }
 
-/// Columns every sum needs.
-pub const SUM_COLUMNS: [Column; 5] = [Column::Subject, Column::From, Column::Days, Column::Lower, Column::Width];
-
 /// A scan over the chunks of some snapshots.
 pub struct Scan<'s> {
     store: &'s Store,
@@ -67,12 +70,7 @@ pub struct Scan<'s> {
 impl Scan<'_> {
     /// Calls `each` for every chunk, in order of import. One chunk is in memory at a time.
     pub fn each(&self, mut each: impl FnMut(&Chunk) -> Result<()>) -> Result<()> {
-        let mut chunk = Chunk {
-            snapshot: SnapshotId(0),
-            rows: 0,
-            columns: (0..Column::NUMBERS).map(|_| Vec::new()).collect(),
-            items: Vec::new(),
-        };
+        let mut chunk = Chunk::empty();
         let mut query = self.store.db.prepare_cached("SELECT data FROM packed WHERE id = ?1")?;
         for (id, snapshot, rows) in &self.chunks {
             (chunk.snapshot, chunk.rows) = (*snapshot, *rows);
@@ -149,19 +147,53 @@ impl Store {
         }
         Ok(())
     }
-    /// Calls `each` with one subject.
-    pub fn with_subject<T>(&self, id: u32, each: impl FnOnce(Subject<'_>) -> T) -> Result<T> {
+    /// The subjects of some numbers, which must be sorted. Reads only the blocks they lie in.
+    pub fn subjects(&self, wanted: &[u32]) -> Result<HashMap<u32, OwnedSubject>> {
+        let mut found = HashMap::with_capacity(wanted.len());
+        let (Some(low), Some(high)) = (wanted.first(), wanted.last()) else { return Ok(found) };
         let mut query = self.db.prepare_cached(
-            "SELECT first, texts FROM subject_block WHERE first <= ?1 ORDER BY first DESC LIMIT 1",
+            "SELECT first, count, texts FROM subject_block WHERE first <= ?2 AND first + count > ?1 ORDER BY first",
         )?;
-        let block: Option<(u32, Vec<u8>)> =
-            query.query_row(params![id], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
-        let (first, texts) = block.ok_or_else(|| damaged_subjects(id))?;
-        let mut rest = &texts[..];
-        for _ in first..id {
-            rest = Subject::decode(rest).ok_or_else(|| damaged_subjects(id))?.1;
+        let mut rows = query.query(params![low, high])?;
+        let mut next = 0;
+        while let Some(row) = rows.next()? {
+            let (first, count): (u32, u32) = (row.get(0)?, row.get(1)?);
+            if wanted.get(next).is_none_or(|w| *w >= first.saturating_add(count)) {
+                continue;
+            }
+            let mut rest = row.get_ref(2)?.as_blob().unwrap_or_default();
+            for id in first..first.saturating_add(count) {
+                let (s, tail) = Subject::decode(rest).ok_or_else(|| damaged_subjects(first))?;
+                rest = tail;
+                if wanted.get(next) == Some(&id) {
+                    next += 1;
+                    found.insert(id, OwnedSubject::from(s));
+                }
+            }
         }
-        Ok(each(Subject::decode(rest).ok_or_else(|| damaged_subjects(id))?.0))
+        Ok(found)
+    }
+}
+
+/// A subject's words, owned.
+#[derive(Clone, Debug, Default)]
+pub struct OwnedSubject {
+    /// Platform code.
+    pub platform: String,
+    /// Platform's own id.
+    pub account: String,
+    /// Name.
+    pub name: String,
+    /// Payer.
+    pub payer: String,
+    /// Public identifiers.
+    pub ids: String,
+}
+
+impl From<Subject<'_>> for OwnedSubject {
+    fn from(s: Subject<'_>) -> OwnedSubject {
+        let [platform, account, name, payer, ids] = [s.platform, s.account, s.name, s.payer, s.ids].map(str::to_owned);
+        OwnedSubject { platform, account, name, payer, ids }
     }
 }
 

@@ -1,0 +1,291 @@
+//! HTML fragments of answers, and a page around them: self-contained, no scripts, prints well, follows
+//! light and dark, readable by screen readers. Others may put the fragments into pages of their own
+//! together with [`STYLE`].
+
+use crate::amount::{money, thousands};
+use crate::check::Reconciliation;
+use crate::diff::{Change, Diff};
+use crate::group::quality::Quality;
+use crate::methods;
+use crate::plot::{self, Interval, Point};
+use crate::rank::{Beside, Ranking};
+use crate::table::{bound, certainty, figure, ranks};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// The style the fragments expect.
+pub const STYLE: &str = include_str!("report.css");
+
+/// A whole page.
+pub fn page(title: &str, lead: &str, parts: &[Markup]) -> String {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                main.study {
+                    h1 { (title) }
+                    p.lead { (lead) }
+                    @for part in parts { (part) }
+                    footer { "Made with Regie study. Figures are as the sources published them; nobody here has audited the platforms." }
+                }
+            }
+        }
+    }
+    .into_string()
+}
+
+/// The sentence that answers a ranking's question.
+pub fn headline(r: &Ranking) -> String {
+    let Some(first) = r.ranked.first() else { return "Nobody fits the question.".into() };
+    let unit = r.currency.map(|c| format!(" {c}")).unwrap_or_default();
+    let sum = if first.upper == Some(first.lower) {
+        format!("exactly {}{unit}", figure(r.measure, first.lower))
+    } else {
+        match first.upper {
+            Some(upper) => format!("between {} and {}{unit}", figure(r.measure, first.lower), figure(r.measure, upper)),
+            None => format!("at least {}{unit}; no upper bound is known", figure(r.measure, first.lower)),
+        }
+    };
+    let rank = match first.worst {
+        Some(1) => "The first rank is certain in these sources.".to_owned(),
+        Some(_) => {
+            let others: Vec<&str> = first
+                .undecided_with
+                .iter()
+                .filter_map(|w| r.ranked.get(*w as usize - 1))
+                .map(|x| x.label.name.as_str())
+                .collect();
+            format!("The first rank is undecided: the intervals of {} overlap with it.", if others.is_empty() { "others".into() } else { others.join(", ") })
+        }
+        None => "The rank is not certain: somebody outside the source may have spent more.".to_owned(),
+    };
+    format!("{} leads with {sum}. {rank}", first.label.name)
+}
+
+/// A ranking: headline, plot, table, what stands beside, method and sources.
+pub fn ranking(title: &str, r: &Ranking) -> Markup {
+    let show = |v: i128| figure(r.measure, v);
+    let unit = r.currency.map_or_else(|| "impressions".to_owned(), |c| c.to_string());
+    let bars: Vec<Interval> = r
+        .ranked
+        .iter()
+        .take(15)
+        .map(|x| Interval { label: x.label.name.clone(), value: x.published, lower: x.lower, upper: x.upper })
+        .collect();
+    html! {
+        section {
+            h2 { (title) }
+            p.answer { (headline(r)) }
+            figure {
+                figcaption { "The first " (bars.len()) " of " (thousands(i128::from(r.candidates_count))) ", in " (unit) }
+                (plot::intervals(title, &bars, &show))
+            }
+            (rank_table(r, &unit))
+            (besides(r))
+            @if !r.notes.is_empty() {
+                div.notes { h3 { "What a reader must know" } ul { @for note in &r.notes { li { (note) } } } }
+            }
+            @if let Some(split) = &r.split { (split_parts(r, split, &unit)) }
+            h3 { "Method" }
+            p { (methods::paragraph(r)) }
+            h3 { "Sources" }
+            ul.sources { @for line in methods::citations(&r.sources) { li { (line) } } }
+        }
+    }
+}
+
+fn rank_table(r: &Ranking, unit: &str) -> Markup {
+    let has_views = r.ranked.iter().any(|x| x.views_published > 0);
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Ranking table" {
+            table {
+                caption { "Ranking in " (unit) "; a rank stands between its best and worst case" }
+                thead { tr {
+                    th scope="col" { "#" } th scope="col" { "Rank" } th scope="col" { "Who" }
+                    th.n scope="col" { "Published" } th.n scope="col" { "At least" } th.n scope="col" { "At most" }
+                    th.n scope="col" { "Ads" }
+                    @if has_views { th.n scope="col" { "Impressions, at least" } }
+                    th scope="col" { "Certainty" }
+                } }
+                tbody { @for x in &r.ranked {
+                    tr {
+                        td { (x.rank) } td { (ranks(x)) }
+                        th scope="row" {
+                            (x.label.name)
+                            @if x.is_grouped { span.tag { (x.units_count) " joined" } }
+                            @if let Some((kind, reason)) = &x.kind { span.tag title=(reason) { (kind.code()) } }
+                            @if !x.label.payer.is_empty() && x.label.payer != x.label.name { span.sub { "paid for by " (x.label.payer) } }
+                        }
+                        td.n { (figure(r.measure, x.published)) } td.n { (figure(r.measure, x.lower)) } td.n { (bound(r.measure, x.upper)) }
+                        td.n { (thousands(i128::from(x.ads_count))) }
+                        @if has_views { td.n { (thousands(x.views_published)) } }
+                        td { (certainty(x)) }
+                    }
+                } }
+            }
+        }
+    }
+}
+
+fn besides(r: &Ranking) -> Markup {
+    let mut rows: Vec<(&Beside, &str)> = vec![(&r.total, "")];
+    rows.extend(r.unmapped.iter().map(|b| (b, "no link of the grouping speaks of them")));
+    rows.extend(r.residual.iter().map(|b| (b, "a residual class, never ranked")));
+    rows.extend(r.excluded.iter().map(|b| (b, "taken out by the filter")));
+    let [one, four, ten] = r.concentration.top_permille;
+    let percent = |p: u32| format!("{}.{}%", p / 10, p % 10);
+    html! {
+        h3 { "Beside the ranking" }
+        div.scroll tabindex="0" role="region" aria-label="Totals" {
+            table {
+                caption { "Totals, and what is not ranked" }
+                thead { tr { th scope="col" { "What" } th.n scope="col" { "Candidates" } th.n scope="col" { "Published" } th.n scope="col" { "At least" } th.n scope="col" { "At most" } } }
+                tbody { @for (b, why) in &rows {
+                    tr {
+                        th scope="row" { (b.name) @if !why.is_empty() { span.sub { (why) } } }
+                        td.n { (thousands(i128::from(b.count))) } td.n { (figure(r.measure, b.published)) }
+                        td.n { (figure(r.measure, b.lower)) } td.n { (bound(r.measure, b.upper)) }
+                    }
+                } }
+            }
+        }
+        @for (b, _) in rows.iter().skip(1).filter(|(b, _)| b.largest.len() > 1) {
+            details { summary { "The largest: " (b.name) }
+                ul { @for (label, sum, reason) in &b.largest {
+                    li { (label.name) ": " (figure(r.measure, sum.parse().unwrap_or(0))) @if !reason.is_empty() { " (" (reason) ")" } }
+                } }
+            }
+        }
+        p { "Concentration: the first has " (percent(one)) ", the first four " (percent(four)) ", the first ten " (percent(ten)) " of the ranked total; Herfindahl-Hirschman index " (r.concentration.hhi) " of 10,000." }
+        @if !r.other_currencies.is_empty() {
+            p { "Kept apart: " @for (c, sum, rows) in &r.other_currencies { (c) " " (money(sum.parse().unwrap_or(0))) " in " (rows) " rows. " } }
+        }
+    }
+}
+
+fn split_parts(r: &Ranking, split: &crate::rank::Split, unit: &str) -> Markup {
+    let show = |v: i128| figure(r.measure, v);
+    let points: Vec<Point> = split
+        .series
+        .iter()
+        .map(|p| Point { label: p.from.to_string(), value: p.published, lower: p.lower, upper: p.upper })
+        .collect();
+    let places: Vec<Interval> = split
+        .places
+        .iter()
+        .take(20)
+        .map(|p| Interval { label: p.place.clone(), value: p.published, lower: p.lower, upper: p.upper })
+        .collect();
+    let names: Vec<&String> = split.names.iter().take(4).collect();
+    html! {
+        @if points.len() > 1 {
+            h3 { "Over time" }
+            figure { figcaption { "All that is counted, in " (unit) ", by first day of the period" } (plot::series("Over time", &points, &show)) }
+            details { summary { "The same as a table" }
+                div.scroll tabindex="0" role="region" aria-label="Series" { table {
+                    thead { tr { th scope="col" { "From" } th.n scope="col" { "Published" } th.n scope="col" { "At least" } th.n scope="col" { "At most" } @for name in &names { th.n scope="col" { (name) } } } }
+                    tbody { @for p in &split.series { tr {
+                        th scope="row" { (p.from) } td.n { (show(p.published)) } td.n { (show(p.lower)) } td.n { (bound(r.measure, p.upper)) }
+                        @for index in 0..names.len() { td.n { (p.top.get(index).map_or_else(String::new, |v| show(v.parse().unwrap_or(0)))) } }
+                    } } }
+                } }
+            }
+        }
+        @if places.len() > 1 {
+            h3 { "By region" }
+            figure { figcaption { "Regions as the source names them, in " (unit) } (plot::intervals("By region", &places, &show)) }
+            details { summary { "The same as a table" }
+                table { tbody { @for p in &split.places { tr { th scope="row" { (p.place) } td.n { (show(p.published)) } td.n { (show(p.lower)) } td.n { (bound(r.measure, p.upper)) } } } } }
+            }
+        }
+    }
+}
+
+/// A comparison of two states.
+pub fn diff(title: &str, d: &Diff) -> Markup {
+    let (a, j) = (&d.as_published, &d.joined);
+    let row = |what: &str, x: String, y: String| html! { tr { th scope="row" { (what) } td.n { (x) } td.n { (y) } } };
+    let list = |caption: &str, list: &[Change]| html! {
+        @if !list.is_empty() { details { summary { (caption) } table { tbody { @for c in list.iter().take(15) { tr {
+            th scope="row" { (c.label.name) } td { (c.from) }
+            td.n { (c.first.as_ref().map_or_else(|| "–".into(), |v| money(v.parse().unwrap_or(0)))) }
+            td.n { (c.second.as_ref().map_or_else(|| "–".into(), |v| money(v.parse().unwrap_or(0)))) }
+        } } } } } }
+    };
+    html! {
+        section {
+            h2 { (title) }
+            p.answer { (thousands(i128::from(j.changed))) " of " (thousands(i128::from(j.common))) " rows have another amount, "
+                (j.vanished) " vanished (" (money(j.vanished_micros)) ") and " (j.appeared) " appeared (" (money(j.appeared_micros)) ", " (j.appeared_zero) " of them of nothing). The total went from "
+                (money(j.first_micros)) " to " (money(j.second_micros)) "." }
+            table {
+                caption { "Counted with ids as published, and with re-identified advertisers joined" }
+                thead { tr { th scope="col" { "Rows" } th.n scope="col" { "As published" } th.n scope="col" { "Joined" } } }
+                tbody {
+                    (row("in both", thousands(i128::from(a.common)), thousands(i128::from(j.common))))
+                    (row("changed", a.changed.to_string(), j.changed.to_string()))
+                    (row("of these up, down", format!("{}, {}", a.up, a.down), format!("{}, {}", j.up, j.down)))
+                    (row("vanished", format!("{} ({})", a.vanished, money(a.vanished_micros)), format!("{} ({})", j.vanished, money(j.vanished_micros))))
+                    (row("appeared", format!("{} ({})", a.appeared, money(a.appeared_micros)), format!("{} ({})", j.appeared, money(j.appeared_micros))))
+                    (row("of these of nothing", a.appeared_zero.to_string(), j.appeared_zero.to_string()))
+                }
+            }
+            @for r in &d.reidentified { p { "Re-identified: " strong { (r.old.name) } ", " code { (r.old.account) } " is now " code { (r.new.account) } ". " (r.evidence) "." } }
+            (list("Largest changes: period, before, after", &d.largest))
+            (list("Vanished", &d.vanished))
+            (list("Appeared", &d.appeared))
+            h3 { "Sources" }
+            ul.sources { @for line in methods::citations(&d.first_sources).into_iter().chain(methods::citations(&d.second_sources)) { li { (line) } } }
+        }
+    }
+}
+
+/// Whether parts agree with their whole.
+pub fn reconciliation(r: &Reconciliation) -> Markup {
+    html! {
+        section {
+            h2 { "Do the regions agree with the whole? " (r.country) " " (r.window.name) ", to " (r.window.to) }
+            p.answer { (r.regions_within) " of " (r.regions_count) " regional totals lie within the bounds of their file; "
+                (r.disagreements.len()) " of " (thousands(r.pairs_count as i128)) " page and disclaimer totals disagree; "
+                (r.only_whole_count) " are in no regional file (" (money(r.only_whole_published)) ")." }
+            table {
+                caption { "Totals that disagree: their intervals have no value in common" }
+                thead { tr { th scope="col" { "Who" } th.n scope="col" { "Whole" } th.n scope="col" { "Sum of the parts" } } }
+                tbody { @for d in &r.disagreements { tr {
+                    th scope="row" { (d.label.name) span.sub { (d.label.payer) } }
+                    td.n { (money(d.whole_lower)) } td.n { (money(d.parts_lower)) " to " (d.parts_upper.map_or_else(|| "unknown".into(), money)) }
+                } } }
+            }
+            details { summary { "In no regional file (" (r.only_whole_count) ")" } ul { @for (label, sum) in &r.only_whole {
+                li { (label.name) ": " (money(sum.parse().unwrap_or(0))) }
+            } } }
+        }
+    }
+}
+
+/// How good the automatic links are.
+pub fn quality(q: &Quality) -> Markup {
+    let p = &q.at_threshold;
+    let (low, _) = p.wilson();
+    let points: Vec<(u64, u64)> = q.curve.iter().map(|c| (c.recall_permille(), c.precision_permille())).collect();
+    let permille = |v: u64| format!("{}.{:03}", v / 1000, v % 1000);
+    html! {
+        section {
+            h2 { (q.name) }
+            p.answer { "At the threshold " (q.threshold_permille) ", chosen on the other half: precision " (permille(p.precision_permille()))
+                " (Wilson 95% from 0." (format!("{low:04}")) "), recall " (permille(p.recall_permille())) " of " (thousands(i128::from(p.all))) " pairs." }
+            figure { figcaption { "Precision and recall of the half that did not choose" } (plot::curve(&q.name, &points)) }
+            table { caption { "The curve" } thead { tr { th.n scope="col" { "Threshold" } th.n scope="col" { "Right" } th.n scope="col" { "Wrong" } th.n scope="col" { "Precision" } th.n scope="col" { "Recall" } } }
+                tbody { @for c in &q.curve { tr { td.n { (c.score_permille) } td.n { (c.right) } td.n { (c.wrong) } td.n { (permille(c.precision_permille())) } td.n { (permille(c.recall_permille())) } } } } }
+            table { caption { "By kind of link, at the threshold" } thead { tr { th scope="col" { "Kind" } th.n scope="col" { "Right" } th.n scope="col" { "Wrong" } th.n scope="col" { "Recall" } } }
+                tbody { @for (kind, right, wrong) in &q.by_kind { tr { th scope="row" { (kind.words()) } td.n { (right) } td.n { (wrong) } td.n { (permille(right * 1000 / p.all.max(1))) } } } } }
+        }
+    }
+}
