@@ -1,0 +1,186 @@
+//! The page of an ad: its versions as they look, its landing page, its review, its figures.
+
+use super::{SIGNED, act, campaigns, layout, page, ui};
+use crate::http::{App, AppState, Route, auth::Caller};
+use axum::{
+    extract::{Path, State},
+    routing::get,
+};
+use maud::{Markup, html};
+use regie_model::{
+    AdId, AdSetId, VersionId,
+    booking::Shape,
+    catalogue::{AdState, Catalogue, Review, VersionState},
+};
+
+/// Thumbnails of one ad set at most.
+const THUMBNAILS_MAX: usize = 12;
+/// Versions shown on an ad's page at most.
+const VERSIONS_MAX: usize = 24;
+
+/// The module's routes.
+pub fn routes() -> Vec<Route> {
+    vec![page("/console/ads/{id}", SIGNED, get(show))]
+}
+
+/// Size of a preview.
+pub fn preview_size(shape: Shape) -> (u16, u16) {
+    match shape {
+        Shape::Banner(size) => (size.width, size.height),
+        Shape::Native => (320, 320),
+        Shape::Text => (320, 130),
+    }
+}
+
+/// A sandboxed preview of a version.
+pub fn preview(ad: AdId, version: VersionId, state: &VersionState, query: &str) -> Markup {
+    let (width, height) = preview_size(state.kept.spec.shape);
+    html! {
+        iframe class="adframe" src={ "/console/ads/" (ad) "/versions/" (version) "/frame" (query) } width=(width) height=(height)
+            sandbox="allow-scripts" loading="lazy" title={ "Preview of " (version) } {}
+    }
+}
+
+/// The ads of an ad set with small previews.
+pub fn thumbnails(caller: &Caller, catalogue: &Catalogue, set: AdSetId) -> Markup {
+    let ads = catalogue.ads_of.get(&set).map_or(&[][..], Vec::as_slice);
+    html! {
+        @if ads.is_empty() { p class="muted" { "No ad yet." } }
+        @else {
+            div class="scroll" {
+                table {
+                    thead { tr { th { "Ad" } th { "Review" } th { "Versions" } } }
+                    tbody {
+                        @for id in ads.iter().take(THUMBNAILS_MAX) {
+                            @if let Some(ad) = catalogue.ads.get(id) {
+                                @let versions = catalogue.versions_of.get(id).map_or(&[][..], Vec::as_slice);
+                                tr {
+                                    td {
+                                        @if let Some(version) = versions.first() {
+                                            a class="thumb" href={ "/console/ads/" (id) } aria-label={ "Open " (ad.kept.spec.name) } {
+                                                iframe src={ "/console/ads/" (id) "/versions/" (version) "/frame" } sandbox="" loading="lazy" tabindex="-1" title={ "Preview of " (id) } {}
+                                            }
+                                        }
+                                        a href={ "/console/ads/" (id) } { (ad.kept.spec.name) } span class="small muted wrap-any" { (ad.kept.spec.landing_url) }
+                                    }
+                                    td { (ui::review(&ad.review)) @if let Review::Rejected { reason } = &ad.review { span class="small" { (reason) } } }
+                                    td { (versions.len()) @if versions.is_empty() { span class="small" { (ui::badge("warn", "needs one")) } } }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            @if ads.len() > THUMBNAILS_MAX { p class="small muted" { "and " (ads.len() - THUMBNAILS_MAX) " more" } }
+        }
+        @if caller.may_book() { p { a class="btn" href={ "/console/ad-sets/" (set) "/ads/new" } { "Add an ad" } } }
+    }
+}
+
+async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> layout::Html {
+    let id: AdId = id.parse().map_err(|_| act::missing(&id))?;
+    let (campaign, ad) = {
+        let catalogue = app.platform.catalogue();
+        let (campaign, _) = act::see_ad(&catalogue, &caller, id)?;
+        (campaign, catalogue.ads.get(&id).cloned().ok_or_else(|| act::missing(id))?)
+    };
+    let campaign_name = app.platform.catalogue().campaigns.get(&campaign).map(|c| c.spec.name.clone()).unwrap_or_default();
+    let body = html! {
+        (figures(&app, id))
+        @if let Review::Rejected { reason } = &ad.review {
+            div class="note bad" { p { strong { "Rejected: " } (reason) } p { "Edit the ad; the new revision goes back into the queue." } }
+        }
+        @if ad.review == Review::Pending && ad.approved.is_some() {
+            div class="note warn" { p { "An edit waits for review. Until then the approved revision is served." } }
+        }
+        div class="grid wide" {
+            div { (versions(&app, &caller, id)) }
+            div { (facts(&app, id, &ad)) }
+        }
+    };
+    let back = format!("/console/ads/{id}");
+    let actions = html! {
+        (ui::review(&ad.review)) (ui::status(ad.kept.status))
+        (campaigns::status_buttons(&caller, &id.to_string(), ad.kept.status, &back))
+        @if caller.may_book() { a class="btn" href={ (back) "/edit" } { "Edit" } }
+    };
+    let frame = layout::Frame::new(&ad.kept.spec.name, "/console/campaigns")
+        .crumb("/console/campaigns", "Campaigns")
+        .crumb(format!("/console/campaigns/{campaign}"), campaign_name)
+        .actions(actions);
+    Ok(layout::console(&app, &caller, &frame, &body))
+}
+
+fn figures(app: &App, id: AdId) -> Markup {
+    let catalogue = app.platform.catalogue();
+    let money = catalogue
+        .parents_of(id)
+        .and_then(|(c, _)| catalogue.campaigns.get(&c))
+        .map_or(regie_model::Currency::EUR, |c| campaigns::currency(&catalogue, c.spec.advertiser));
+    let folds = app.platform.folds();
+    let total = folds.ledger.totals(id);
+    html! {
+        dl class="figures" {
+            (ui::figure("Handed out", &ui::count(total.served_count), ""))
+            (ui::figure("Impressions", &ui::count(total.impressions_count), ""))
+            (ui::figure("Viewable", &ui::percent(total.viewable_count, total.impressions_count), ""))
+            (ui::figure("Clicks", &ui::count(total.clicks_count), ""))
+            (ui::figure("CTR", &ui::percent(total.clicks_count, total.impressions_count), ""))
+            (ui::figure("Conversions", &ui::count(total.conversions_count), ""))
+            (ui::figure("Spent", &ui::money(total.net_nanos(), money), ""))
+        }
+    }
+}
+
+fn facts(app: &App, id: AdId, ad: &AdState) -> Markup {
+    let shown = app.platform.folds().ledger.totals(id).impressions_count > 0;
+    html! {
+        div class="card" {
+            h2 { "Booked" }
+            dl class="facts" {
+                dt { "Id" } dd { code { (id) } }
+                dt { "Revision" } dd { (ad.kept.revision) }
+                dt { "Landing page" } dd { span class="mono" { (ad.kept.spec.landing_url) } }
+                @if let Some(approved) = ad.approved.as_ref().filter(|a| a.landing_url != ad.kept.spec.landing_url) {
+                    dt { "Served now" } dd { span class="mono changed" { (approved.landing_url) } }
+                }
+                @if !ad.kept.spec.third_party_origins.is_empty() { dt { "May load from" } dd { (ad.kept.spec.third_party_origins.join(", ")) } }
+            }
+            p { a href={ "/console/history?entity=" (id) } { "Edits and reviews" } }
+            @if shown { p { a href={ "/record/ads/" (id) } { "In the public record" } } }
+            @else { p class="small muted" { "It enters the public record with its first impression." } }
+        }
+    }
+}
+
+fn versions(app: &App, caller: &Caller, id: AdId) -> Markup {
+    let catalogue = app.platform.catalogue();
+    let versions = catalogue.versions_of.get(&id).map_or(&[][..], Vec::as_slice);
+    html! {
+        @if versions.is_empty() { div class="card" { (ui::empty("No version yet: add what the ad shows.")) } }
+        @for version in versions.iter().take(VERSIONS_MAX) {
+            @if let Some(state) = catalogue.versions.get(version) {
+                section class="card" {
+                    div class="head" {
+                        h2 { @if state.kept.spec.name.is_empty() { "Version " (version) } @else { (state.kept.spec.name) } " " (ui::review(&state.review)) }
+                        div class="actions" {
+                            (campaigns::status_buttons(caller, &version.to_string(), state.kept.status, &format!("/console/ads/{id}")))
+                            @if caller.may_book() { a class="btn" href={ "/console/versions/" (version) "/edit" } { "Edit" } }
+                        }
+                    }
+                    @if let Review::Rejected { reason } = &state.review { p class="fault" { (reason) } }
+                    (preview(id, *version, state, ""))
+                    p class="small muted" { (version) ", weight " (state.kept.spec.weight) ", creative " code { (state.kept.spec.creative.to_string().get(..12).unwrap_or("")) } }
+                }
+            }
+        }
+        @if versions.len() > VERSIONS_MAX { p class="muted" { "and " (versions.len() - VERSIONS_MAX) " more versions" } }
+        @if caller.may_book() {
+            p {
+                @for (kind, words) in [("image", "Add a picture"), ("html", "Add HTML"), ("native", "Add a native version"), ("text", "Add a text")] {
+                    a class="btn" href={ "/console/ads/" (id) "/versions/new?kind=" (kind) } { (words) } " "
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Booking a campaign: objective, money, dates, sponsor and payer, and the declaration of a political one.
+
+use super::{BOOKS, act, action, form::{Data, Form, micros_text}, layout, page};
+use crate::http::{App, AppState, Route, auth::Caller, booking};
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use maud::{Markup, html};
+use regie_model::{
+    CampaignId, Currency, Faults, UtcMs, Zone,
+    booking::*,
+    command::{Command, EntityRef},
+};
+
+/// The module's routes.
+pub fn routes() -> Vec<Route> {
+    vec![
+        page("/console/campaigns/new", BOOKS, get(new)),
+        action("/console/campaigns", BOOKS, post(create)),
+        page("/console/campaigns/{id}/edit", BOOKS, get(edit)),
+        action("/console/campaigns/{id}", BOOKS, post(save)),
+    ]
+}
+
+const OBJECTIVES: [(&str, &str, Objective); 4] = [
+    ("impressions", "To be shown", Objective::Impressions),
+    ("viewable_impressions", "To be seen", Objective::ViewableImpressions),
+    ("clicks", "To be clicked", Objective::Clicks),
+    ("conversions", "To bring about an action", Objective::Conversions),
+];
+/// An objective in words.
+pub fn objective_word(objective: Objective) -> &'static str {
+    OBJECTIVES.iter().find(|(_, _, o)| *o == objective).map_or("", |(_, words, _)| words)
+}
+
+async fn new(State(app): State<AppState>, caller: Caller) -> layout::Html {
+    let mut data = Data::default();
+    let zone = act::zone(&app);
+    let tomorrow = zone.day_start(regie_model::Day(zone.day(app.platform.now()).0 + 1));
+    data.set("flight.starts_at", zone.input_text(tomorrow));
+    data.set("objective", "impressions");
+    if let Some(own) = caller.scope_filter() {
+        data.set("advertiser", own);
+    }
+    Ok(show(&app, &caller, None, &data, &Faults::new(), None))
+}
+
+async fn edit(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> layout::Html {
+    let id: CampaignId = id.parse().map_err(|_| act::missing(&id))?;
+    let data = current(&app, &caller, id)?;
+    Ok(show(&app, &caller, Some(id), &data, &Faults::new(), None))
+}
+
+fn current(app: &App, caller: &Caller, id: CampaignId) -> Result<Data, layout::PageError> {
+    let catalogue = app.platform.catalogue();
+    let advertiser = act::see_campaign(&catalogue, caller, id)?;
+    let kept = catalogue.campaigns.get(&id).ok_or_else(|| act::missing(id))?;
+    let mut data = fill(&kept.spec, &act::account_zone(&catalogue, advertiser));
+    data.set("revision", kept.revision);
+    Ok(data)
+}
+
+fn fill(spec: &CampaignSpec, zone: &Zone) -> Data {
+    let mut data = Data::default();
+    data.set("advertiser", spec.advertiser);
+    data.set("name", &spec.name);
+    let objective = OBJECTIVES.iter().find(|(_, _, o)| *o == spec.objective).map_or("", |(v, _, _)| v);
+    data.set("objective", objective);
+    data.set("flight.starts_at", zone.input_text(spec.flight.starts_at));
+    data.set_some("flight.ends_at", spec.flight.ends_at.map(|end| zone.input_text(end)));
+    data.set_some("lifetime_budget_micros", spec.lifetime_budget_micros.map(micros_text));
+    data.set_some("daily_budget_micros", spec.daily_budget_micros.map(micros_text));
+    data.set("sponsor", spec.sponsor);
+    data.set("payer", spec.payer);
+    data.set_some("external_id", spec.external_id.as_ref());
+    if let Some(declaration) = &spec.political {
+        data.set("political", "on");
+        fill_declaration(&mut data, declaration);
+    }
+    data
+}
+fn fill_declaration(data: &mut Data, declaration: &Declaration) {
+    for (row, process) in declaration.linked.iter().enumerate() {
+        let at = |field: &str| format!("political.linked[{row}].{field}");
+        data.set(at("name"), &process.name);
+        data.set_some(at("held_on"), process.held_on);
+        data.set_some(at("official_url"), process.official_url.as_ref());
+    }
+    for (row, other) in declaration.other_providers.iter().enumerate() {
+        let at = |field: &str| format!("political.other_providers[{row}].{field}");
+        data.set(at("provider"), &other.provider);
+        data.set_some(at("amount_micros"), other.amount_micros.map(micros_text));
+        data.set_some(at("currency"), other.currency);
+        data.set(at("in_kind"), &other.in_kind);
+    }
+    for (name, on) in [
+        ("political.no_linked_process", declaration.no_linked_process),
+        ("political.no_other_provider", declaration.no_other_provider),
+        ("political.origin.public", declaration.origin.public),
+        ("political.origin.private", declaration.origin.private),
+        ("political.origin.inside_union", declaration.origin.inside_union),
+        ("political.origin.outside_union", declaration.origin.outside_union),
+        ("political.ai_used", declaration.ai_used),
+        ("political.confirmed", declaration.confirmed),
+    ] {
+        data.tick(name, on);
+    }
+}
+
+fn read(app: &App, data: &mut Data, faults: &mut Faults) -> CampaignSpec {
+    data.compact("political.linked", &["name", "held_on", "official_url"]);
+    data.compact("political.other_providers", &["provider", "amount_micros", "in_kind"]);
+    let advertiser = data.id("advertiser", faults);
+    let zone = act::account_zone(&app.platform.catalogue(), advertiser);
+    let starts_at = data.time_opt("flight.starts_at", &zone, faults).unwrap_or_else(|| {
+        if !data.has("flight.starts_at") {
+            faults.add("flight.starts_at", "missing", "When shall it begin?");
+        }
+        UtcMs(0)
+    });
+    let objective = OBJECTIVES.iter().find(|(v, _, _)| *v == data.get("objective")).map(|(_, _, o)| *o);
+    faults.when(objective.is_none(), "objective", "missing", "Choose what the campaign is for.");
+    CampaignSpec {
+        advertiser,
+        name: data.text("name"),
+        objective: objective.unwrap_or(Objective::Impressions),
+        flight: Flight { starts_at, ends_at: data.time_opt("flight.ends_at", &zone, faults) },
+        lifetime_budget_micros: data.micros_opt("lifetime_budget_micros", faults),
+        daily_budget_micros: data.micros_opt("daily_budget_micros", faults),
+        sponsor: data.id("sponsor", faults),
+        payer: data.id("payer", faults),
+        political: data.has("political").then(|| read_declaration(data, faults)),
+        external_id: Some(data.text("external_id")).filter(|t| !t.is_empty()),
+    }
+}
+fn read_declaration(data: &Data, faults: &mut Faults) -> Declaration {
+    let mut linked = Vec::new();
+    for row in 0..data.rows("political.linked") {
+        let at = |field: &str| format!("political.linked[{row}].{field}");
+        let day = data.text(&at("held_on"));
+        let held_on = regie_model::Day::parse(&day);
+        faults.when(!day.is_empty() && held_on.is_none(), at("held_on"), "malformed", "A day as 2027-03-14.");
+        let official_url = Some(data.text(&at("official_url"))).filter(|t| !t.is_empty());
+        linked.push(LinkedProcess { name: data.text(&at("name")), held_on, official_url });
+    }
+    let mut other_providers = Vec::new();
+    for row in 0..data.rows("political.other_providers") {
+        let at = |field: &str| format!("political.other_providers[{row}].{field}");
+        let code = data.text(&at("currency"));
+        let currency = code.parse::<Currency>().ok();
+        faults.when(!code.is_empty() && currency.is_none(), at("currency"), "malformed", "Three capital letters, such as EUR.");
+        let amount_micros = data.micros_opt(&at("amount_micros"), faults);
+        other_providers.push(OtherProvider { provider: data.text(&at("provider")), amount_micros, currency, in_kind: data.text(&at("in_kind")) });
+    }
+    Declaration {
+        linked,
+        no_linked_process: data.has("political.no_linked_process"),
+        other_providers,
+        no_other_provider: data.has("political.no_other_provider"),
+        origin: Origin {
+            public: data.has("political.origin.public"),
+            private: data.has("political.origin.private"),
+            inside_union: data.has("political.origin.inside_union"),
+            outside_union: data.has("political.origin.outside_union"),
+        },
+        ai_used: data.has("political.ai_used"),
+        confirmed: data.has("political.confirmed"),
+    }
+}
+
+async fn create(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
+    put(&app, &caller, None, data).await
+}
+async fn save(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+    let id: CampaignId = id.parse().map_err(|_| act::missing(&id))?;
+    put(&app, &caller, Some(id), data).await
+}
+async fn put(app: &AppState, caller: &Caller, id: Option<CampaignId>, mut data: Data) -> layout::Html {
+    let mut faults = Faults::new();
+    let spec = read(app, &mut data, &mut faults);
+    let command = Command::PutCampaign { id, revision: data.get("revision").parse().ok(), spec };
+    match act::submit(app, caller, command, faults).await? {
+        act::Sent::Done(id) => Ok(layout::go(format!("/console/campaigns/{id}"))),
+        act::Sent::Faults(faults) => Ok(show(app, caller, id, &data, &faults, None)),
+        act::Sent::Conflict => {
+            let theirs = current(app, caller, id.unwrap_or_default())?;
+            data.set("revision", theirs.get("revision"));
+            Ok(show(app, caller, id, &data, &Faults::new(), Some(&theirs)))
+        }
+    }
+}
+
+/// Advertisers and parties that the caller may choose.
+fn choices(app: &App, caller: &Caller) -> (Vec<(String, String)>, Vec<(String, String)>) {
+    let catalogue = app.platform.catalogue();
+    let named = |id: String, name: &str| (id.clone(), format!("{name} ({id})"));
+    let advertisers = catalogue.advertisers.iter().filter(|(id, _)| caller.may_see(**id));
+    let advertisers = advertisers.map(|(id, a)| named(id.to_string(), &a.spec.name)).collect();
+    let seen = |id| booking::scope::may_see(&catalogue, caller, EntityRef::Party(id));
+    let parties = catalogue.parties.keys().filter(|id| seen(**id));
+    (advertisers, parties.map(|id| named(id.to_string(), &act::party_name(app, *id))).collect())
+}
+
+fn show(app: &AppState, caller: &Caller, id: Option<CampaignId>, data: &Data, faults: &Faults, theirs: Option<&Data>) -> axum::response::Response {
+    let form = Form { data, faults, theirs };
+    let (advertisers, parties) = choices(app, caller);
+    let fields = html! {
+        fieldset {
+            legend { "What and for whom" }
+            (form.field("name", "Name").hint("For you; readers do not see it.").required())
+            (form.field("advertiser", "Advertiser").select(advertisers).hint("Who is billed. Cannot change later.").required())
+            div class="row" {
+                (form.field("sponsor", "Sponsor").select(parties.clone()).hint("On whose behalf the ads appear. Public.").required())
+                (form.field("payer", "Payer").select(parties).hint("Who pays for them. Public.").required())
+            }
+            p { a href="/console/parties/new" { "Add a sponsor or payer" } }
+            (form.field("objective", "Objective").select(OBJECTIVES.map(|(v, w, _)| (v, w))).required())
+        }
+        fieldset {
+            legend { "When and how much" }
+            p { "Times are those of the advertiser's account." }
+            div class="row" { (form.field("flight.starts_at", "Starts").time().required()) (form.field("flight.ends_at", "Ends").time().hint("This moment is not included. Empty: until stopped.")) }
+            div class="row" {
+                (form.field("lifetime_budget_micros", "Budget in all").amount().unit("in the account's currency"))
+                (form.field("daily_budget_micros", "Budget a day").amount().unit("in the account's currency"))
+            }
+        }
+        (declaration(&form))
+        details { summary { "For imports" } (form.field("external_id", "Your own id").hint("Sending the same id again edits this campaign.")) }
+    };
+    let (title, to, back) = match id {
+        Some(id) => ("Edit the campaign", format!("/console/campaigns/{id}"), format!("/console/campaigns/{id}")),
+        None => ("Book a campaign", "/console/campaigns".to_owned(), "/console/campaigns".to_owned()),
+    };
+    let body = form.wrap(caller, &to, &fields, if id.is_some() { "Save the campaign" } else { "Book the campaign" }, &back);
+    let status = if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let frame = layout::Frame::new(title, "/console/campaigns").crumb("/console/campaigns", "Campaigns");
+    layout::console_with(status, app, caller, &frame, &body)
+}
+
+fn declaration(form: &Form<'_>) -> Markup {
+    let linked = form.data.rows("political.linked") + 1;
+    let others = form.data.rows("political.other_providers") + 1;
+    html! {
+        fieldset {
+            legend { "Political advertising" }
+            p { "By, for or on behalf of a political actor, or made to influence a vote, an election or a law (Regulation (EU) 2024/900). Then the facts below are public, on every ad." }
+            (form.field("political", "This campaign is political").check().hint("Cannot be taken back later."))
+            details open[form.data.has("political")] {
+                summary { "Declaration" }
+                h3 { "Linked elections, referendums, legislative processes" }
+                @for row in 0..linked {
+                    @let at = |field: &str| format!("political.linked[{row}].{field}");
+                    div class="row" {
+                        (form.field(at("name"), "Name").hint("Such as: Municipal election, Example Town."))
+                        (form.field(at("held_on"), "Day").date())
+                        (form.field(at("official_url"), "Official information on taking part").url())
+                    }
+                }
+                (form.faults_at("political.linked"))
+                (form.field("political.no_linked_process", "There is none").check())
+                h3 { "What other providers received" }
+                @for row in 0..others {
+                    @let at = |field: &str| format!("political.other_providers[{row}].{field}");
+                    div class="row" {
+                        (form.field(at("provider"), "Who")) (form.field(at("amount_micros"), "Amount").amount()) (form.field(at("currency"), "Currency"))
+                        (form.field(at("in_kind"), "Benefit in kind"))
+                    }
+                }
+                (form.faults_at("political.other_providers"))
+                (form.field("political.no_other_provider", "Nobody else received anything").check())
+                h3 { "Where the money comes from" }
+                (form.field("political.origin.public", "Public money").check()) (form.field("political.origin.private", "Private money").check())
+                (form.field("political.origin.inside_union", "From inside the Union").check()) (form.field("political.origin.outside_union", "From outside the Union").check())
+                (form.faults_at("political.origin"))
+                (form.field("political.ai_used", "AI was used to target or deliver, as far as you know").check())
+                (form.field("political.confirmed", "These facts are complete and correct").check())
+            }
+        }
+    }
+}

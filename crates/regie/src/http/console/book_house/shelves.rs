@@ -1,0 +1,321 @@
+//! Sites, placements and advertisers.
+
+use super::*;
+
+async fn finish<'a>(
+    app: &AppState,
+    caller: &Caller,
+    command: Command,
+    faults: Faults,
+    done: impl Fn(&str) -> String,
+    again: impl Fn(Faults, bool) -> layout::Html + 'a,
+) -> layout::Html {
+    match act::submit(app, caller, command, faults).await? {
+        act::Sent::Done(id) => Ok(layout::go(done(&id))),
+        act::Sent::Faults(faults) => again(faults, false),
+        act::Sent::Conflict => again(Faults::new(), true),
+    }
+}
+
+fn current_site(app: &App, id: SiteId) -> Result<Data, layout::PageError> {
+    let kept = app.platform.catalogue().sites.get(&id).cloned().ok_or_else(|| act::missing(id))?;
+    let mut data = Data::default();
+    data.set("revision", kept.revision);
+    data.set("name", &kept.spec.name);
+    data.set("origins", kept.spec.origins.join("\n"));
+    data.set_some("language", kept.spec.language);
+    Ok(data)
+}
+fn site_page(app: &AppState, caller: &Caller, id: Option<SiteId>, data: &Data, faults: &Faults, theirs: Option<&Data>) -> Response {
+    let form = Form { data, faults, theirs };
+    let fields = html! {
+        fieldset {
+            legend { "Site" }
+            (form.field("name", "Name").required())
+            (form.field("origins", "Origins").area(3).hint("Whose pages may ask for ads, one a line, such as https://www.example.org.").required())
+            (form.field("language", "Language of its pages").hint("Two letters, where the page does not say, such as fr."))
+        }
+    };
+    let to = id.map_or_else(|| "/console/sites".to_owned(), |id| format!("/console/sites/{id}"));
+    let back = id.map_or_else(|| "/console/inventory".to_owned(), |id| format!("/console/sites/{id}"));
+    let title = if id.is_some() { "Edit the site" } else { "Add a site" };
+    form_page(app, caller, &Place { title, nav: "/console/inventory", to, back, button: "Save the site" }, &form, &fields)
+}
+pub(super) async fn new_site(State(app): State<AppState>, caller: Caller) -> Response {
+    site_page(&app, &caller, None, &Data::default(), &Faults::new(), None)
+}
+pub(super) async fn edit_site(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> layout::Html {
+    let id: SiteId = id.parse().map_err(|_| act::missing(&id))?;
+    let data = current_site(&app, id)?;
+    Ok(site_page(&app, &caller, Some(id), &data, &Faults::new(), None))
+}
+pub(super) async fn create_site(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
+    put_site(&app, &caller, None, data).await
+}
+pub(super) async fn save_site(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+    let id: SiteId = id.parse().map_err(|_| act::missing(&id))?;
+    put_site(&app, &caller, Some(id), data).await
+}
+async fn put_site(app: &AppState, caller: &Caller, id: Option<SiteId>, data: Data) -> layout::Html {
+    let spec = SiteSpec {
+        name: data.text("name"),
+        origins: data.line_list("origins"),
+        language: Some(data.text("language")).filter(|t| !t.is_empty()),
+    };
+    let command = Command::PutSite { id, revision: data.get("revision").parse().ok(), spec };
+    let again = |faults: Faults, conflict: bool| {
+        let theirs = if conflict { Some(current_site(app, id.unwrap_or_default())?) } else { None };
+        let data = renewed(&data, theirs.as_ref());
+        Ok(site_page(app, caller, id, &data, &faults, theirs.as_ref()))
+    };
+    finish(app, caller, command, Faults::new(), |id| format!("/console/sites/{id}"), again).await
+}
+/// What was typed, on top of the revision that is saved now.
+fn renewed(data: &Data, theirs: Option<&Data>) -> Data {
+    let mut data = data.clone();
+    if let Some(theirs) = theirs {
+        data.set("revision", theirs.get("revision"));
+    }
+    data
+}
+
+fn current_placement(app: &App, id: PlacementId) -> Result<(SiteId, Data), layout::PageError> {
+    let kept = app.platform.catalogue().placements.get(&id).cloned().ok_or_else(|| act::missing(id))?;
+    let (spec, mut data) = (kept.spec, Data::default());
+    data.set("revision", kept.revision);
+    data.set("name", &spec.name);
+    match &spec.format {
+        Format::Banner { sizes } => {
+            data.set("format.kind", "banner");
+            let sizes: Vec<String> = sizes.iter().map(|s| format!("{}x{}", s.width, s.height)).collect();
+            data.set("format.sizes", sizes.join(", "));
+        }
+        Format::Native => data.set("format.kind", "native"),
+        Format::Text => data.set("format.kind", "text"),
+    }
+    for (row, floor) in spec.floors.iter().enumerate() {
+        data.set(format!("floors[{row}].tier"), tier_word(floor.tier));
+        data.set(format!("floors[{row}].currency"), floor.currency);
+        data.set(format!("floors[{row}].micros_per_mille"), micros_text(Micros(floor.micros_per_mille)));
+    }
+    let blocked: Vec<String> = spec.blocked_advertisers.iter().map(ToString::to_string).collect();
+    data.set("blocked_advertisers", blocked.join(", "));
+    data.set("blocked_categories", spec.blocked_categories.join(", "));
+    data.set("blocked_domains", spec.blocked_domains.join(", "));
+    data.set("fallback_html", &spec.fallback_html);
+    data.tick("behaviour.lazy", spec.behaviour.lazy);
+    data.set("behaviour.refresh_s", spec.behaviour.refresh_s);
+    data.tick("behaviour.single_page", spec.behaviour.single_page);
+    data.tick("political", spec.political);
+    Ok((spec.site, data))
+}
+const TIERS: [(&str, TierKind); 4] = [
+    ("auction", TierKind::Auction),
+    ("guaranteed", TierKind::Guaranteed),
+    ("sponsorship", TierKind::Sponsorship),
+    ("house", TierKind::House),
+];
+fn read_size(text: &str) -> Option<Size> {
+    let (width, height) = text.split_once(['x', 'X', '\u{d7}'])?;
+    Some(Size { width: width.trim().parse().ok()?, height: height.trim().parse().ok()? })
+}
+fn read_placement(site: SiteId, data: &mut Data, faults: &mut Faults) -> PlacementSpec {
+    data.compact("floors", &["micros_per_mille"]);
+    let mut floors = Vec::new();
+    for row in 0..data.rows("floors") {
+        let at = |field: &str| format!("floors[{row}].{field}");
+        let tier = TIERS.iter().find(|(v, _)| *v == data.get(&at("tier"))).map_or(TierKind::Auction, |(_, t)| *t);
+        let currency = read_currency(data, &at("currency"), faults);
+        floors.push(Floor { tier, currency, micros_per_mille: data.micros(&at("micros_per_mille"), faults) });
+    }
+    let sizes: Vec<Option<Size>> = data.list("format.sizes").iter().map(|t| read_size(t)).collect();
+    let format = match data.get("format.kind") {
+        "native" => Format::Native,
+        "text" => Format::Text,
+        _ => {
+            faults.when(sizes.iter().any(Option::is_none), "format.sizes", "malformed", "Sizes as 300x250, 728x90.");
+            Format::Banner { sizes: sizes.into_iter().flatten().collect() }
+        }
+    };
+    let blocked: Vec<Option<AdvertiserId>> = data.list("blocked_advertisers").iter().map(|t| t.parse().ok()).collect();
+    faults.when(blocked.iter().any(Option::is_none), "blocked_advertisers", "malformed", "Ids such as adv_1, adv_2.");
+    PlacementSpec {
+        site,
+        name: data.text("name"),
+        format,
+        floors,
+        blocked_advertisers: blocked.into_iter().flatten().collect(),
+        blocked_categories: data.list("blocked_categories"),
+        blocked_domains: data.list("blocked_domains"),
+        fallback_html: data.text("fallback_html"),
+        behaviour: Behaviour {
+            lazy: data.has("behaviour.lazy"),
+            refresh_s: data.whole("behaviour.refresh_s", 0, faults),
+            single_page: data.has("behaviour.single_page"),
+        },
+        political: data.has("political"),
+    }
+}
+fn placement_page(app: &AppState, caller: &Caller, site: SiteId, id: Option<PlacementId>, data: &Data, faults: &Faults, theirs: Option<&Data>) -> Response {
+    let form = Form { data, faults, theirs };
+    let floors = data.rows("floors") + 1;
+    let fields = html! {
+        fieldset {
+            legend { "Placement" }
+            (form.field("name", "Name in the tag").hint("Letters, digits, - and _, such as front-top.").required())
+            div class="row" {
+                (form.field("format.kind", "What fits").select([("banner", "pictures and HTML of these sizes"), ("native", "native parts"), ("text", "text")]).required())
+                (form.field("format.sizes", "Sizes").hint("For pictures and HTML: 300x250, 728x90."))
+            }
+            (form.field("political", "Political ads may appear here").check())
+        }
+        fieldset {
+            legend { "Lowest prices" }
+            @for row in 0..floors {
+                @let at = |field: &str| format!("floors[{row}].{field}");
+                div class="row" { (form.field(at("micros_per_mille"), "A thousand impressions").amount()) (form.field(at("currency"), "Currency")) (form.field(at("tier"), "For").select(TIERS.map(|(v, _)| (v, v)))) }
+            }
+        }
+        fieldset {
+            legend { "Never here" }
+            (form.field("blocked_advertisers", "Advertisers, by id")) (form.field("blocked_categories", "Categories"))
+            (form.field("blocked_domains", "Landing domains").hint("example.org covers its subdomains."))
+        }
+        fieldset {
+            legend { "In the page" }
+            (form.field("behaviour.lazy", "Ask only when the place is about to be seen").check())
+            (form.field("behaviour.single_page", "Ask again when a single-page application navigates").check())
+            (form.field("behaviour.refresh_s", "Ask again after").number().unit("seconds in view").hint("0 is never; otherwise at least 30."))
+            (form.field("fallback_html", "Shown when there is no ad").area(4).hint("HTML without scripts."))
+        }
+    };
+    let to = id.map_or_else(|| format!("/console/sites/{site}/placements"), |id| format!("/console/placements/{id}"));
+    let title = if id.is_some() { "Edit the placement" } else { "Add a placement" };
+    let place = Place { title, nav: "/console/inventory", to, back: format!("/console/sites/{site}"), button: "Save the placement" };
+    form_page(app, caller, &place, &form, &fields)
+}
+pub(super) async fn new_placement(State(app): State<AppState>, caller: Caller, Path(site): Path<String>) -> layout::Html {
+    let site: SiteId = site.parse().map_err(|_| act::missing(&site))?;
+    let mut data = Data::default();
+    data.set("format.kind", "banner");
+    data.set("political", "on");
+    data.set("behaviour.refresh_s", 0);
+    Ok(placement_page(&app, &caller, site, None, &data, &Faults::new(), None))
+}
+pub(super) async fn edit_placement(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> layout::Html {
+    let id: PlacementId = id.parse().map_err(|_| act::missing(&id))?;
+    let (site, data) = current_placement(&app, id)?;
+    Ok(placement_page(&app, &caller, site, Some(id), &data, &Faults::new(), None))
+}
+pub(super) async fn create_placement(State(app): State<AppState>, caller: Caller, Path(site): Path<String>, data: Data) -> layout::Html {
+    let site: SiteId = site.parse().map_err(|_| act::missing(&site))?;
+    put_placement(&app, &caller, site, None, data).await
+}
+pub(super) async fn save_placement(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+    let id: PlacementId = id.parse().map_err(|_| act::missing(&id))?;
+    let (site, _) = current_placement(&app, id)?;
+    put_placement(&app, &caller, site, Some(id), data).await
+}
+async fn put_placement(app: &AppState, caller: &Caller, site: SiteId, id: Option<PlacementId>, mut data: Data) -> layout::Html {
+    let mut faults = Faults::new();
+    let spec = read_placement(site, &mut data, &mut faults);
+    let command = Command::PutPlacement { id, revision: data.get("revision").parse().ok(), spec };
+    let again = |faults: Faults, conflict: bool| {
+        let theirs = if conflict { Some(current_placement(app, id.unwrap_or_default())?.1) } else { None };
+        let data = renewed(&data, theirs.as_ref());
+        Ok(placement_page(app, caller, site, id, &data, &faults, theirs.as_ref()))
+    };
+    finish(app, caller, command, faults, |_| format!("/console/sites/{site}"), again).await
+}
+
+fn current_advertiser(app: &App, id: AdvertiserId) -> Result<Data, layout::PageError> {
+    let kept = app.platform.catalogue().advertisers.get(&id).cloned().ok_or_else(|| act::missing(id))?;
+    let (spec, mut data) = (kept.spec, Data::default());
+    data.set("revision", kept.revision);
+    data.set("name", &spec.name);
+    data.set("currency", spec.currency);
+    data.set("zone", spec.zone.name());
+    match spec.funding {
+        Funding::Prepaid => data.set("funding.kind", "prepaid"),
+        Funding::Credit { limit_micros } => {
+            data.set("funding.kind", "credit");
+            data.set("funding.limit_micros", micros_text(limit_micros));
+        }
+    }
+    data.set("categories", spec.categories.join(", "));
+    data.set_some("pixel_conversions.daily_count_max", spec.pixel_conversions.map(|p| p.daily_count_max));
+    data.set("invoice_address", &spec.invoice_address);
+    Ok(data)
+}
+fn advertiser_page(app: &AppState, caller: &Caller, id: Option<AdvertiserId>, data: &Data, faults: &Faults, theirs: Option<&Data>) -> Response {
+    let form = Form { data, faults, theirs };
+    let fields = html! {
+        fieldset {
+            legend { "Advertiser" }
+            (form.field("name", "Name").required())
+            (form.field("invoice_address", "Invoice address").area(4))
+            div class="row" {
+                (form.field("currency", "Currency").hint("Fixed once a campaign is booked.").required())
+                (form.field("zone", "Time zone of its days").hint("Such as Europe/Paris. Fixed once a campaign is booked.").required())
+            }
+            (form.field("categories", "What it advertises").hint("Categories, separated by commas; competitors are kept apart by them."))
+        }
+        fieldset {
+            legend { "Payment" }
+            div class="row" {
+                (form.field("funding.kind", "Pays").select([("prepaid", "in advance"), ("credit", "by invoice, up to a limit")]).required())
+                (form.field("funding.limit_micros", "Limit of open charges").amount().hint("Only when it pays by invoice."))
+            }
+            (form.field("pixel_conversions.daily_count_max", "Pixel conversions billed a day, at most").number().hint("They are not authenticated. Empty: none is billed."))
+        }
+    };
+    let to = id.map_or_else(|| "/console/advertisers".to_owned(), |id| format!("/console/advertisers/{id}"));
+    let title = if id.is_some() { "Edit the advertiser" } else { "Add an advertiser" };
+    form_page(app, caller, &Place { title, nav: "/console/advertisers", back: to.clone(), to, button: "Save the advertiser" }, &form, &fields)
+}
+pub(super) async fn new_advertiser(State(app): State<AppState>, caller: Caller) -> Response {
+    let mut data = Data::default();
+    let publisher = app.platform.catalogue().publisher.as_ref().map(|p| (p.spec.auction_currency, p.spec.zone.clone()));
+    if let Some((currency, zone)) = publisher {
+        data.set("currency", currency);
+        data.set("zone", zone.name());
+    }
+    data.set("funding.kind", "prepaid");
+    advertiser_page(&app, &caller, None, &data, &Faults::new(), None)
+}
+pub(super) async fn edit_advertiser(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> layout::Html {
+    let id: AdvertiserId = id.parse().map_err(|_| act::missing(&id))?;
+    let data = current_advertiser(&app, id)?;
+    Ok(advertiser_page(&app, &caller, Some(id), &data, &Faults::new(), None))
+}
+pub(super) async fn create_advertiser(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
+    put_advertiser(&app, &caller, None, data).await
+}
+pub(super) async fn save_advertiser(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+    let id: AdvertiserId = id.parse().map_err(|_| act::missing(&id))?;
+    put_advertiser(&app, &caller, Some(id), data).await
+}
+async fn put_advertiser(app: &AppState, caller: &Caller, id: Option<AdvertiserId>, data: Data) -> layout::Html {
+    let mut faults = Faults::new();
+    let funding = match data.get("funding.kind") {
+        "credit" => Funding::Credit { limit_micros: Micros(data.micros("funding.limit_micros", &mut faults)) },
+        _ => Funding::Prepaid,
+    };
+    let pixel = "pixel_conversions.daily_count_max";
+    let spec = AdvertiserSpec {
+        name: data.text("name"),
+        currency: read_currency(&data, "currency", &mut faults),
+        zone: read_zone(&data, "zone", &mut faults),
+        funding,
+        categories: data.list("categories"),
+        pixel_conversions: data.has(pixel).then(|| PixelConversions { daily_count_max: data.whole(pixel, 0, &mut faults) }),
+        invoice_address: data.text("invoice_address"),
+    };
+    let command = Command::PutAdvertiser { id, revision: data.get("revision").parse().ok(), spec };
+    let again = |faults: Faults, conflict: bool| {
+        let theirs = if conflict { Some(current_advertiser(app, id.unwrap_or_default())?) } else { None };
+        let data = renewed(&data, theirs.as_ref());
+        Ok(advertiser_page(app, caller, id, &data, &faults, theirs.as_ref()))
+    };
+    finish(app, caller, command, faults, |id| format!("/console/advertisers/{id}"), again).await
+}

@@ -1,0 +1,123 @@
+//! Who changed what: the journal's booked changes, newest first, of everything or of one thing.
+
+use super::{SIGNED, act, layout, page, ui};
+use crate::http::{App, AppState, Route, auth::Caller, booking, problem::Problem};
+use axum::{
+    extract::{Query, State},
+    routing::get,
+};
+use maud::{Markup, html};
+use regie_model::{
+    command::Change,
+    event::{Actor, Booked, Event},
+};
+use rusqlite::params;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Changes on one page.
+const ROWS_MAX: usize = 50;
+
+/// The module's routes.
+pub fn routes() -> Vec<Route> {
+    vec![page("/console/history", SIGNED, get(show))]
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct HistoryQuery {
+    entity: String,
+    before: Option<u64>,
+}
+
+/// Booked changes before a position, newest first: of one thing, or of everything.
+///
+/// # Errors
+/// SQLite's error. For threads that may block.
+pub fn changes(app: &App, entity: Option<&str>, before: u64, max: usize) -> anyhow::Result<Vec<(u64, Booked)>> {
+    app.platform.flush(false)?;
+    let state = app.platform.state();
+    let sql = match entity {
+        Some(_) => "SELECT position, body FROM changes WHERE entity = ?1 AND position < ?2 ORDER BY position DESC LIMIT ?3",
+        None => "SELECT position, body FROM changes WHERE ?1 = '' AND position < ?2 ORDER BY position DESC LIMIT ?3",
+    };
+    let mut statement = state.connection().prepare_cached(sql)?;
+    let before = i64::try_from(before).unwrap_or(i64::MAX);
+    let mut rows = statement.query(params![entity.unwrap_or(""), before, max as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let Event::Booked(booked) = Event::decode(row.get_ref(1)?.as_blob()?)? {
+            found.push((row.get::<_, i64>(0)? as u64, *booked));
+        }
+    }
+    Ok(found)
+}
+
+async fn show(State(app): State<AppState>, caller: Caller, Query(query): Query<HistoryQuery>) -> layout::Html {
+    let entity = query.entity.trim().to_owned();
+    if !caller.sees_everything() {
+        let named = booking::kind::parse_any(&entity);
+        let own = named.is_some_and(|e| booking::scope::may_see(&app.platform.catalogue(), &caller, e));
+        if !own {
+            return Err(Problem::forbidden("Open the history of one of your own campaigns, ad sets or ads.").into());
+        }
+    }
+    let reader = Arc::clone(&app);
+    let wanted = entity.clone();
+    let before = query.before.unwrap_or(u64::MAX);
+    let read = move || changes(&reader, (!wanted.is_empty()).then_some(wanted.as_str()), before, ROWS_MAX + 1);
+    let found = tokio::task::spawn_blocking(read).await.map_err(Problem::internal)?.map_err(Problem::internal)?;
+    let zone = act::zone(&app);
+    let body = html! {
+        form class="filters" method="get" action="/console/history" {
+            div class="field" { label for="entity" { "Of one thing, by its id" } input id="entity" name="entity" value=(entity) placeholder="cam_1"; }
+            button { "Show" }
+        }
+        div class="card flush" {
+            @if found.is_empty() { (ui::empty("Nothing was changed here.")) } @else {
+                div class="scroll" { table {
+                    thead { tr { th { "When" } th { "Who" } th { "What" } th class="right" { "Journal position" } } }
+                    tbody {
+                        @for (position, booked) in found.iter().take(ROWS_MAX) {
+                            tr {
+                                td class="nowrap" { (zone.local_text(booked.at)) }
+                                td { (who(&app, &caller, &booked.by)) }
+                                td { (what(&booked.change)) }
+                                td class="right" { (position) }
+                            }
+                        }
+                    }
+                } }
+            }
+        }
+        @if found.len() > ROWS_MAX {
+            @if let Some((last, _)) = found.get(ROWS_MAX - 1) { p { a href={ "?entity=" (entity) "&before=" (last) } { "Earlier changes" } } }
+        }
+    };
+    Ok(layout::console(&app, &caller, &layout::Frame::new("History", "/console/history"), &body))
+}
+
+fn who(app: &App, caller: &Caller, actor: &Actor) -> String {
+    match actor {
+        Actor::User(id) => {
+            let known = caller.sees_everything().then(|| app.platform.secrets.user(*id).ok().flatten()).flatten();
+            known.map_or_else(|| id.to_string(), |u| if u.name.is_empty() { u.email } else { u.name })
+        }
+        Actor::Token(id) => format!("token {id}"),
+        Actor::Operator => "the operator".into(),
+        Actor::Job(name) => format!("Regie ({name})"),
+    }
+}
+
+fn what(change: &Change) -> Markup {
+    let json = serde_json::to_value(change).unwrap_or_default();
+    let kind = json.get("change").and_then(|c| c.as_str()).unwrap_or("").replace('_', " ");
+    let id = json.get("id").and_then(|c| c.as_str()).unwrap_or("").to_owned();
+    let sealed = matches!(change, Change::PartyPut { .. });
+    html! {
+        strong { (kind) } " " code { (id) }
+        @if !sealed {
+            details { summary class="small" { "all of it" } pre { (serde_json::to_string_pretty(&json).unwrap_or_default()) } }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The review queue: ads and versions that wait, an edit beside what is served now, approve or reject with a reason.
+
+use super::{HOUSE, OPERATES, act, action, ads, form::Data, layout, page, ui};
+use crate::http::{App, AppState, Route, auth::Caller};
+use axum::{
+    extract::State,
+    response::Response,
+    routing::{get, post},
+};
+use maud::{Markup, html};
+use regie_model::{
+    AdId, VersionId,
+    booking::Status,
+    catalogue::{AdState, Catalogue, Review},
+    command::{Command, Verdict},
+};
+
+/// Ads on one page of the queue.
+const ADS_MAX: usize = 20;
+/// Versions of one ad shown in the queue.
+const VERSIONS_MAX: usize = 8;
+
+/// The module's routes.
+pub fn routes() -> Vec<Route> {
+    vec![page("/console/review", HOUSE, get(show)), action("/console/review", OPERATES, post(decide))]
+}
+
+fn waiting_versions(catalogue: &Catalogue, ad: AdId) -> Vec<VersionId> {
+    let of = catalogue.versions_of.get(&ad).into_iter().flatten();
+    of.filter(|v| {
+        catalogue.versions.get(v).is_some_and(|s| s.review == Review::Pending && s.kept.status != Status::Archived)
+    })
+    .copied()
+    .collect()
+}
+fn waits(catalogue: &Catalogue, id: AdId, ad: &AdState) -> bool {
+    let has_versions = catalogue.versions_of.get(&id).is_some_and(|v| !v.is_empty());
+    let pending = ad.review == Review::Pending || !waiting_versions(catalogue, id).is_empty();
+    ad.kept.status != Status::Archived && has_versions && pending
+}
+/// How many ads wait.
+pub fn waiting_count(catalogue: &Catalogue) -> usize {
+    catalogue.ads.iter().filter(|(id, ad)| waits(catalogue, **id, ad)).count()
+}
+
+async fn show(State(app): State<AppState>, caller: Caller) -> Response {
+    let (waiting, count) = {
+        let catalogue = app.platform.catalogue();
+        let all = catalogue.ads.iter().filter(|(id, ad)| waits(&catalogue, **id, ad));
+        let mut list: Vec<(AdId, AdState)> = all.map(|(id, ad)| (*id, ad.clone())).collect();
+        list.sort_by_key(|(_, ad)| ad.kept.changed_at);
+        let count = list.len();
+        list.truncate(ADS_MAX);
+        (list, count)
+    };
+    let body = html! {
+        p class="lead" { "Nothing is served before it is approved. An edit waits here while the approved revision goes on." }
+        @if waiting.is_empty() { div class="card" { (ui::empty("Nothing waits for review.")) } }
+        @for (id, ad) in &waiting { (one(&app, &caller, *id, ad)) }
+        @if count > waiting.len() { p class="muted" { "The oldest " (waiting.len()) " of " (count) " are shown." } }
+    };
+    layout::console(&app, &caller, &layout::Frame::new("Review", "/console/review"), &body)
+}
+
+fn one(app: &App, caller: &Caller, id: AdId, ad: &AdState) -> Markup {
+    let zone = act::zone(app);
+    let catalogue = app.platform.catalogue();
+    let campaign = catalogue.parents_of(id).and_then(|(c, _)| catalogue.campaigns.get(&c));
+    let versions = waiting_versions(&catalogue, id);
+    html! {
+        section class="card" {
+            div class="head" {
+                h2 { a href={ "/console/ads/" (id) } { (ad.kept.spec.name) } " " (ui::political(campaign.is_some_and(|c| c.spec.political.is_some()))) }
+                span class="muted small" { "waits since " (zone.local_text(ad.kept.changed_at)) }
+            }
+            @if let Some(campaign) = campaign {
+                dl class="facts" {
+                    dt { "Sponsor" } dd { (act::party_name(app, campaign.spec.sponsor)) }
+                    dt { "Payer" } dd { (act::party_name(app, campaign.spec.payer)) }
+                    dt { "Campaign" } dd { (campaign.spec.name) }
+                }
+            }
+            (landing(ad))
+            @for version in versions.iter().take(VERSIONS_MAX) { (side_by_side(&catalogue, id, *version)) }
+            @if versions.len() > VERSIONS_MAX { p class="muted" { "and " (versions.len() - VERSIONS_MAX) " more versions, decided together with these" } }
+            @if caller.may_operate() { (answer(caller, id, ad)) }
+        }
+    }
+}
+
+fn landing(ad: &AdState) -> Markup {
+    let spec = &ad.kept.spec;
+    html! {
+        @match &ad.approved {
+            Some(approved) if approved.landing_url != spec.landing_url || approved.third_party_origins != spec.third_party_origins => {
+                div class="diff" {
+                    div { h4 { "Landing page, served now" } p class="mono wrap-any" { (approved.landing_url) } p class="small muted" { (origins(&approved.third_party_origins)) } }
+                    div { h4 { "Landing page, as edited" } p class="mono wrap-any" { span class="changed" { (spec.landing_url) } } p class="small muted" { (origins(&spec.third_party_origins)) } }
+                }
+            }
+            _ => p { span class="muted" { "Landing page " } span class="mono wrap-any" { (spec.landing_url) } @if !spec.third_party_origins.is_empty() { br; span class="small" { (origins(&spec.third_party_origins)) } } }
+        }
+    }
+}
+fn origins(list: &[String]) -> String {
+    if list.is_empty() { "loads nothing from elsewhere".into() } else { format!("loads from {}", list.join(", ")) }
+}
+
+fn side_by_side(catalogue: &Catalogue, ad: AdId, version: VersionId) -> Markup {
+    let Some(state) = catalogue.versions.get(&version) else { return ui::nothing() };
+    html! {
+        div class="diff" {
+            @if state.approved.is_some() {
+                div { h4 { (version) ", served now" } (ads::preview(ad, version, state, "?what=approved")) }
+            }
+            div { h4 { (version) @if state.approved.is_some() { ", as edited" } @else { ", new" } } (ads::preview(ad, version, state, "")) }
+        }
+    }
+}
+
+fn answer(caller: &Caller, id: AdId, ad: &AdState) -> Markup {
+    html! {
+        form method="post" action="/console/review" {
+            (layout::csrf(caller))
+            input type="hidden" name="ad" value=(id);
+            input type="hidden" name="revision" value=(ad.kept.revision);
+            div class="field" {
+                label for={ "why-" (id) } { "Reason " span class="opt" { "(needed to reject; the advertiser reads it, and the public record if the ad had run)" } }
+                input id={ "why-" (id) } name="reason";
+            }
+            div class="buttons" {
+                button class="primary" name="verdict" value="approved" { "Approve" }
+                button class="danger" name="verdict" value="rejected" { "Reject" }
+            }
+        }
+    }
+}
+
+async fn decide(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
+    let id: AdId = data.get("ad").parse().map_err(|_| act::missing(data.get("ad")))?;
+    let revision = app.platform.catalogue().ads.get(&id).map(|a| a.kept.revision.to_string());
+    if revision.as_deref() != Some(data.get("revision")) {
+        let changed = "The ad was edited while you were looking; look at the new revision first.";
+        let problem = crate::http::problem::Problem::new(axum::http::StatusCode::CONFLICT, "conflict", changed);
+        return Err(problem.into());
+    }
+    let verdict = if data.get("verdict") == "approved" { Verdict::Approved } else { Verdict::Rejected };
+    let command = Command::Review { ads: vec![id], versions: Vec::new(), verdict, reason: data.text("reason") };
+    act::run(&app, &caller, vec![command]).await?;
+    Ok(layout::go("/console/review"))
+}

@@ -1,0 +1,115 @@
+//! One switch for everything paid, a sponsor, or an ad: in force in under a second, with the reason in public.
+
+use super::{HOUSE, OPERATES, act, action, form::Data, layout, page, ui};
+use crate::http::{AppState, Route, auth::Caller, problem::Problem};
+use axum::{extract::State, response::Response, routing::{get, post}};
+use maud::html;
+use regie_model::{
+    catalogue::Catalogue,
+    command::{Command, Stop},
+};
+
+/// The module's routes.
+pub fn routes() -> Vec<Route> {
+    vec![page("/console/stops", HOUSE, get(show)), action("/console/stops", OPERATES, post(switch))]
+}
+
+/// What a switch is about, in words. Sponsors by number: names are shown where they may be.
+pub fn words(catalogue: &Catalogue, what: &Stop) -> String {
+    match what {
+        Stop::AllPaid => "Everything paid".into(),
+        Stop::Sponsor(id) => format!("Sponsor {id}"),
+        Stop::Ad(id) => {
+            let name = catalogue.ads.get(id).map_or_else(String::new, |a| a.kept.spec.name.clone());
+            format!("Ad {id} \u{201c}{name}\u{201d}")
+        }
+    }
+}
+fn key(what: &Stop) -> String {
+    match what {
+        Stop::AllPaid => "all_paid".into(),
+        Stop::Sponsor(id) => id.to_string(),
+        Stop::Ad(id) => id.to_string(),
+    }
+}
+fn parse(text: &str) -> Option<Stop> {
+    let text = text.trim();
+    match text {
+        "all_paid" => Some(Stop::AllPaid),
+        _ => text.parse().map(Stop::Sponsor).ok().or_else(|| text.parse().map(Stop::Ad).ok()),
+    }
+}
+
+async fn show(State(app): State<AppState>, caller: Caller) -> Response {
+    let stops = app.platform.catalogue().stops.clone();
+    let parties: Vec<_> = {
+        let catalogue = app.platform.catalogue();
+        catalogue.parties.keys().map(|id| (id.to_string(), act::party_name(&app, *id))).collect()
+    };
+    let may = caller.may_operate();
+    let body = html! {
+        p class="lead" { "A stop holds in under a second and lasts until it is lifted. House ads go on. The reason appears in the public record of every ad it held back." }
+        div class="card flush" {
+            div class="cardhead" { h2 { "In force" } }
+            @if stops.is_empty() { (ui::empty("Nothing is stopped.")) }
+            @else {
+                table {
+                    thead { tr { th { "What" } th { "Reason" } th {} } }
+                    tbody {
+                        @for (what, reason) in &stops {
+                            tr {
+                                th scope="row" {
+                                    (words(&app.platform.catalogue(), what))
+                                    @if let Stop::Sponsor(id) = what { span class="small muted" { (act::party_name(&app, *id)) } }
+                                }
+                                td { @if reason.is_empty() { span class="muted" { "no reason given" } } @else { (reason) } }
+                                td class="right" {
+                                    @if may {
+                                        form method="post" action="/console/stops" data-confirm="Lift this stop? Its ads may be served again at once." {
+                                            (layout::csrf(&caller)) input type="hidden" name="what" value=(key(what)); input type="hidden" name="on" value="";
+                                            button { "Lift" }
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        @if may {
+            div class="grid" {
+                @if !stops.contains_key(&Stop::AllPaid) {
+                    form class="card" method="post" action="/console/stops" data-confirm="Stop every paid ad now?" {
+                        h2 { "Stop everything paid" }
+                        (layout::csrf(&caller)) input type="hidden" name="what" value="all_paid"; input type="hidden" name="on" value="on";
+                        div class="field" { label for="r-all" { "Reason, for the record" } input id="r-all" name="reason"; }
+                        button class="danger" { "Stop all paid ads" }
+                    }
+                }
+                form class="card" method="post" action="/console/stops" {
+                    h2 { "Stop a sponsor" }
+                    (layout::csrf(&caller)) input type="hidden" name="on" value="on";
+                    div class="field" { label for="s-what" { "Sponsor" } select id="s-what" name="what" { @for (id, name) in &parties { option value=(id) { (name) " (" (id) ")" } } } }
+                    div class="field" { label for="r-s" { "Reason, for the record" } input id="r-s" name="reason"; }
+                    button class="danger" { "Stop this sponsor's ads" }
+                }
+                form class="card" method="post" action="/console/stops" {
+                    h2 { "Stop one ad" }
+                    (layout::csrf(&caller)) input type="hidden" name="on" value="on";
+                    div class="field" { label for="a-what" { "The ad's id, such as ad_12" } input id="a-what" name="what" pattern="ad_[0-9]+" required; }
+                    div class="field" { label for="r-a" { "Reason, for the record" } input id="r-a" name="reason"; }
+                    button class="danger" { "Stop this ad" }
+                }
+            }
+        }
+    };
+    layout::console(&app, &caller, &layout::Frame::new("Stops", "/console/stops"), &body)
+}
+
+async fn switch(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
+    let what = parse(data.get("what")).ok_or_else(|| Problem::bad_request("Name a sponsor (party_1) or an ad (ad_1)."))?;
+    let command = Command::SetStop { what, on: data.has("on"), reason: data.text("reason") };
+    act::run(&app, &caller, vec![command]).await?;
+    Ok(layout::go("/console/stops"))
+}

@@ -1,0 +1,93 @@
+//! Targeting as rows of a form: what, in or not in, which values.
+
+use super::form::{Data, Form};
+use maud::{Markup, html};
+use regie_model::{
+    Faults, Zone,
+    targeting::{Clause, Dimension, Op, Targeting},
+};
+
+/// Empty rows offered besides those that are filled.
+const SPARE: usize = 3;
+
+const DIMENSIONS: [(&str, &str); 15] = [
+    ("site", "Site (ids)"),
+    ("placement", "Placement (ids)"),
+    ("country", "Country (FR)"),
+    ("region", "Region (FR-IDF)"),
+    ("city", "City"),
+    ("language", "Language (fr)"),
+    ("device", "Device (desktop, phone, tablet, tv, other)"),
+    ("os", "Operating system"),
+    ("browser", "Browser"),
+    ("hour_of_week", "Hours (mon-fri 8-18)"),
+    ("page_url", "Page address (* for any)"),
+    ("keyword", "Page keyword"),
+    ("topic", "Page topic"),
+    ("segment", "Segment (ids)"),
+    ("key", "Key-value"),
+];
+
+/// Writes a targeting into a form.
+pub fn fill(data: &mut Data, targeting: &Targeting) {
+    for (row, clause) in targeting.clauses.iter().enumerate() {
+        let at = |field: &str| format!("targeting[{row}].{field}");
+        match &clause.dimension {
+            Dimension::Key(key) => {
+                data.set(at("dimension"), "key");
+                data.set(at("key"), key);
+            }
+            plain => data.set(at("dimension"), plain),
+        }
+        data.set(at("op"), if clause.op == Op::In { "in" } else { "not_in" });
+        data.set(at("values"), clause.values.join(", "));
+        data.set_some(at("zone"), clause.zone.as_ref().map(Zone::name));
+    }
+}
+
+/// Reads the rows; empty ones fall out.
+pub fn read(data: &mut Data, faults: &mut Faults) -> Targeting {
+    data.compact("targeting", &["values", "dimension"]);
+    let mut targeting = Targeting::default();
+    for row in 0..data.rows("targeting") {
+        let at = |field: &str| format!("targeting[{row}].{field}");
+        let text = match data.get(&at("dimension")) {
+            "key" => format!("key:{}", data.text(&at("key"))),
+            plain => plain.to_owned(),
+        };
+        let dimension = text.parse().unwrap_or_else(|_| {
+            let why = if text.starts_with("key:") { "Name the key: letters, digits, -, _ and dots." } else { "Choose what is looked at." };
+            faults.add(at("dimension"), "unknown", why);
+            Dimension::Topic
+        });
+        let zone = data.text(&at("zone"));
+        let parsed = Zone::parse(&zone);
+        faults.when(!zone.is_empty() && parsed.is_none(), at("zone"), "unknown", "A time zone such as Europe/Paris.");
+        let op = if data.get(&at("op")) == "not_in" { Op::NotIn } else { Op::In };
+        let zone = parsed.filter(|_| !zone.is_empty());
+        targeting.clauses.push(Clause { dimension, op, values: data.list(&at("values")), zone });
+    }
+    targeting
+}
+
+/// The rows.
+pub fn rows(form: &Form<'_>) -> Markup {
+    let count = form.data.rows("targeting") + SPARE;
+    html! {
+        fieldset {
+            legend { "Targeting" }
+            p { "All conditions must hold; none means every request. Several values are separated by commas." }
+            @for row in 0..count {
+                @let at = |field: &str| format!("targeting[{row}].{field}");
+                div class=(if row == 0 { "row" } else { "row rowset" }) {
+                    (form.field(at("dimension"), &format!("Condition {}", row + 1)).select(std::iter::once(("", "none")).chain(DIMENSIONS)))
+                    (form.field(at("op"), "Must be").select([("in", "one of"), ("not_in", "none of")]))
+                    (form.field(at("values"), "Values"))
+                    (form.field(at("key"), "Key").hint("Only for a key-value."))
+                    (form.field(at("zone"), "Time zone").hint("Only for hours."))
+                }
+            }
+            p class="small muted" { "More conditions: save, and edit again; there are always " (SPARE) " empty rows. A political ad set may name page, placement, language, hours and device only." }
+        }
+    }
+}
