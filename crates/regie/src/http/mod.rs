@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod auth;
 pub mod booking;
 pub mod click;
+pub mod console;
 pub mod conversions;
 pub mod creatives;
 pub mod decisions;
@@ -101,6 +102,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(booking::routes());
     all.extend(uploads::routes());
     all.extend(preview::routes());
+    all.extend(console::routes());
     all
 }
 
