@@ -299,7 +299,7 @@ pub(crate) fn answer(archives: &Path) -> Result<Answer> {
             a.text.push(format!("  {} links to advertisers to whom people assigned no candidate (not judged above)", q.strict_wrong));
         }
         for c in &q.curve {
-            a.text.push(format!("  from {:4}: {} right, {} wrong, precision 0.{:03}, recall 0.{:03}", c.score_permille, c.right, c.wrong, c.precision_permille().min(999), c.recall_permille()));
+            a.text.push(format!("  from {:4}: {} right, {} wrong, precision {}.{:03}, recall 0.{:03}", c.score_permille, c.right, c.wrong, c.precision_permille() / 1000, c.precision_permille() % 1000, c.recall_permille()));
         }
     }
     Ok(a)
