@@ -11,8 +11,7 @@ use regie_decide::{
     decide,
 };
 use regie_model::{
-    AdId, AdSetId, AdvertiserId, CampaignId, Currency, Micros, PartyId, PersonKeyId, PlacementId, SiteId,
-    UtcMs, VersionId, Zone,
+    AdId, AdSetId, AdvertiserId, CampaignId, PartyId, PersonKeyId, PlacementId, SiteId, UtcMs, VersionId,
     booking::*,
     catalogue::Catalogue,
     command::{Change, Verdict},
@@ -109,82 +108,76 @@ fn base(catalogue: &mut Catalogue) {
 fn catalogue(ad_sets_count: u32, chance: &mut Chance) -> Catalogue {
     let mut catalogue = Catalogue::new();
     base(&mut catalogue);
-    let mut put = |change: Change| catalogue.apply(UtcMs(0), &change);
     for number in 1..=ad_sets_count {
         let (advertiser, campaign) =
             (AdvertiserId(1 + (number - 1) / 100), CampaignId(1 + (number - 1) / 10));
         if number % 100 == 1 {
-            put(Change::AdvertiserPut {
-                id: advertiser,
-                spec: AdvertiserSpec {
-                    name: "Fictional Goods".into(),
-                    currency: Currency::EUR,
-                    zone: Zone::utc(),
-                    funding: Funding::Credit { limit_micros: Micros(1) },
-                    categories: chance.words("category", 200, 1),
-                    pixel_conversions: None,
-                    invoice_address: String::new(),
-                },
-            });
+            let category = chance.below(200);
+            let text = format!(
+                r#"{{"name":"Fictional Goods","currency":"EUR","zone":"UTC","funding":{{"kind":"prepaid"}},
+                "categories":["category{category}"]}}"#
+            );
+            let spec = serde_json::from_str(&text).unwrap();
+            catalogue.apply(UtcMs(0), &Change::AdvertiserPut { id: advertiser, spec });
         }
         if number % 10 == 1 {
             let text = format!(
                 r#"{{"advertiser":"{advertiser}","name":"C","objective":"clicks","sponsor":"party_1","payer":"party_1",
                 "flight":{{"starts_at":"2026-01-01T00:00:00Z"}}}}"#
             );
-            put(Change::CampaignPut { id: campaign, spec: serde_json::from_str(&text).unwrap() });
+            let spec = serde_json::from_str(&text).unwrap();
+            catalogue.apply(UtcMs(0), &Change::CampaignPut { id: campaign, spec });
         }
-        let price = 200_000 + chance.below(5_000_000) as i64;
-        let bid = match chance.below(10) {
-            0..5 => Bid::Cpm { micros_per_mille: price },
-            _ => Bid::Cpc { micros_per_click: price },
-        };
-        let cap =
-            FrequencyCap { scope: CapScope::Campaign, period: CapPeriod::PageView, impressions_count: 1 };
-        put(Change::AdSetPut {
-            id: AdSetId(number),
-            spec: AdSetSpec {
-                campaign,
-                name: "S".into(),
-                targeting: targeting(chance),
-                bid,
-                tier: Tier::Auction,
-                pacing: Pacing::Even,
-                caps: if chance.below(2) == 0 { vec![cap] } else { Vec::new() },
-                flight: None,
-                lifetime_budget_micros: None,
-                daily_budget_micros: None,
-                external_id: None,
-            },
-        });
-        let landing_url = "https://goods.example/".into();
-        let ad = AdSpec {
-            ad_set: AdSetId(number),
-            name: "A".into(),
-            landing_url,
-            third_party_origins: Vec::new(),
-            external_id: None,
-        };
-        put(Change::AdPut { id: AdId(number), spec: ad });
-        let mut versions = Vec::new();
-        for version in number * 4..number * 4 + 4 {
-            let creative = ObjectHash::of(&version.to_le_bytes());
-            let shape = Shape::Banner(SIZE);
-            let record = VersionRecord {
-                ad: AdId(number),
-                name: String::new(),
-                creative,
-                shape,
-                weight: 1 + version % 3,
-                external_id: None,
-            };
-            put(Change::VersionPut { id: VersionId(version), record });
-            versions.push((VersionId(version), creative));
-        }
-        let ads = vec![(AdId(number), 1)];
-        put(Change::Reviewed { ads, versions, verdict: Verdict::Approved, reason: String::new() });
+        let spec = ad_set(campaign, chance);
+        catalogue.apply(UtcMs(0), &Change::AdSetPut { id: AdSetId(number), spec });
+        ad(&mut catalogue, number);
     }
     catalogue
+}
+
+fn ad_set(campaign: CampaignId, chance: &mut Chance) -> AdSetSpec {
+    let price = 200_000 + chance.below(5_000_000) as i64;
+    let bid = match chance.below(10) {
+        0..5 => Bid::Cpm { micros_per_mille: price },
+        _ => Bid::Cpc { micros_per_click: price },
+    };
+    let cap = FrequencyCap { scope: CapScope::Campaign, period: CapPeriod::PageView, impressions_count: 1 };
+    AdSetSpec {
+        campaign,
+        name: "S".into(),
+        targeting: targeting(chance),
+        bid,
+        tier: Tier::Auction,
+        pacing: Pacing::Even,
+        caps: if chance.below(2) == 0 { vec![cap] } else { Vec::new() },
+        flight: None,
+        lifetime_budget_micros: None,
+        daily_budget_micros: None,
+        external_id: None,
+    }
+}
+
+/// One ad of four versions, approved.
+fn ad(catalogue: &mut Catalogue, number: u32) {
+    let mut put = |change: Change| catalogue.apply(UtcMs(0), &change);
+    let text = format!(r#"{{"ad_set":"set_{number}","name":"A","landing_url":"https://goods.example/"}}"#);
+    put(Change::AdPut { id: AdId(number), spec: serde_json::from_str(&text).unwrap() });
+    let mut versions = Vec::new();
+    for version in number * 4..number * 4 + 4 {
+        let creative = ObjectHash::of(&version.to_le_bytes());
+        let record = VersionRecord {
+            ad: AdId(number),
+            name: String::new(),
+            creative,
+            shape: Shape::Banner(SIZE),
+            weight: 1 + version % 3,
+            external_id: None,
+        };
+        put(Change::VersionPut { id: VersionId(version), record });
+        versions.push((VersionId(version), creative));
+    }
+    let ads = vec![(AdId(number), 1)];
+    put(Change::Reviewed { ads, versions, verdict: Verdict::Approved, reason: String::new() });
 }
 
 fn request(chance: &mut Chance, placements_count: u32) -> Request {

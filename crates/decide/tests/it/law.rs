@@ -253,3 +253,10 @@ fn clicks_are_priced_by_the_predicted_rate() {
     assert_eq!((fill.ad_set, fill.price_nanos, fill.hold_nanos), (click, 1_000_000_000, 1_000_000));
     assert!((fill.predicted_rate - 0.001).abs() < 1e-9);
 }
+
+#[test]
+fn a_snapshot_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Snapshot>();
+    shared::<Tables>();
+}
