@@ -44,11 +44,11 @@ pub fn run(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
     }
     let folder = Folder::open(&cli.folder)?;
     let target = Folder::open(&args.to)?;
-    // Secrets and objects first: what the journal refers to must be there. (A later key or object is harmless.)
-    Secrets::open(&folder.secrets_db())?.backup_to(&target.secrets_db())?;
-    let count = copy_tree(&folder.objects(), &target.objects(), cli.json)?;
     let report = regie_journal::backup(&folder.journal(), &target.journal(), &mut |_, _| {})
         .context("copying the journal")?;
+    // Then secrets and objects: all that the copied journal refers to is there by now, and a later one is harmless.
+    Secrets::open(&folder.secrets_db())?.backup_to(&target.secrets_db())?;
+    let count = copy_tree(&folder.objects(), &target.objects(), cli.json)?;
     if let Ok(text) = std::fs::read(folder.root().join("regie.toml")) {
         std::fs::write(target.root().join("regie.toml"), text)?;
     }

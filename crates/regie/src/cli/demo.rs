@@ -55,7 +55,11 @@ pub fn run(cli: &Cli, args: &DemoArgs) -> Result<ExitCode> {
     if !(0.0..=1_000.0).contains(&args.visitors) {
         bail!("--visitors is 0 to 1000 a second, not {}", args.visitors);
     }
-    let root = if cli.folder == Path::new(super::DEFAULT_FOLDER) { PathBuf::from(FOLDER) } else { cli.folder.clone() };
+    let root = if cli.folder == Path::new(super::DEFAULT_FOLDER) {
+        PathBuf::from(FOLDER)
+    } else {
+        cli.folder.clone()
+    };
     if args.fresh {
         throw_away(&root)?;
     }
@@ -88,7 +92,8 @@ pub fn run(cli: &Cli, args: &DemoArgs) -> Result<ExitCode> {
             }
         };
         show(cli, &stage);
-        let visitors = (args.visitors > 0.0).then(|| Visitors::start(setting(&server.app, &stage, args))).transpose()?;
+        let visitors =
+            (args.visitors > 0.0).then(|| Visitors::start(setting(&server.app, &stage, args))).transpose()?;
         let status = tokio::spawn(status(Arc::clone(&server.app), cli.json));
         let ended = match args.seconds {
             Some(seconds) => {
@@ -107,7 +112,10 @@ pub fn run(cli: &Cli, args: &DemoArgs) -> Result<ExitCode> {
         };
         status.abort();
         if !cli.json {
-            println!("\nThe demo's data stays in {}; start it again to go on, or with --fresh to begin anew.", folder.root().display());
+            println!(
+                "\nThe demo's data stays in {}; start it again to go on, or with --fresh to begin anew.",
+                folder.root().display()
+            );
         }
         ended
     })?;
@@ -129,7 +137,10 @@ fn throw_away(root: &Path) -> Result<()> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", root.display())),
     };
     if entries > 0 && !root.join(keep::FILE).exists() {
-        bail!("{} holds something that is not a demo; --fresh removes only demos. Choose another --folder.", root.display());
+        bail!(
+            "{} holds something that is not a demo; --fresh removes only demos. Choose another --folder.",
+            root.display()
+        );
     }
     std::fs::remove_dir_all(root).with_context(|| format!("cannot remove {}", root.display()))
 }
@@ -148,7 +159,8 @@ fn prepare(app: &Arc<App>, facts: &pages::Shared, folder: &Path) -> Result<Stage
     let ads = app.config.public_url.clone();
     let local = app.config.listen.ip().is_loopback();
     // The newspaper has an origin of its own, as in life: the same server under its other name.
-    let pages = if local && ads.contains("127.0.0.1") { ads.replace("127.0.0.1", "localhost") } else { ads.clone() };
+    let pages =
+        if local && ads.contains("127.0.0.1") { ads.replace("127.0.0.1", "localhost") } else { ads.clone() };
     let mut origins = vec![pages.clone()];
     if pages != ads {
         origins.push(ads.clone());
@@ -159,7 +171,11 @@ fn prepare(app: &Arc<App>, facts: &pages::Shared, folder: &Path) -> Result<Stage
     }
     let kept = keep::load_or_make(&app.platform, folder)?;
     let desk = Desk::new(Arc::clone(&app.platform), pages.clone());
-    if is_empty { bookings::book(&desk, origins)? } else { bookings::move_to(&desk, origins)? }
+    if is_empty {
+        bookings::book(&desk, origins)?
+    } else {
+        bookings::move_to(&desk, origins)?
+    }
     let site = *app.platform.catalogue().sites.keys().next().context("the demo has no site")?;
     let key = random_bytes()?[..12].iter().map(|b| format!("{b:02x}")).collect::<String>();
     let sign_in = local.then(|| format!("{ads}/demo/console?key={key}"));
@@ -237,5 +253,7 @@ fn figures(app: &App) -> String {
     }
     let decided = app.metrics.decisions_count.load(Ordering::Relaxed);
     let spent = Nanos(nanos).display(Currency::EUR, 2);
-    format!("{decided} decisions now  |  since the beginning: {impressions} impressions, {clicks} clicks, {orders} orders, EUR {spent} billed")
+    format!(
+        "{decided} decisions now  |  since the beginning: {impressions} impressions, {clicks} clicks, {orders} orders, EUR {spent} billed"
+    )
 }

@@ -127,7 +127,11 @@ pub fn run_user(cli: &Cli, args: &UserArgs) -> Result<ExitCode> {
             let (secrets, person) = find(&folder, user)?;
             let secret = secrets.make_link(person.id, "reset", system_clock()())?;
             let link = links::address(&cli.configuration()?, &secret);
-            say(cli, &format!("Good once, for {} hours: {link}", links::LINK_HOURS), serde_json::json!({ "id": person.id, "link": link }));
+            say(
+                cli,
+                &format!("Good once, for {} hours: {link}", links::LINK_HOURS),
+                serde_json::json!({ "id": person.id, "link": link }),
+            );
         }
         UserAction::Reset { user, remove_second_factor } => reset(cli, &folder, user, *remove_second_factor)?,
         UserAction::List => list_users(cli, &folder)?,
@@ -135,15 +139,26 @@ pub fn run_user(cli: &Cli, args: &UserArgs) -> Result<ExitCode> {
             let (secrets, person) = find(&folder, user)?;
             secrets.close_sessions(person.id)?;
             with_platform(cli, &folder, |platform| {
-                let record = platform.catalogue().users.get(&person.id).cloned().context("no such user in the journal")?;
-                let owners = platform.catalogue().users.values().filter(|u| u.role == Role::Owner && u.active).count();
+                let record = platform
+                    .catalogue()
+                    .users
+                    .get(&person.id)
+                    .cloned()
+                    .context("no such user in the journal")?;
+                let owners =
+                    platform.catalogue().users.values().filter(|u| u.role == Role::Owner && u.active).count();
                 if record.role == Role::Owner && record.active && owners == 1 {
                     bail!("{} is the last owner; add another one first", person.email);
                 }
-                let change = Change::UserPut { id: person.id, record: UserRecord { active: false, ..record } };
+                let change =
+                    Change::UserPut { id: person.id, record: UserRecord { active: false, ..record } };
                 links::record(platform, Actor::Operator, vec![change])
             })?;
-            say(cli, &format!("{} can sign in no more.", person.email), serde_json::json!({ "id": person.id, "active": false }));
+            say(
+                cli,
+                &format!("{} can sign in no more.", person.email),
+                serde_json::json!({ "id": person.id, "active": false }),
+            );
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -163,7 +178,8 @@ fn add_user(cli: &Cli, folder: &Folder, email: &str, name: &str, record: UserRec
         platform.secrets.add_user(id, email, name, platform.now())?;
         Ok((id, links::make(platform, &config, id, "setup")?))
     })?;
-    let line = format!("Added {email} as {id}.\nTheir link, good once, for {} hours: {link}", links::LINK_HOURS);
+    let line =
+        format!("Added {email} as {id}.\nTheir link, good once, for {} hours: {link}", links::LINK_HOURS);
     say(cli, &line, serde_json::json!({ "id": id, "email": email, "link": link }));
     Ok(())
 }
@@ -171,7 +187,10 @@ fn add_user(cli: &Cli, folder: &Folder, email: &str, name: &str, record: UserRec
 fn reset(cli: &Cli, folder: &Folder, user: &str, remove_second_factor: bool) -> Result<()> {
     let (secrets, person) = find(folder, user)?;
     let mut text = String::new();
-    std::io::stdin().take(4_096).read_to_string(&mut text).context("reading the new password from standard input")?;
+    std::io::stdin()
+        .take(4_096)
+        .read_to_string(&mut text)
+        .context("reading the new password from standard input")?;
     let new = text.trim_end_matches(['\n', '\r']);
     let mut faults = Faults::new();
     password::check(new, &mut faults);
@@ -217,10 +236,15 @@ pub fn run_token(cli: &Cli, args: &TokenArgs) -> Result<ExitCode> {
                 if advertiser.is_some_and(|a| !platform.catalogue().advertisers.contains_key(&a)) {
                     bail!("there is no such advertiser");
                 }
-                let record = TokenRecord { name: name.clone(), scopes, advertiser: *advertiser, active: true };
+                let record =
+                    TokenRecord { name: name.clone(), scopes, advertiser: *advertiser, active: true };
                 people::make_token(platform, Actor::Operator, record)
             })?;
-            say(cli, &format!("{id}: {secret}\nIt is shown once; keep it safe."), serde_json::json!({ "id": id, "token": secret }));
+            say(
+                cli,
+                &format!("{id}: {secret}\nIt is shown once; keep it safe."),
+                serde_json::json!({ "id": id, "token": secret }),
+            );
         }
         TokenAction::Revoke { token } => {
             let known = read_catalogue(&folder)?.tokens.get(token).cloned();
@@ -229,14 +253,22 @@ pub fn run_token(cli: &Cli, args: &TokenArgs) -> Result<ExitCode> {
             Secrets::open(&folder.secrets_db())?.revoke_token(*token)?;
             let change = Change::TokenPut { id: *token, record: TokenRecord { active: false, ..record } };
             with_platform(cli, &folder, |platform| links::record(platform, Actor::Operator, vec![change]))?;
-            say(cli, &format!("{token} is worthless now."), serde_json::json!({ "id": token, "active": false }));
+            say(
+                cli,
+                &format!("{token} is worthless now."),
+                serde_json::json!({ "id": token, "active": false }),
+            );
         }
         TokenAction::List => {
             for (id, token) in &read_catalogue(&folder)?.tokens {
                 let scopes = serde_json::to_value(&token.scopes)?;
                 let state = if token.active { "" } else { "  (revoked)" };
                 let line = format!("{id}  {}  {scopes}{state}", token.name);
-                say(cli, &line, serde_json::json!({ "id": id, "name": token.name, "scopes": scopes, "advertiser": token.advertiser, "active": token.active }));
+                say(
+                    cli,
+                    &line,
+                    serde_json::json!({ "id": id, "name": token.name, "scopes": scopes, "advertiser": token.advertiser, "active": token.active }),
+                );
             }
         }
     }
@@ -245,7 +277,10 @@ pub fn run_token(cli: &Cli, args: &TokenArgs) -> Result<ExitCode> {
 
 fn existing(cli: &Cli) -> Result<Folder> {
     if !cli.folder.join("secrets.db").exists() {
-        bail!("{} is no data folder yet; run `regie serve` once, or name another with --folder", cli.folder.display());
+        bail!(
+            "{} is no data folder yet; run `regie serve` once, or name another with --folder",
+            cli.folder.display()
+        );
     }
     Folder::open(&cli.folder)
 }
@@ -275,7 +310,8 @@ fn find(folder: &Folder, user: &str) -> Result<(Secrets, UserSecret)> {
 /// Runs the engine for one thing, then stops it.
 fn with_platform<T>(cli: &Cli, folder: &Folder, work: impl FnOnce(&Arc<Platform>) -> Result<T>) -> Result<T> {
     let engine = Engine::start(folder, &cli.configuration()?, &mut |_, _| {});
-    let engine = engine.context("if a server runs on this folder, stop it first, or use its console (Settings, Users)")?;
+    let engine = engine
+        .context("if a server runs on this folder, stop it first, or use its console (Settings, Users)")?;
     let done = work(&engine.platform);
     let stopped = engine.stop();
     let done = done?;

@@ -47,6 +47,10 @@ impl Metrics {
     pub fn new(committer: CommitterHandle) -> Metrics {
         Metrics { committer, decisions_count: AtomicU64::new(0), fills_count: AtomicU64::new(0) }
     }
+    /// The last durable record.
+    pub fn head(&self) -> u64 {
+        self.committer.counters().head.0
+    }
     /// Counts the answers of one request.
     pub fn count(&self, answers: &[Answer]) {
         let fills = answers.iter().filter(|a| matches!(a, Answer::Fill { .. })).count();

@@ -18,8 +18,9 @@ pub mod health;
 pub mod labels;
 pub mod preview;
 pub mod problem;
-pub mod tag;
+pub mod reports;
 pub mod serve;
+pub mod tag;
 pub mod uploads;
 
 use crate::{config::Config, platform::Platform};
@@ -97,6 +98,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(conversions::routes());
     all.extend(frames::routes());
     all.extend(health::routes());
+    all.extend(reports::routes());
     all.extend(tag::routes());
     all.extend(accounts::routes());
     all.extend(booking::routes());
@@ -119,7 +121,10 @@ pub fn router(app: AppState) -> Router {
         };
         router = router.route(route.path, handler);
     }
-    router.fallback(problem::no_such_page).method_not_allowed_fallback(problem::no_such_method).with_state(app)
+    router
+        .fallback(problem::no_such_page)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .with_state(app)
 }
 
 /// Content types and caching in few words.

@@ -182,8 +182,7 @@ impl Platform {
         refused: Vec<AdSetId>,
         decision: Decision,
     ) {
-        let political = decision.slots.iter().any(|s| matches!(s, Slot::Fill(f) if f.political));
-        let request = if political { view.reduce(request) } else { request.clone() };
+        let request = view.reduce(request);
         let kept = KeptInputs {
             snapshot: view.snapshot.position(),
             tables: tables.hash(),

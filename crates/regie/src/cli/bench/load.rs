@@ -85,7 +85,8 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 fn content_length(head: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(head).ok()?;
-    let line = text.split("\r\n").find(|l| l.len() > 15 && l[..15].eq_ignore_ascii_case("content-length:"))?;
+    let line =
+        text.split("\r\n").find(|l| l.len() > 15 && l[..15].eq_ignore_ascii_case("content-length:"))?;
     line[15..].trim().parse().ok()
 }
 
@@ -118,7 +119,11 @@ impl Load {
         let requests: Vec<Vec<u8>> = bodies.iter().map(|body| request(path, body)).collect();
         self.drive(server, |index| requests.get(index).map(Vec::as_slice))
     }
-    fn drive<'a>(&self, server: &Process, next: impl Fn(usize) -> Option<&'a [u8]> + Sync) -> Result<Measured> {
+    fn drive<'a>(
+        &self,
+        server: &Process,
+        next: impl Fn(usize) -> Option<&'a [u8]> + Sync,
+    ) -> Result<Measured> {
         let address = server.address();
         let taken = AtomicUsize::new(0);
         let (cpu, own) = (server.cpu_s()?, super::setup::cpu_s(std::process::id())?);
@@ -146,7 +151,11 @@ impl Load {
             micros.extend(result?);
         }
         micros.sort_unstable();
-        let at = |share: f64| micros.get(((micros.len() as f64 * share) as usize).min(micros.len().saturating_sub(1))).map_or(0.0, |m| f64::from(*m) / 1e3);
+        let at = |share: f64| {
+            micros
+                .get(((micros.len() as f64 * share) as usize).min(micros.len().saturating_sub(1)))
+                .map_or(0.0, |m| f64::from(*m) / 1e3)
+        };
         Ok(Measured {
             answers: micros.len() as u64,
             wall_s,

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use load::{Load, Measured};
 use serde_json::{Value, json};
-use setup::{Process, Prepared};
+use setup::{Prepared, Process};
 use std::{path::Path, process::ExitCode, time::Duration};
 
 /// Arguments of `regie bench`.
@@ -60,7 +60,13 @@ pub fn run(cli: &Cli, args: &BenchArgs) -> Result<ExitCode> {
     bar.inc(1);
     let resident = server.resident_bytes()? as f64 / (1 << 20) as f64;
     let note = format!("{} ad sets", args.ad_sets);
-    rows.push(Row { what: "server's resident memory".into(), figure: resident, unit: "MiB", bar: None, note });
+    rows.push(Row {
+        what: "server's resident memory".into(),
+        figure: resident,
+        unit: "MiB",
+        bar: None,
+        note,
+    });
     server.stop()?;
     bar.inc(1);
     rows.push(rebuild(&folder)?);
@@ -90,10 +96,24 @@ fn decisions(args: &BenchArgs, server: &Process, prepared: &Prepared) -> Result<
     let batch = prepared.batch_body(16);
     let batched = load(args).run(server, "/v1/decisions/batch", &batch)?;
     let batch_rate = per_cpu(&batched) * 16.0;
-    let latency = |m: &Measured| format!("p50 {:.2} ms, p99 {:.2} ms at {} connections", m.p50_ms, m.p99_ms, args.connections);
+    let latency = |m: &Measured| {
+        format!("p50 {:.2} ms, p99 {:.2} ms at {} connections", m.p50_ms, m.p99_ms, args.connections)
+    };
     Ok(vec![
-        Row { what: "bare echo of the same bytes".into(), figure: bare_rate, unit: "answers per server CPU-s", bar: None, note: latency(&bare) },
-        Row { what: "HTTP decisions, one placement".into(), figure: rate, unit: "decisions per server CPU-s", bar: None, note: latency(&decided) },
+        Row {
+            what: "bare echo of the same bytes".into(),
+            figure: bare_rate,
+            unit: "answers per server CPU-s",
+            bar: None,
+            note: latency(&bare),
+        },
+        Row {
+            what: "HTTP decisions, one placement".into(),
+            figure: rate,
+            unit: "decisions per server CPU-s",
+            bar: None,
+            note: latency(&decided),
+        },
         Row {
             what: "decisions against the echo".into(),
             figure: 100.0 * rate / bare_rate,
@@ -118,9 +138,18 @@ fn events(args: &BenchArgs, server: &Process, prepared: &Prepared) -> Result<Vec
     let rate = count as f64 / measured.wall_s;
     let note = format!(
         "{count} impressions in beacons of {}; server {:.2} CPU-s, generator {:.2} CPU-s; p99 {:.1} ms",
-        setup::BEACON_EVENTS, measured.server_cpu_s, measured.own_cpu_s, measured.p99_ms
+        setup::BEACON_EVENTS,
+        measured.server_cpu_s,
+        measured.own_cpu_s,
+        measured.p99_ms
     );
-    Ok(vec![Row { what: "durable impressions acknowledged".into(), figure: rate, unit: "events/s", bar: Some(100_000.0), note }])
+    Ok(vec![Row {
+        what: "durable impressions acknowledged".into(),
+        figure: rate,
+        unit: "events/s",
+        bar: Some(100_000.0),
+        note,
+    }])
 }
 
 /// `regie check` on the folder that the load left behind.
@@ -129,7 +158,11 @@ fn rebuild(folder: &Path) -> Result<Row> {
         .args(["--json", "check", "--folder"])
         .arg(folder)
         .output()?;
-    anyhow::ensure!(output.status.success(), "regie check failed: {}", String::from_utf8_lossy(&output.stderr));
+    anyhow::ensure!(
+        output.status.success(),
+        "regie check failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let told: Value = serde_json::from_slice(&output.stdout)?;
     let note = format!("{} records", told["records"]);
     Ok(Row {
@@ -153,7 +186,8 @@ fn print(cli: &Cli, rows: &[Row]) {
     println!("| what | figure | bar | note |\n|---|---|---|---|");
     for row in rows {
         let bar = row.bar.map_or("".to_owned(), |bar| format!(">= {bar}"));
-        let figure = if row.figure < 1_000.0 { format!("{:.1}", row.figure) } else { format!("{:.0}", row.figure) };
+        let figure =
+            if row.figure < 1_000.0 { format!("{:.1}", row.figure) } else { format!("{:.0}", row.figure) };
         println!("| {} | {figure} {} | {bar} | {} |", row.what, row.unit, row.note);
     }
 }

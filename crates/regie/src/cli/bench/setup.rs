@@ -41,20 +41,33 @@ pub fn prepare(folder: &Path, ad_sets: u32) -> Result<Prepared> {
     let folder = Folder::open(folder)?;
     let engine = Engine::start(&folder, &Config::default(), &mut |_, _| {})?;
     let run = |list: Vec<Value>| -> Result<Vec<Accepted>> {
-        let commands: Vec<Command> = list.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?;
+        let commands: Vec<Command> =
+            list.into_iter().map(serde_json::from_value).collect::<Result<_, _>>()?;
         let (done, wait) = mpsc::sync_channel(1);
         engine.platform.command(Actor::Operator, commands, Box::new(move |result| drop(done.send(result))));
         wait.recv()?.map_err(|e| anyhow!("{e}"))
     };
     let funding = json!({ "kind": "credit", "limit_micros": 1_000_000_000_000_000i64 });
-    run(vec![json!({ "command": "put_publisher", "spec": { "name": "Bench", "auction_currency": "EUR", "zone": "UTC", "sample_ppm": 0 } })])?;
-    run(vec![json!({ "command": "put_site", "spec": { "name": "Bench", "origins": ["https://bench.example"] } })])?;
+    run(vec![
+        json!({ "command": "put_publisher", "spec": { "name": "Bench", "auction_currency": "EUR", "zone": "UTC", "sample_ppm": 0 } }),
+    ])?;
+    run(vec![
+        json!({ "command": "put_site", "spec": { "name": "Bench", "origins": ["https://bench.example"] } }),
+    ])?;
     let format = json!({ "kind": "banner", "sizes": [{ "width": 300, "height": 250 }] });
-    run(vec![json!({ "command": "put_placement", "spec": { "site": "site_1", "name": "top", "format": format } })])?;
-    run(vec![json!({ "command": "put_advertiser", "spec": { "name": "Bench", "currency": "EUR", "zone": "UTC", "funding": funding } })])?;
-    run(vec![json!({ "command": "put_party", "spec": { "kind": "organisation", "identity": { "name": "Bench" }, "established_in": "FR" } })])?;
+    run(vec![
+        json!({ "command": "put_placement", "spec": { "site": "site_1", "name": "top", "format": format } }),
+    ])?;
+    run(vec![
+        json!({ "command": "put_advertiser", "spec": { "name": "Bench", "currency": "EUR", "zone": "UTC", "funding": funding } }),
+    ])?;
+    run(vec![
+        json!({ "command": "put_party", "spec": { "kind": "organisation", "identity": { "name": "Bench" }, "established_in": "FR" } }),
+    ])?;
     let flight = json!({ "starts_at": "2020-01-01T00:00:00Z" });
-    run(vec![json!({ "command": "put_campaign", "spec": { "advertiser": "adv_1", "name": "Bench", "objective": "impressions", "flight": flight, "sponsor": "party_1", "payer": "party_1" } })])?;
+    run(vec![
+        json!({ "command": "put_campaign", "spec": { "advertiser": "adv_1", "name": "Bench", "objective": "impressions", "flight": flight, "sponsor": "party_1", "payer": "party_1" } }),
+    ])?;
     let numbers: Vec<u32> = (1..=ad_sets).collect();
     for chunk in numbers.chunks(5_000) {
         let sets = chunk.iter().map(|n| {
@@ -72,7 +85,9 @@ pub fn prepare(folder: &Path, ad_sets: u32) -> Result<Prepared> {
         let ads = made.iter().map(|set| json!({ "command": "put_ad", "spec": { "ad_set": set.id, "name": "Ad", "landing_url": "https://shop.example/" } }));
         let ads = run(ads.collect())?;
         let creative = json!({ "kind": "html", "markup": "<a href=\"{CLICK_URL}\">Ad</a>", "size": { "width": 300, "height": 250 } });
-        let versions = ads.iter().map(|ad| json!({ "command": "put_version", "spec": { "ad": ad.id, "creative": creative } }));
+        let versions = ads
+            .iter()
+            .map(|ad| json!({ "command": "put_version", "spec": { "ad": ad.id, "creative": creative } }));
         run(versions.collect())?;
         let ids: Vec<&str> = ads.iter().map(|ad| ad.id.as_str()).collect();
         run(vec![json!({ "command": "review", "ads": ids, "verdict": "approved" })])?;
@@ -112,7 +127,11 @@ impl Prepared {
                 .filter_map(|a| a["decisions"][0]["ad"]["ticket"].as_str())
                 .map(|ticket| json!({ "kind": "impression", "ticket": ticket }))
                 .collect();
-            anyhow::ensure!(events.len() == BEACON_EVENTS, "only {} of {BEACON_EVENTS} requests were filled", events.len());
+            anyhow::ensure!(
+                events.len() == BEACON_EVENTS,
+                "only {} of {BEACON_EVENTS} requests were filled",
+                events.len()
+            );
             beacons.push(json!({ "events": events }).to_string().into_bytes());
         }
         Ok(beacons)
@@ -153,7 +172,9 @@ impl Process {
     /// When it does not come up.
     pub fn serve(folder: &Path) -> Result<Process> {
         let mut command = System::new(std::env::current_exe()?);
-        command.args(["--json", "--set", "log_filter=warn", "serve", "--listen", "127.0.0.1:0", "--folder"]).arg(folder);
+        command
+            .args(["--json", "--set", "log_filter=warn", "serve", "--listen", "127.0.0.1:0", "--folder"])
+            .arg(folder);
         Process::spawn(command)
     }
     /// The bare echo.
@@ -230,6 +251,7 @@ pub fn cpu_s(pid: u32) -> Result<f64> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let after = text.rsplit(')').next().context("an odd stat line")?;
     let fields: Vec<&str> = after.split_whitespace().collect();
-    let ticks: u64 = fields.get(11).context("no utime")?.parse::<u64>()? + fields.get(12).context("no stime")?.parse::<u64>()?;
+    let ticks: u64 = fields.get(11).context("no utime")?.parse::<u64>()?
+        + fields.get(12).context("no stime")?.parse::<u64>()?;
     Ok(ticks as f64 / 100.0)
 }

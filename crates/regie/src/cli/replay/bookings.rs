@@ -101,7 +101,12 @@ pub fn book(client: &mut Client, note: &Path, name: &str, rows: &[LoggedRow]) ->
 fn commands(client: &mut Client, list: Vec<Value>) -> Result<Vec<String>> {
     let count = list.len();
     let answer = client.post("/v1/commands", &json!({ "commands": list }))?;
-    let ids: Vec<String> = answer["accepted"].as_array().into_iter().flatten().filter_map(|r| r["id"].as_str().map(str::to_owned)).collect();
+    let ids: Vec<String> = answer["accepted"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|r| r["id"].as_str().map(str::to_owned))
+        .collect();
     if ids.len() != count {
         bail!("{count} commands were answered with {} results: {answer}", ids.len());
     }
@@ -120,7 +125,8 @@ fn basics(client: &mut Client) -> Result<String> {
 
 fn places(client: &mut Client, site: &str, positions: &BTreeSet<u32>) -> Result<BTreeMap<u32, String>> {
     let list = positions.iter().map(|position| {
-        let spec = json!({ "site": site, "name": format!("position-{position}"), "format": { "kind": "text" } });
+        let spec =
+            json!({ "site": site, "name": format!("position-{position}"), "format": { "kind": "text" } });
         json!({ "command": "put_placement", "spec": spec })
     });
     let ids = commands(client, list.collect())?;

@@ -1,10 +1,6 @@
 //! The replay's HTTP client, patient with a server that is being restarted, and a server process of our own.
 
-use crate::{
-    config::Config,
-    platform::folder::Folder,
-    server::Engine,
-};
+use crate::{config::Config, platform::folder::Folder, server::Engine};
 use anyhow::{Context, Result, anyhow, bail};
 use regie_model::{
     TokenId,
@@ -34,8 +30,14 @@ pub struct Client {
 impl Client {
     /// A client of a server.
     pub fn new(base: &str, token: &str) -> Client {
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(20)));
-        Client { agent: config.build().into(), base: base.trim_end_matches('/').to_owned(), token: token.to_owned() }
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(20)));
+        Client {
+            agent: config.build().into(),
+            base: base.trim_end_matches('/').to_owned(),
+            token: token.to_owned(),
+        }
     }
     /// Sends JSON; tries again while the server is away. Safe for decisions (a lost answer is an unused ticket) and for
     /// events (a ticket counts once).
@@ -72,7 +74,8 @@ impl Client {
                     let status = answer.status().as_u16();
                     match answer.body_mut().with_config().limit(64 << 20).read_to_string() {
                         Ok(text) if (200..300).contains(&status) => {
-                            return serde_json::from_str(&text).with_context(|| format!("{path} answered no JSON"));
+                            return serde_json::from_str(&text)
+                                .with_context(|| format!("{path} answered no JSON"));
                         }
                         Ok(text) if status == 503 => format!("503: {text}"),
                         Ok(text) => bail!("{path} answered {status}: {text}"),
@@ -106,7 +109,11 @@ pub fn prepare_folder(root: &Path) -> Result<String> {
     let token = engine.platform.secrets.make_token(id)?;
     let (done, wait) = mpsc::sync_channel(1);
     let change = Change::TokenPut { id, record };
-    engine.platform.record_changes(Actor::Operator, vec![change], Box::new(move |result| drop(done.send(result))));
+    engine.platform.record_changes(
+        Actor::Operator,
+        vec![change],
+        Box::new(move |result| drop(done.send(result))),
+    );
     wait.recv()?.map_err(|e| anyhow!("{e}"))?;
     engine.stop()?;
     std::fs::write(&note, &token)?;
@@ -131,7 +138,16 @@ impl Child {
     }
     fn start_on(folder: &Path, listen: &str) -> Result<Child> {
         let mut process = Command::new(std::env::current_exe()?)
-            .args(["--json", "--set", "traffic_flush_ms=1000", "--set", "log_filter=warn", "serve", "--listen", listen])
+            .args([
+                "--json",
+                "--set",
+                "traffic_flush_ms=1000",
+                "--set",
+                "log_filter=warn",
+                "serve",
+                "--listen",
+                listen,
+            ])
             .arg("--folder")
             .arg(folder)
             .stdout(Stdio::piped())
@@ -140,7 +156,8 @@ impl Child {
         let output = process.stdout.take().context("the server has no output")?;
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
-        let told: Value = serde_json::from_str(&line).map_err(|_| anyhow!("the server did not start: {line}"))?;
+        let told: Value =
+            serde_json::from_str(&line).map_err(|_| anyhow!("the server did not start: {line}"))?;
         let url = told["url"].as_str().context("the server told no address")?.to_owned();
         Ok(Child { process, folder: folder.to_path_buf(), url })
     }

@@ -38,8 +38,14 @@ pub fn read(path: &Path) -> Result<Vec<LoggedRow>> {
     };
     let mut reader = csv::Reader::from_reader(input);
     let headers = reader.headers()?.clone();
-    let column = |name: &str| headers.iter().position(|h| h == name).with_context(|| format!("there is no column {name}; is this an Open Bandit log?"));
-    let (time, item, position, click) = (column("timestamp")?, column("item_id")?, column("position")?, column("click")?);
+    let column = |name: &str| {
+        headers
+            .iter()
+            .position(|h| h == name)
+            .with_context(|| format!("there is no column {name}; is this an Open Bandit log?"))
+    };
+    let (time, item, position, click) =
+        (column("timestamp")?, column("item_id")?, column("position")?, column("click")?);
     let features: Vec<(usize, String)> = headers
         .iter()
         .enumerate()

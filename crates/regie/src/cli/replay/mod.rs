@@ -68,7 +68,10 @@ struct Count {
 }
 
 fn replay_file(cli: &Cli, args: &ReplayArgs, file: &Path) -> Result<bool> {
-    let name = file.file_name().map(|n| n.to_string_lossy().split('.').next().unwrap_or("log").to_owned()).unwrap_or_default();
+    let name = file
+        .file_name()
+        .map(|n| n.to_string_lossy().split('.').next().unwrap_or("log").to_owned())
+        .unwrap_or_default();
     let rows = log::read(file).with_context(|| format!("reading {}", file.display()))?;
     let folder = cli.folder.join(format!("replay-{name}"));
     let mut child = None;
@@ -128,7 +131,12 @@ fn send(
                     bail!("row {} got no ad: {}", row.index, answer["decisions"][0]["no_fill"]);
                 };
                 if ad["ad_set"].as_str() != booked.ad_sets.get(&row.item).map(String::as_str) {
-                    bail!("row {} was logged with item {}, but {} was shown", row.index, row.item, ad["ad_set"]);
+                    bail!(
+                        "row {} was logged with item {}, but {} was shown",
+                        row.index,
+                        row.item,
+                        ad["ad_set"]
+                    );
                 }
                 tickets.put(row.index, ticket)?;
             }
@@ -194,16 +202,24 @@ fn count_file(rows: &[LoggedRow]) -> BTreeMap<(u32, u32), Count> {
 }
 
 fn count_report(client: &mut Client, booked: &Booked) -> Result<BTreeMap<(u32, u32), Count>> {
-    let path = format!("/v1/reports?by=ad_set,placement&campaign={}&from=2000-01-01&format=json", booked.campaign);
+    let path =
+        format!("/v1/reports?by=ad_set,placement&campaign={}&from=2000-01-01&format=json", booked.campaign);
     let report = client.get(&path)?;
     let items: BTreeMap<&str, u32> = booked.ad_sets.iter().map(|(item, id)| (id.as_str(), *item)).collect();
-    let places: BTreeMap<&str, u32> = booked.placements.iter().map(|(position, id)| (id.as_str(), *position)).collect();
+    let places: BTreeMap<&str, u32> =
+        booked.placements.iter().map(|(position, id)| (id.as_str(), *position)).collect();
     let mut counts = BTreeMap::new();
     for row in report["rows"].as_array().context("the report has no rows")? {
         let text = |name: &str| row[name].as_str().unwrap_or_default();
-        let number = |name: &str| row[name].as_i64().or_else(|| row[name].as_str().and_then(|t| t.parse().ok())).unwrap_or(0);
-        let item = *items.get(text("ad_set")).with_context(|| format!("the report names an unknown ad set: {row}"))?;
-        let position = *places.get(text("placement")).with_context(|| format!("the report names an unknown placement: {row}"))?;
+        let number = |name: &str| {
+            row[name].as_i64().or_else(|| row[name].as_str().and_then(|t| t.parse().ok())).unwrap_or(0)
+        };
+        let item = *items
+            .get(text("ad_set"))
+            .with_context(|| format!("the report names an unknown ad set: {row}"))?;
+        let position = *places
+            .get(text("placement"))
+            .with_context(|| format!("the report names an unknown placement: {row}"))?;
         let count = Count {
             impressions: number("impressions_count") as u64,
             clicks: number("clicks_count") as u64,
@@ -216,7 +232,13 @@ fn count_report(client: &mut Client, booked: &Booked) -> Result<BTreeMap<(u32, u
     Ok(counts)
 }
 
-fn print_comparison(cli: &Cli, args: &ReplayArgs, name: &str, wanted: &BTreeMap<(u32, u32), Count>, got: &BTreeMap<(u32, u32), Count>) {
+fn print_comparison(
+    cli: &Cli,
+    args: &ReplayArgs,
+    name: &str,
+    wanted: &BTreeMap<(u32, u32), Count>,
+    got: &BTreeMap<(u32, u32), Count>,
+) {
     let keys: std::collections::BTreeSet<_> = wanted.keys().chain(got.keys()).copied().collect();
     let at = |counts: &BTreeMap<(u32, u32), Count>, key| counts.get(&key).copied().unwrap_or_default();
     let different: Vec<_> = keys.iter().filter(|key| at(wanted, **key) != at(got, **key)).collect();
@@ -237,23 +259,55 @@ fn print_comparison(cli: &Cli, args: &ReplayArgs, name: &str, wanted: &BTreeMap<
                 "report": { "impressions": report.impressions, "clicks": report.clicks, "spend_nanos": report.spend_nanos as i64 } })
         });
         let rows: Vec<_> = rows.collect();
-        println!("{}", json!({ "log": name, "equal": different.is_empty(), "compared": keys.len(), "different": different.len(),
-            "impressions": ours.impressions, "clicks": ours.clicks, "spend_nanos": ours.spend_nanos as i64, "rows": rows }));
+        println!(
+            "{}",
+            json!({ "log": name, "equal": different.is_empty(), "compared": keys.len(), "different": different.len(),
+            "impressions": ours.impressions, "clicks": ours.clicks, "spend_nanos": ours.spend_nanos as i64, "rows": rows })
+        );
         return;
     }
-    println!("{name}: items with an even number are priced by CPM (EUR 2.00), those with an odd one by CPC (EUR 0.25)");
-    println!("{:>5} {:>8} {:>7} {:>12} {:>12} {:>7} {:>7} {:>12} {:>12}", "item", "position", "pricing", "impressions", "(report)", "clicks", "(report)", "spend EUR", "(report)");
+    println!(
+        "{name}: items with an even number are priced by CPM (EUR 2.00), those with an odd one by CPC (EUR 0.25)"
+    );
+    println!(
+        "{:>5} {:>8} {:>7} {:>12} {:>12} {:>7} {:>7} {:>12} {:>12}",
+        "item",
+        "position",
+        "pricing",
+        "impressions",
+        "(report)",
+        "clicks",
+        "(report)",
+        "spend EUR",
+        "(report)"
+    );
     for key in keys.iter().filter(|key| args.table || different.contains(key)) {
         let (file, report) = (at(wanted, *key), at(got, *key));
         println!(
             "{:>5} {:>8} {:>7} {:>12} {:>12} {:>7} {:>7} {:>12} {:>12}{}",
-            key.0, key.1, Pricing::of(key.0).word(), file.impressions, report.impressions, file.clicks, report.clicks,
-            money(file.spend_nanos), money(report.spend_nanos), if file == report { "" } else { "   DIFFERENT" }
+            key.0,
+            key.1,
+            Pricing::of(key.0).word(),
+            file.impressions,
+            report.impressions,
+            file.clicks,
+            report.clicks,
+            money(file.spend_nanos),
+            money(report.spend_nanos),
+            if file == report { "" } else { "   DIFFERENT" }
         );
     }
     println!(
         "{:>5} {:>8} {:>7} {:>12} {:>12} {:>7} {:>7} {:>12} {:>12}",
-        "all", "all", "", all.impressions, ours.impressions, all.clicks, ours.clicks, money(all.spend_nanos), money(ours.spend_nanos)
+        "all",
+        "all",
+        "",
+        all.impressions,
+        ours.impressions,
+        all.clicks,
+        ours.clicks,
+        money(all.spend_nanos),
+        money(ours.spend_nanos)
     );
     match different.len() {
         0 => println!("Equal on all {} items and positions.", keys.len()),
