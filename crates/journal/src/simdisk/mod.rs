@@ -3,6 +3,7 @@
 //! What it tests: L1 and B4 under power loss at every operation, failed and lying syncs, torn
 //! and failed writes, a full disk.
 
+mod inode;
 mod model;
 mod rng;
 mod vfs;
