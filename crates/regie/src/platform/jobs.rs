@@ -184,7 +184,10 @@ fn paced_of(
         }),
         _ => None,
     };
-    Paced { ad_set, asap: spec.pacing == Pacing::Asap, budgets, goal }
+    let asap = spec.pacing == Pacing::Asap;
+    // As fast as possible is not held to a day's share of a lifetime budget: the gate stops it when the budget is spent.
+    let budgets = if asap { Vec::new() } else { budgets };
+    Paced { ad_set, asap, budgets, goal }
 }
 
 /// Predicted click and conversion rates, shrunk from ad set to campaign to all.
