@@ -229,16 +229,17 @@ impl Ledger {
         rows
     }
     /// Sealed blocks of charges that changed since this was last called: store each under its number, in the
-    /// same transaction as the checkpoint.
+    /// same transaction as a checkpoint ([`Ledger::to_bytes`] holds those that were not yet taken) or before it.
     pub fn take_charge_blocks(&mut self) -> Vec<(u64, Vec<u8>)> {
         self.charges.take()
     }
-    /// Accepts a block of charges back. Returns its number.
+    /// Accepts a block of charges back. Returns its number. Credits that the fold has not come to, because it
+    /// started again from an older checkpoint, are left out: they follow from the journal.
     ///
     /// # Errors
     /// [`BlockError`] when the bytes are damaged, or not what this fold wrote last under that number.
     pub fn load_block(&mut self, bytes: &[u8]) -> Result<u64, BlockError> {
-        self.charges.load(bytes)
+        self.charges.load(bytes, self.state.position)
     }
     /// What was charged and credited at a position.
     pub fn charge_at(&self, position: u64) -> ChargeAt {

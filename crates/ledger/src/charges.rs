@@ -5,6 +5,9 @@
 //! back, and a block is accepted only if its hash is the one that the fold holds: so a credit is always
 //! judged by the true charge and all earlier credits, in sum never above the charge (law B1), though the
 //! memory for charges is bounded: one open block, [`BLOCKS_CACHED_MAX`] sealed ones, those not yet taken.
+//!
+//! Each credit carries its own journal position, and a block that is loaded forgets those that the fold has
+//! not come to: a fold that starts again from an older checkpoint accepts blocks stored later.
 
 use crate::{
     books::ChargeKind,
@@ -67,6 +70,15 @@ struct Entry {
     nanos: u64,
 }
 
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct CreditEntry {
+    /// Of the charge.
+    offset: u16,
+    /// Journal position of the credit.
+    position: u64,
+    nanos: u64,
+}
+
 /// The charges of 4,096 positions.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ChargeBlock {
@@ -74,7 +86,8 @@ pub struct ChargeBlock {
     names: Vec<(RollupKey, ChargeKind)>,
     /// In order of their offsets.
     entries: Vec<Entry>,
-    credits: BTreeMap<u16, u64>,
+    /// In order of their positions.
+    credits: Vec<CreditEntry>,
 }
 impl ChargeBlock {
     /// Its number: position / 4,096.
@@ -83,24 +96,30 @@ impl ChargeBlock {
     }
     /// All charges, in order of their positions.
     pub fn charges(&self) -> impl Iterator<Item = Charge> {
-        self.entries.iter().filter_map(|entry| self.charge(entry))
+        let mut credited: BTreeMap<u16, i128> = BTreeMap::new();
+        for credit in &self.credits {
+            *credited.entry(credit.offset).or_default() += i128::from(credit.nanos);
+        }
+        self.entries.iter().filter_map(move |entry| {
+            self.charge(entry, credited.get(&entry.offset).copied().unwrap_or_default())
+        })
     }
-    fn charge(&self, entry: &Entry) -> Option<Charge> {
+    fn charge(&self, entry: &Entry, credited: i128) -> Option<Charge> {
         let (key, kind) = *self.names.get(usize::from(entry.name))?;
-        let credited = self.credits.get(&entry.offset).copied().unwrap_or(0);
         Some(Charge {
             position: self.index * BLOCK_POSITIONS_COUNT + u64::from(entry.offset),
             key,
             kind,
             nanos: Nanos(i128::from(entry.nanos)),
-            credited: Nanos(i128::from(credited)),
+            credited: Nanos(credited),
         })
     }
     /// The charge at a position of this block.
     pub fn charge_at(&self, position: u64) -> Option<Charge> {
         let offset = (position % BLOCK_POSITIONS_COUNT) as u16;
         let at = self.entries.binary_search_by_key(&offset, |entry| entry.offset).ok()?;
-        self.charge(&self.entries[at])
+        let credits = self.credits.iter().filter(|credit| credit.offset == offset);
+        self.charge(&self.entries[at], credits.map(|credit| i128::from(credit.nanos)).sum())
     }
     /// Version, hash, payload.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -228,9 +247,14 @@ impl Charges {
         let block = self.block(position / BLOCK_POSITIONS_COUNT);
         block.and_then(|b| b.charge_at(position)).map_or(ChargeAt::None, ChargeAt::Charge)
     }
-    /// Credits the charge at `position`, whose block is in memory. Returns the charge and what was granted:
-    /// the smaller of `asked` and what is left of it.
-    pub(crate) fn credit(&mut self, position: u64, asked: i128) -> Result<(Charge, i128), CreditRefusal> {
+    /// Credits the charge at `position`, whose block is in memory, for the record at `credit_position`. Returns
+    /// the charge and what was granted: the smaller of `asked` and what is left of it.
+    pub(crate) fn credit(
+        &mut self,
+        position: u64,
+        credit_position: u64,
+        asked: i128,
+    ) -> Result<(Charge, i128), CreditRefusal> {
         let ChargeAt::Charge(charge) = self.charge_at(position) else { return Err(CreditRefusal::NoCharge) };
         if asked <= 0 {
             return Err(CreditRefusal::NotPositive);
@@ -241,12 +265,12 @@ impl Charges {
         }
         let index = position / BLOCK_POSITIONS_COUNT;
         let offset = (position % BLOCK_POSITIONS_COUNT) as u16;
-        // A charge fits into 64 bits, and so does what is credited of it.
-        let sum = (charge.credited.0 + granted) as u64;
+        // A charge fits into 64 bits, and so does a part of it.
+        let credit = CreditEntry { offset, position: credit_position, nanos: granted as u64 };
         if index == self.state.open.index {
-            self.state.open.credits.insert(offset, sum);
+            self.state.open.credits.push(credit);
         } else if let Some(mut block) = self.sealed.remove(&index) {
-            block.credits.insert(offset, sum);
+            block.credits.push(credit);
             self.keep(block);
         }
         Ok((charge, granted))
@@ -258,11 +282,12 @@ impl Charges {
         self.evict();
         taken
     }
-    /// Accepts a block back.
-    pub(crate) fn load(&mut self, bytes: &[u8]) -> Result<u64, BlockError> {
-        let block = ChargeBlock::from_bytes(bytes)?;
+    /// Accepts a block back; `position` is the last one that the fold has applied.
+    pub(crate) fn load(&mut self, bytes: &[u8], position: u64) -> Result<u64, BlockError> {
+        let mut block = ChargeBlock::from_bytes(bytes)?;
+        block.credits.retain(|credit| credit.position <= position);
         let index = block.index;
-        if self.state.hashes.get(&index) != Some(&hash_in(bytes)) {
+        if self.state.hashes.get(&index) != Some(&hash_in(&block.to_bytes())) {
             return Err(BlockError::Other(index));
         }
         if !self.sealed.contains_key(&index) {

@@ -32,7 +32,8 @@ impl Ledger {
         if self.state.books.accounts[account].id != advertiser {
             return Outcome::CreditRefused(CreditRefusal::OtherAdvertiser);
         }
-        let (charge, granted) = match self.charges.credit(position, i128::from(asked_nanos)) {
+        let here = self.state.position;
+        let (charge, granted) = match self.charges.credit(position, here, i128::from(asked_nanos)) {
             Ok(credited) => credited,
             Err(refusal) => return Outcome::CreditRefused(refusal),
         };

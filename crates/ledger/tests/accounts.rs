@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use regie_ledger::{
     BLOCK_POSITIONS_COUNT, BLOCKS_CACHED_MAX, BlockError, ChargeAt, ChargeBlock, ChargeKind, CreditRefusal,
-    Limit, NotDue, Outcome,
+    Ledger, Limit, NotDue, Outcome,
 };
 use regie_model::{
     booking::{Bid, Status},
@@ -161,6 +161,35 @@ fn an_old_charge_is_credited_from_its_own_block_and_from_no_other() {
         (charge.kind, charge.nanos, charge.credited),
         (ChargeKind::Impression, Nanos(2_000_000), Nanos(1_000_000))
     );
+    world.agree();
+}
+
+#[test]
+fn a_fold_that_starts_again_from_an_older_checkpoint_accepts_blocks_stored_later() {
+    let mut world = World::new();
+    world.impression(CPM);
+    let charged = world.position;
+    for _ in 0..BLOCK_POSITIONS_COUNT {
+        world.impression(HOUSE);
+    }
+    world.credit(PARIS, charged, 250_000);
+    let (older, from) = (world.ledger.to_bytes(), world.list.len());
+    for _ in 0..3 {
+        world.credit(PARIS, charged, 500_000);
+    }
+    // The process dies: the blocks are stored with all four credits, the checkpoint knows of one.
+    let mut ledger = Ledger::from_bytes(&older).unwrap();
+    assert_eq!(ledger.charge_at(charged), ChargeAt::NeedsBlock(0));
+    for (position, at, event, outcome) in &world.list[from..] {
+        let mut again = ledger.apply(*position, *at, event).unwrap();
+        if again == Outcome::NeedsBlock(0) {
+            ledger.load_block(&world.blocks[&0]).unwrap();
+            again = ledger.apply(*position, *at, event).unwrap();
+        }
+        assert_eq!(again, *outcome);
+    }
+    assert_eq!(ledger.state_hash(), world.ledger.state_hash());
+    assert_eq!(world.audit.compare(&ledger), []);
     world.agree();
 }
 
