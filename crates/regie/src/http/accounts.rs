@@ -33,13 +33,21 @@ pub(super) const ANYBODY: Access = Access::Signed {
 /// The module's routes.
 pub fn routes() -> Vec<Route> {
     let attempts = Arc::new(Attempts::default());
-    let counted = |handler: axum::routing::MethodRouter<AppState>| handler.route_layer(Extension(Arc::clone(&attempts)));
+    let counted = |handler: axum::routing::MethodRouter<AppState>| {
+        handler.route_layer(Extension(Arc::clone(&attempts)))
+    };
     let mut all = vec![
         Route::public("accounts", Method::GET, "/console/sign-in", get(sign_in_page)),
         Route::public("accounts", Method::POST, "/console/sign-in", counted(post(sign_in))),
         Route::public("accounts", Method::GET, "/console/link/{secret}", get(link_page)),
         Route::public("accounts", Method::POST, "/console/link/{secret}", counted(post(use_link))),
-        Route { owner: "accounts", method: Method::POST, path: "/console/sign-out", access: ANYBODY, handler: post(sign_out) },
+        Route {
+            owner: "accounts",
+            method: Method::POST,
+            path: "/console/sign-out",
+            access: ANYBODY,
+            handler: post(sign_out),
+        },
     ];
     all.extend(mine::routes(&attempts));
     all.extend(people::routes());
@@ -73,7 +81,7 @@ fn sign_in_form(status: StatusCode, message: &str, email: &str, next: &str) -> R
         }
         p { "No password yet, or forgotten? Ask an owner of this installation for a link." }
     };
-    pages::plain_page(status, "Sign in", None, body)
+    pages::plain_page(status, "Sign in", &body)
 }
 
 async fn sign_in_page(caller: Option<Caller>, Query(query): Query<NextQuery>) -> Response {
@@ -84,7 +92,11 @@ async fn sign_in_page(caller: Option<Caller>, Query(query): Query<NextQuery>) ->
 }
 
 fn redirect(to: &str) -> Response {
-    (StatusCode::SEE_OTHER, [(header::LOCATION, to.to_owned()), (header::CACHE_CONTROL, "no-store".to_owned())]).into_response()
+    (
+        StatusCode::SEE_OTHER,
+        [(header::LOCATION, to.to_owned()), (header::CACHE_CONTROL, "no-store".to_owned())],
+    )
+        .into_response()
 }
 
 #[derive(Deserialize)]
@@ -145,11 +157,17 @@ fn too_many(wait_s: i64, form: &SignIn) -> Response {
 }
 
 /// Ends the browser's session, if it had one, and opens a new one: a session planted before signing in is worth nothing.
-fn open_session(app: &AppState, headers: &HeaderMap, user: regie_model::UserId, to: &str) -> Result<Response, Problem> {
+fn open_session(
+    app: &AppState,
+    headers: &HeaderMap,
+    user: regie_model::UserId,
+    to: &str,
+) -> Result<Response, Problem> {
     if let Some(old) = auth::session_cookie(headers) {
         app.platform.secrets.close_session(old).map_err(Problem::internal)?;
     }
-    let (secret, _) = app.platform.secrets.open_session(user, app.platform.now()).map_err(Problem::internal)?;
+    let (secret, _) =
+        app.platform.secrets.open_session(user, app.platform.now()).map_err(Problem::internal)?;
     let mut response = redirect(to);
     let cookie = HeaderValue::from_str(&auth::set_cookie(app, &secret)).map_err(Problem::internal)?;
     response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -195,14 +213,14 @@ fn link_form(secret: &str, first: bool, form: &LinkForm, faults: &Faults) -> Res
         }
     };
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    pages::plain_page(status, "Set your password", None, body)
+    pages::plain_page(status, "Set your password", &body)
 }
 
 fn link_is_used() -> Response {
     let body = html! {
         p { "This link was used already, or is older than " (links::LINK_HOURS) " hours. Ask an owner for a new one, or run " code { "regie user link" } " on the server." }
     };
-    pages::plain_page(StatusCode::NOT_FOUND, "The link is no longer good", None, body)
+    pages::plain_page(StatusCode::NOT_FOUND, "The link is no longer good", &body)
 }
 
 async fn link_page(State(app): State<AppState>, Path(secret): Path<String>) -> Result<Response, Problem> {
@@ -243,7 +261,11 @@ async fn use_link(
     }
     secrets.set_password(person.id, &hash).map_err(Problem::internal)?;
     // A link proves the mailbox, not the second factor.
-    if person.totp_on { Ok(redirect("/console/sign-in")) } else { open_session(&app, &headers, person.id, "/console") }
+    if person.totp_on {
+        Ok(redirect("/console/sign-in"))
+    } else {
+        open_session(&app, &headers, person.id, "/console")
+    }
 }
 
 #[cfg(test)]
@@ -252,7 +274,15 @@ mod tests {
     #[test]
     fn only_pages_of_the_console_are_gone_to() {
         assert_eq!(next_page("/console/campaigns?x=1"), "/console/campaigns?x=1");
-        for bad in ["", "//evil.example", "https://evil.example/console", "/consolex", "/console/\\evil", "/console\r\nx: y", "/\\evil"] {
+        for bad in [
+            "",
+            "//evil.example",
+            "https://evil.example/console",
+            "/consolex",
+            "/console/\\evil",
+            "/console\r\nx: y",
+            "/\\evil",
+        ] {
             assert_eq!(next_page(bad), "/console", "{bad}");
         }
     }

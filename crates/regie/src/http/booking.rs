@@ -13,11 +13,15 @@ pub mod show;
 
 use super::{Access, AppState, Route};
 use axum::{
+    extract::DefaultBodyLimit,
     http::Method,
     routing::{MethodRouter, get, post, put},
 };
 use kind::Kind;
-use regie_model::booking::{Role, Scope};
+use regie_model::{
+    booking::{Role, Scope},
+    limits::COMMAND_BODY_BYTES_MAX,
+};
 
 /// Everybody who may read bookings.
 pub(super) const READ: Access = Access::Signed {
@@ -28,9 +32,11 @@ pub(super) const READ: Access = Access::Signed {
 pub(super) const BOOK: Access =
     Access::Signed { roles: &[Role::Owner, Role::AdOperations, Role::Advertiser], scope: Some(Scope::Book) };
 /// What is the publisher's.
-const INVENTORY: Access = Access::Signed { roles: &[Role::Owner, Role::AdOperations], scope: Some(Scope::Book) };
+const INVENTORY: Access =
+    Access::Signed { roles: &[Role::Owner, Role::AdOperations], scope: Some(Scope::Book) };
 /// Approvals, switches, money.
-const OPERATE: Access = Access::Signed { roles: &[Role::Owner, Role::AdOperations], scope: Some(Scope::Operate) };
+const OPERATE: Access =
+    Access::Signed { roles: &[Role::Owner, Role::AdOperations], scope: Some(Scope::Operate) };
 /// The journal's history.
 const HISTORY: Access = Access::Signed {
     roles: &[Role::Owner, Role::AdOperations, Role::Advertiser, Role::Auditor],
@@ -54,6 +60,10 @@ macro_rules! entity_routes {
 }
 
 fn row(method: Method, path: &'static str, access: Access, handler: MethodRouter<AppState>) -> Route {
+    // Bodies somewhat over their limit are read, so that the sender hears the answer; the handlers refuse them.
+    let read_max =
+        if path == "/v1/commands" { operate::COMMANDS_BODY_BYTES_MAX } else { 4 * COMMAND_BODY_BYTES_MAX };
+    let handler = handler.layer(DefaultBodyLimit::max(read_max));
     Route { owner: "booking", method, path, access, handler }
 }
 

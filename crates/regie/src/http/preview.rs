@@ -42,7 +42,13 @@ const FORMAT: u8 = 1;
 /// The module's routes.
 pub fn routes() -> Vec<Route> {
     vec![
-        Route { owner: "preview", method: Method::POST, path: "/v1/previews", access: BOOK, handler: post(make) },
+        Route {
+            owner: "preview",
+            method: Method::POST,
+            path: "/v1/previews",
+            access: BOOK,
+            handler: post(make),
+        },
         Route::public("preview", Method::GET, "/v1/previews/{token}", get(show)),
         Route::public("preview", Method::GET, "/v1/previews/{token}/frame", get(frame)),
         Route::public("preview", Method::GET, "/v1/previews/{token}/click", get(follow)),
@@ -172,7 +178,11 @@ async fn make(State(app): State<AppState>, caller: Caller, body: Bytes) -> Resul
     let expires_at = UtcMs(app.platform.now().0 + PREVIEW_MS);
     let token = seal(&app.platform, Preview { version, placement: input.placement, expires_at });
     let url = format!("{page}#regie-preview={token}");
-    Ok((StatusCode::CREATED, Json(json!({ "url": url, "token": token, "expires_at": expires_at, "version": version }))).into_response())
+    Ok((
+        StatusCode::CREATED,
+        Json(json!({ "url": url, "token": token, "expires_at": expires_at, "version": version })),
+    )
+        .into_response())
 }
 
 /// The version and the page's address; or every fault.
@@ -181,17 +191,27 @@ fn check(catalogue: &Catalogue, caller: &Caller, input: &Input) -> Result<(Versi
     let visible = |entity| scope::may_see(catalogue, caller, entity);
     let latest = |ad: AdId| {
         let of = catalogue.versions_of.get(&ad).filter(|_| visible(EntityRef::Ad(ad)))?;
-        of.iter().rev().find(|v| catalogue.versions.get(v).is_some_and(|s| s.kept.status != Status::Archived)).copied()
+        of.iter()
+            .rev()
+            .find(|v| catalogue.versions.get(v).is_some_and(|s| s.kept.status != Status::Archived))
+            .copied()
     };
     let version = match (input.version, input.ad) {
-        (Some(version), None) => Some(version).filter(|v| catalogue.versions.contains_key(v) && visible(EntityRef::Version(*v))),
+        (Some(version), None) => {
+            Some(version).filter(|v| catalogue.versions.contains_key(v) && visible(EntityRef::Version(*v)))
+        }
         (None, Some(ad)) => latest(ad),
         _ => None,
     };
     let field = if input.ad.is_some() { "ad" } else { "version" };
     faults.when(version.is_none(), field, "unknown", "Name one version, or one ad that has a version.");
     let placement = catalogue.placements.get(&input.placement);
-    faults.when(placement.is_none(), "placement", "unknown", format!("There is no placement {}.", input.placement));
+    faults.when(
+        placement.is_none(),
+        "placement",
+        "unknown",
+        format!("There is no placement {}.", input.placement),
+    );
     let site = placement.and_then(|p| catalogue.sites.get(&p.spec.site));
     let origins = site.map(|s| s.spec.origins.clone()).unwrap_or_default();
     let page = match &input.page_url {
@@ -200,7 +220,12 @@ fn check(catalogue: &Catalogue, caller: &Caller, input: &Input) -> Result<(Versi
     };
     if let (Some(placement), Some(version)) = (placement, version.and_then(|v| catalogue.versions.get(&v))) {
         let misfit = !fits(&placement.spec.format, version.kept.spec.shape);
-        faults.when(misfit, "placement", "contradiction", "The version does not fit the format of this placement.");
+        faults.when(
+            misfit,
+            "placement",
+            "contradiction",
+            "The version does not fit the format of this placement.",
+        );
     }
     match version {
         Some(version) if faults.is_empty() => Ok((version, page)),
@@ -208,7 +233,9 @@ fn check(catalogue: &Catalogue, caller: &Caller, input: &Input) -> Result<(Versi
     }
 }
 fn page_of(text: &str, origins: &[String], faults: &mut Faults) -> String {
-    let Some(mut url) = regie_model::booking::check_https("page_url", text, faults) else { return String::new() };
+    let Some(mut url) = regie_model::booking::check_https("page_url", text, faults) else {
+        return String::new();
+    };
     let listed = origins.iter().any(|o| *o == url.origin().ascii_serialization());
     faults.when(!listed, "page_url", "contradiction", "The page is not on one of the site's origins.");
     url.set_fragment(None);
@@ -222,7 +249,11 @@ fn fits(format: &Format, shape: Shape) -> bool {
     }
 }
 
-async fn show(State(app): State<AppState>, Path(text): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+async fn show(
+    State(app): State<AppState>,
+    Path(text): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let draft = draft(&app, &text)?;
     let language = facts::language(&headers);
     let size = draft.creative.size();
@@ -265,7 +296,8 @@ async fn frame(State(app): State<AppState>, Path(text): Path<String>) -> Result<
 
 async fn follow(State(app): State<AppState>, Path(text): Path<String>) -> Result<Response, Problem> {
     let draft = draft(&app, &text)?;
-    let target = draft.ad.landing_url.replace("{PLACEMENT}", &draft.placement_name).replace("{CACHEBUSTER}", "0");
+    let target =
+        draft.ad.landing_url.replace("{PLACEMENT}", &draft.placement_name).replace("{CACHEBUSTER}", "0");
     let headers = [(header::LOCATION, target), (header::CACHE_CONTROL, "no-store".to_owned())];
     Ok((StatusCode::FOUND, headers).into_response())
 }

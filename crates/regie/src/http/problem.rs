@@ -136,3 +136,14 @@ pub async fn no_such_method() -> Problem {
     let title = "This address exists, but not for this method.";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", title)
 }
+
+/// Refusals that the framework words itself (a body over its limit, a path that cannot be read), as problems too.
+pub async fn problem_of_plain(response: Response) -> Response {
+    let status = response.status();
+    let plain = response.headers().get(CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"text/plain"));
+    if !status.is_client_error() || !plain {
+        return response;
+    }
+    let code = if status == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "bad_request" };
+    Problem::new(status, code, status.canonical_reason().unwrap_or("The request cannot be understood.")).into_response()
+}

@@ -31,7 +31,8 @@ pub fn routes() -> Vec<Route> {
 async fn upload(State(app): State<AppState>, _caller: Caller, request: Request) -> Result<Response, Problem> {
     let bytes = content(request).await?;
     let asset = store(&app, bytes).await?;
-    Ok((StatusCode::CREATED, [(header::LOCATION, format!("/v1/assets/{}", asset.hash))], Json(asset)).into_response())
+    Ok((StatusCode::CREATED, [(header::LOCATION, format!("/v1/assets/{}", asset.hash))], Json(asset))
+        .into_response())
 }
 
 /// The file of a request: its whole body, or the field `file` of a form.
@@ -63,8 +64,16 @@ pub async fn store(app: &AppState, bytes: Bytes) -> Result<Asset, Problem> {
     }
     let mut faults = Faults::new();
     let found = image_type(&bytes);
-    faults.when(found.is_none(), "file", "no_picture", "This is no PNG, JPEG, GIF or WebP picture, or it is damaged.");
-    let heavy = format!("The picture has {} bytes; a creative weighs at most {CREATIVE_WEIGHT_BYTES_MAX}.", bytes.len());
+    faults.when(
+        found.is_none(),
+        "file",
+        "no_picture",
+        "This is no PNG, JPEG, GIF or WebP picture, or it is damaged.",
+    );
+    let heavy = format!(
+        "The picture has {} bytes; a creative weighs at most {CREATIVE_WEIGHT_BYTES_MAX}.",
+        bytes.len()
+    );
     faults.when(bytes.len() > CREATIVE_WEIGHT_BYTES_MAX, "file", "too_heavy", heavy);
     let (Some(found), true) = (found, faults.is_empty()) else { return Err(Problem::faults(faults)) };
     let platform = app.platform.clone();

@@ -5,6 +5,7 @@ use crate::{
     http::{
         AppState, Route,
         auth::{Caller, CsrfForm, Who, attempts::Attempts, password, second_factor},
+        console::layout,
         problem::Problem,
     },
     platform::secrets::UserSecret,
@@ -58,11 +59,13 @@ fn page(app: &AppState, caller: &Caller, message: &str, status: StatusCode) -> R
         h2 { "Second factor" }
         (factor(app, &me, &field))
     };
-    Ok(pages::plain_page(status, "Your account", Some(caller), body))
+    let frame = layout::Frame::new("Your account", "/console/account");
+    Ok(layout::console_with(status, app, caller, &frame, &body))
 }
 
 fn factor(app: &AppState, me: &UserSecret, field: &Markup) -> Markup {
-    let issuer = app.platform.catalogue().publisher.as_ref().map_or("Regie".to_owned(), |p| p.spec.name.clone());
+    let issuer =
+        app.platform.catalogue().publisher.as_ref().map_or("Regie".to_owned(), |p| p.spec.name.clone());
     match (&me.totp, me.totp_on) {
         (_, true) => html! {
             p { "A code from your authenticator is asked for at each sign-in." }

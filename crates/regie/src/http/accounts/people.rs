@@ -46,7 +46,9 @@ pub fn routes() -> Vec<Route> {
 /// Adds what is wrong with a person's sign-in name and name. `own`: whose they are already.
 pub fn check_person(app: &AppState, email: &str, name: &str, own: Option<UserId>, faults: &mut Faults) {
     let email = email.trim();
-    let odd = email.len() > NAME_CHARS_MAX || !email.contains('@') || email.chars().any(|c| c.is_whitespace() || c.is_control());
+    let odd = email.len() > NAME_CHARS_MAX
+        || !email.contains('@')
+        || email.chars().any(|c| c.is_whitespace() || c.is_control());
     faults.when(odd, "email", "malformed", "Write an e-mail address, such as kim@example.org.");
     faults.optional_text("name", name, NAME_CHARS_MAX);
     let taken = app.platform.secrets.user_by_email(email).ok().flatten().is_some_and(|u| Some(u.id) != own);
@@ -74,7 +76,10 @@ fn user_json(id: UserId, record: &UserRecord, person: Option<&UserSecret>) -> Va
 async fn users(State(app): State<AppState>) -> Result<Response, Problem> {
     let people = app.platform.secrets.users().map_err(Problem::internal)?;
     let catalogue = app.platform.catalogue();
-    let rows = catalogue.users.iter().map(|(id, record)| user_json(*id, record, people.iter().find(|p| p.id == *id)));
+    let rows = catalogue
+        .users
+        .iter()
+        .map(|(id, record)| user_json(*id, record, people.iter().find(|p| p.id == *id)));
     Ok(Json(json!({ "users": rows.collect::<Vec<_>>() })).into_response())
 }
 
@@ -116,7 +121,10 @@ async fn mail_link(app: &AppState, to: &str, link: &str) -> bool {
     if !crate::mail::is_configured(&app.config) {
         return false;
     }
-    let body = format!("Set your password here; the link is good once, for {} hours:\n\n{link}\n", links::LINK_HOURS);
+    let body = format!(
+        "Set your password here; the link is good once, for {} hours:\n\n{link}\n",
+        links::LINK_HOURS
+    );
     match crate::mail::send(&app.config, to, "Your access to Regie", &body).await {
         Ok(()) => true,
         Err(error) => {
@@ -151,13 +159,15 @@ async fn edit_user(
     let id: UserId = id.parse().map_err(|_| Problem::not_found("user of this id"))?;
     let (before, owners) = {
         let catalogue = app.platform.catalogue();
-        let before = catalogue.users.get(&id).cloned().ok_or_else(|| Problem::not_found(&format!("user {id}")))?;
+        let before =
+            catalogue.users.get(&id).cloned().ok_or_else(|| Problem::not_found(&format!("user {id}")))?;
         (before, catalogue.users.values().filter(|u| u.role == Role::Owner && u.active).count())
     };
     let person = app.platform.secrets.user(id).map_err(Problem::internal)?;
     let person = person.ok_or_else(|| Problem::not_found(&format!("user {id}")))?;
     let role = edit.role.unwrap_or(before.role);
-    let advertiser = if role == Role::Advertiser { edit.advertiser.or(before.advertiser) } else { edit.advertiser };
+    let advertiser =
+        if role == Role::Advertiser { edit.advertiser.or(before.advertiser) } else { edit.advertiser };
     let record = UserRecord { role, advertiser, active: edit.active.unwrap_or(before.active) };
     let email = edit.email.unwrap_or(person.email);
     let name = edit.name.unwrap_or(person.name);
@@ -168,7 +178,12 @@ async fn edit_user(
     check_role(&app.platform.catalogue(), role, advertiser, &mut faults);
     let was = before.role == Role::Owner && before.active;
     let stays = record.role == Role::Owner && record.active;
-    faults.when(was && !stays && owners == 1, "role", "last_owner", "The last owner stays; make another one first.");
+    faults.when(
+        was && !stays && owners == 1,
+        "role",
+        "last_owner",
+        "The last owner stays; make another one first.",
+    );
     faults.into_result().map_err(Problem::faults)?;
     let (platform, kept) = (app.platform.clone(), record.clone());
     let changes = vec![Change::UserPut { id, record: kept }];
@@ -250,7 +265,11 @@ pub fn make_token(
     Ok((id, platform.secrets.make_token(id)?))
 }
 
-async fn revoke(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> Result<Response, Problem> {
+async fn revoke(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     let id: TokenId = id.parse().map_err(|_| Problem::not_found("token of this id"))?;
     let record = app.platform.catalogue().tokens.get(&id).cloned();
     let Some(record) = record else { return Err(Problem::not_found(&format!("token {id}"))) };

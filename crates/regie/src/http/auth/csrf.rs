@@ -9,7 +9,11 @@ use axum::{
     extract::{Form, FromRequest, Multipart, Request},
     http::{HeaderMap, HeaderValue, header},
 };
+use http_body_util::BodyExt;
 use regie_model::limits::{COMMAND_BODY_BYTES_MAX, UPLOAD_BYTES_MAX};
+
+/// A body up to so many times its limit is read to its end before it is refused.
+const DRAIN_FACTOR: u64 = 4;
 
 /// Header of a script's request.
 pub const HEADER: &str = "x-regie-csrf";
@@ -71,20 +75,27 @@ pub async fn check_token(request: Request, wanted: &str) -> Result<Request, Prob
 ///
 /// # Errors
 /// 413 over the limit, 400 when the body breaks off.
-pub async fn read(body: Body, max: usize) -> Result<Bytes, Problem> {
-    if body.size_hint().lower() > max as u64 {
+pub async fn read(mut body: Body, max: usize) -> Result<Bytes, Problem> {
+    let declared = body.size_hint().lower();
+    let drained_max = max as u64 * DRAIN_FACTOR;
+    if declared > drained_max {
         return Err(Problem::too_large(max));
     }
-    axum::body::to_bytes(body, max).await.map_err(|error| {
-        let mut cause: Option<&dyn std::error::Error> = Some(&error);
-        while let Some(inner) = cause {
-            if inner.is::<http_body_util::LengthLimitError>() {
-                return Problem::too_large(max);
-            }
-            cause = inner.source();
+    let mut bytes = Vec::with_capacity(usize::try_from(declared).unwrap_or(max).min(max));
+    let mut count = 0u64;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::bad_request("The body broke off."))?;
+        let Ok(data) = frame.into_data() else { continue };
+        count += data.len() as u64;
+        // What is somewhat over the limit is read and dropped, or the sender would not hear the answer.
+        if count > drained_max {
+            break;
         }
-        Problem::bad_request("The body broke off.")
-    })
+        if count <= max as u64 {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    if count > max as u64 { Err(Problem::too_large(max)) } else { Ok(bytes.into()) }
 }
 
 async fn multipart_field(request: Request) -> Option<String> {

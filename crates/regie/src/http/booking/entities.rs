@@ -62,11 +62,19 @@ pub async fn list(
         return Err(Problem::bad_request(format!("`limit` is 1 to {LIST_ROWS_MAX}.")));
     }
     let after = match &query.after {
-        Some(text) => id_of(kind.parse(text).ok_or_else(|| Problem::bad_request("`after` is the last id of the page before."))?).0,
+        Some(text) => {
+            id_of(
+                kind.parse(text)
+                    .ok_or_else(|| Problem::bad_request("`after` is the last id of the page before."))?,
+            )
+            .0
+        }
         None => 0,
     };
     let within = match &query.within {
-        Some(text) => Some(parse_any(text).ok_or_else(|| Problem::bad_request("`within` is an id, such as cam_1."))?),
+        Some(text) => {
+            Some(parse_any(text).ok_or_else(|| Problem::bad_request("`within` is an id, such as cam_1."))?)
+        }
         None => None,
     };
     let catalogue = app.platform.catalogue();
@@ -145,7 +153,12 @@ pub fn answer(status: StatusCode, json: Value) -> Response {
 ///
 /// # Errors
 /// 422 with every fault by field.
-pub async fn create(kind: Kind, State(app): State<AppState>, caller: Caller, body: Bytes) -> Result<Response, Problem> {
+pub async fn create(
+    kind: Kind,
+    State(app): State<AppState>,
+    caller: Caller,
+    body: Bytes,
+) -> Result<Response, Problem> {
     let command = command(&app, &caller, kind, None, None, parse::json(&body)?)?;
     let accepted = send::send(&app, &caller, vec![command]).await?;
     respond(&app, &caller, kind, accepted, true)
@@ -184,7 +197,9 @@ fn revision(headers: &HeaderMap, json: &mut Value) -> Result<Option<u32>, Proble
     let given = parse::take_revision(json)?;
     let Some(tag) = headers.get(header::IF_MATCH) else { return Ok(given) };
     let number = tag.to_str().ok().and_then(|t| t.trim().trim_matches('"').parse().ok());
-    number.map(Some).ok_or_else(|| Problem::bad_request("If-Match is the ETag that was last read, such as \"3\"."))
+    number
+        .map(Some)
+        .ok_or_else(|| Problem::bad_request("If-Match is the ETag that was last read, such as \"3\"."))
 }
 
 fn respond(
@@ -194,7 +209,9 @@ fn respond(
     accepted: Vec<Accepted>,
     created: bool,
 ) -> Result<Response, Problem> {
-    let Some(accepted) = accepted.into_iter().next() else { return Err(Problem::internal("nothing was accepted")) };
+    let Some(accepted) = accepted.into_iter().next() else {
+        return Err(Problem::internal("nothing was accepted"));
+    };
     let entity = kind.parse(&accepted.id).ok_or_else(|| Problem::internal("an id of another kind"))?;
     let json = show::show(app, &app.platform.catalogue(), caller, entity);
     let mut json = json.ok_or_else(|| Problem::internal("what was booked cannot be shown"))?;
@@ -245,7 +262,12 @@ fn command(
 ///
 /// # Errors
 /// 422.
-pub fn settle(app: &AppState, caller: &Caller, command: Option<Command>, faults: Faults) -> Result<Command, Problem> {
+pub fn settle(
+    app: &AppState,
+    caller: &Caller,
+    command: Option<Command>,
+    faults: Faults,
+) -> Result<Command, Problem> {
     let Some(mut command) = command else { return Err(Problem::faults(faults)) };
     own(caller, &mut command);
     if faults.is_empty() {
@@ -291,7 +313,8 @@ pub async fn status(
         return Err(unknown(&id));
     }
     let input: StatusInput = parse::whole(&body)?;
-    let accepted = send::send(&app, &caller, vec![Command::SetStatus { entity, status: input.status }]).await?;
+    let accepted =
+        send::send(&app, &caller, vec![Command::SetStatus { entity, status: input.status }]).await?;
     respond(&app, &caller, kind, accepted, false)
 }
 
@@ -301,7 +324,8 @@ pub async fn status(
 /// 404 before they are made.
 pub async fn publisher(State(app): State<AppState>, caller: Caller) -> Result<Response, Problem> {
     let json = show::publisher(&app.platform.catalogue(), &caller);
-    json.map(|j| answer(StatusCode::OK, j)).ok_or_else(|| Problem::not_found("publisher yet; PUT its settings"))
+    json.map(|j| answer(StatusCode::OK, j))
+        .ok_or_else(|| Problem::not_found("publisher yet; PUT its settings"))
 }
 
 /// Makes or edits the publisher's settings.

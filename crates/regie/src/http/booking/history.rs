@@ -71,7 +71,8 @@ fn allowed(app: &App, caller: &Caller, entity: Option<&str>) -> Result<(), Probl
             let entity = kind::parse_any(text).ok_or_else(missing)?;
             let catalogue = app.platform.catalogue();
             // The publisher's things are seen in part only; their history would tell the rest.
-            let own = scope::owner(&catalogue, entity).is_some() && scope::may_see(&catalogue, caller, entity);
+            let own =
+                scope::owner(&catalogue, entity).is_some() && scope::may_see(&catalogue, caller, entity);
             if own { Ok(()) } else { Err(missing()) }
         }
     }
@@ -83,8 +84,12 @@ fn read(app: &App, caller: &Caller, query: &HistoryQuery, limit: usize) -> anyho
     let connection = StateDb::reader(&path)?;
     let before = query.before.map_or(i64::MAX, |b| i64::try_from(b).unwrap_or(i64::MAX));
     let sql = match query.entity {
-        Some(_) => "SELECT position, at_ms, entity, body FROM changes WHERE position < ?1 AND entity = ?2 ORDER BY position DESC",
-        None => "SELECT position, at_ms, entity, body FROM changes WHERE position < ?1 AND ?2 = '' ORDER BY position DESC",
+        Some(_) => {
+            "SELECT position, at_ms, entity, body FROM changes WHERE position < ?1 AND entity = ?2 ORDER BY position DESC"
+        }
+        None => {
+            "SELECT position, at_ms, entity, body FROM changes WHERE position < ?1 AND ?2 = '' ORDER BY position DESC"
+        }
     };
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query(params![before, query.entity.as_deref().unwrap_or("")])?;
@@ -94,7 +99,10 @@ fn read(app: &App, caller: &Caller, query: &HistoryQuery, limit: usize) -> anyho
         let entity: String = row.get(2)?;
         let body: Vec<u8> = row.get(3)?;
         let Ok(Event::Booked(booked)) = Event::decode(&body) else { continue };
-        let people = matches!(booked.change, Change::UserPut { .. } | Change::TokenPut { .. } | Change::PersonErased { .. });
+        let people = matches!(
+            booked.change,
+            Change::UserPut { .. } | Change::TokenPut { .. } | Change::PersonErased { .. }
+        );
         if people && !caller.may_see_people() {
             continue;
         }
@@ -130,7 +138,9 @@ impl Names {
                 let catalogue = app.platform.catalogue();
                 let token = catalogue.tokens.get(id);
                 match caller.scope_filter() {
-                    Some(own) if token.and_then(|t| t.advertiser) != Some(own) => json!({ "kind": "publisher" }),
+                    Some(own) if token.and_then(|t| t.advertiser) != Some(own) => {
+                        json!({ "kind": "publisher" })
+                    }
                     _ => json!({ "kind": "token", "id": id, "name": token.map(|t| &t.name) }),
                 }
             }
@@ -146,7 +156,14 @@ impl Names {
         }
     }
     fn name(&mut self, app: &App, id: UserId) -> Option<String> {
-        let look = || app.platform.secrets.user(id).ok().flatten().map(|u| if u.name.is_empty() { u.email } else { u.name });
+        let look = || {
+            app.platform
+                .secrets
+                .user(id)
+                .ok()
+                .flatten()
+                .map(|u| if u.name.is_empty() { u.email } else { u.name })
+        };
         self.0.entry(id).or_insert_with(look).clone()
     }
 }

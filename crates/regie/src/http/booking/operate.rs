@@ -22,6 +22,8 @@ use regie_model::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+/// Body of a list of commands, in bytes: room for as many as may be sent.
+pub const COMMANDS_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Rows of the queue at most.
 const QUEUE_ROWS_MAX: usize = 500;
 
@@ -30,13 +32,15 @@ const QUEUE_ROWS_MAX: usize = 500;
 /// # Errors
 /// 403 for one that the caller may not send; 422 with faults located as `commands[INDEX].FIELD`.
 pub async fn commands(State(app): State<AppState>, caller: Caller, body: Bytes) -> Result<Response, Problem> {
-    let json = parse::json(&body)?;
+    let json = parse::json_up_to(&body, COMMANDS_BODY_BYTES_MAX)?;
     let Some(list) = json.get("commands").and_then(Value::as_array) else {
         return Err(Problem::bad_request("The body is {\"commands\": [...]}."));
     };
     let count = list.len();
     if count == 0 || count > COMMANDS_COUNT_MAX {
-        return Err(Problem::bad_request(format!("Send 1 to {COMMANDS_COUNT_MAX} commands; this has {count}.")));
+        return Err(Problem::bad_request(format!(
+            "Send 1 to {COMMANDS_COUNT_MAX} commands; this has {count}."
+        )));
     }
     let (mut commands, mut faults) = (Vec::with_capacity(count), Faults::new());
     for (index, json) in list.iter().enumerate() {
@@ -48,7 +52,11 @@ pub async fn commands(State(app): State<AppState>, caller: Caller, body: Bytes) 
             Err(error) => {
                 let text = error.to_string();
                 let text = text.split(" at line ").next().unwrap_or_default().to_owned();
-                faults.add(format!("commands[{index}]"), "malformed", format!("This cannot be read: {text}."));
+                faults.add(
+                    format!("commands[{index}]"),
+                    "malformed",
+                    format!("This cannot be read: {text}."),
+                );
             }
         }
     }
@@ -84,21 +92,34 @@ pub async fn review(State(app): State<AppState>, caller: Caller, body: Bytes) ->
         for (id, seen) in &input.seen {
             let now = match super::kind::parse_any(id) {
                 Some(EntityRef::Ad(ad)) => catalogue.ads.get(&ad).map(|a| json!(a.kept.revision)),
-                Some(EntityRef::Version(v)) => catalogue.versions.get(&v).map(|v| json!(v.kept.spec.creative)),
+                Some(EntityRef::Version(v)) => {
+                    catalogue.versions.get(&v).map(|v| json!(v.kept.spec.creative))
+                }
                 _ => None,
             };
             if now.as_ref() != Some(seen) {
                 let detail = format!("{id} was edited after you looked at it; look again.");
-                return Err(Problem::new(StatusCode::CONFLICT, "conflict", "What was reviewed has changed.").detail(detail));
+                return Err(Problem::new(StatusCode::CONFLICT, "conflict", "What was reviewed has changed.")
+                    .detail(detail));
             }
         }
     }
-    let named: Vec<EntityRef> =
-        input.ads.iter().map(|a| EntityRef::Ad(*a)).chain(input.versions.iter().map(|v| EntityRef::Version(*v))).collect();
-    let command = Command::Review { ads: input.ads, versions: input.versions, verdict: input.verdict, reason: input.reason };
+    let named: Vec<EntityRef> = input
+        .ads
+        .iter()
+        .map(|a| EntityRef::Ad(*a))
+        .chain(input.versions.iter().map(|v| EntityRef::Version(*v)))
+        .collect();
+    let command = Command::Review {
+        ads: input.ads,
+        versions: input.versions,
+        verdict: input.verdict,
+        reason: input.reason,
+    };
     let accepted = send::send(&app, &caller, vec![command]).await?;
     let catalogue = app.platform.catalogue();
-    let items: Vec<Value> = named.into_iter().filter_map(|e| show::show(&app, &catalogue, &caller, e)).collect();
+    let items: Vec<Value> =
+        named.into_iter().filter_map(|e| show::show(&app, &catalogue, &caller, e)).collect();
     let position = accepted.first().map_or(0, |a| a.position);
     Ok(Json(json!({ "position": position, "items": items })).into_response())
 }
@@ -217,9 +238,11 @@ pub async fn deposit(
         return Err(missing());
     }
     let input: DepositInput = parse::whole(&body)?;
-    let command = Command::Deposit { advertiser, amount_micros: input.amount_micros, reference: input.reference };
+    let command =
+        Command::Deposit { advertiser, amount_micros: input.amount_micros, reference: input.reference };
     let accepted = send::send(&app, &caller, vec![command]).await?;
     let position = accepted.first().map_or(0, |a| a.position);
-    let body = json!({ "advertiser": advertiser, "amount_micros": input.amount_micros, "position": position });
+    let body =
+        json!({ "advertiser": advertiser, "amount_micros": input.amount_micros, "position": position });
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }

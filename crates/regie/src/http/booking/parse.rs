@@ -25,8 +25,15 @@ pub struct Read<T> {
 /// # Errors
 /// 413 over the limit, 400 for no JSON.
 pub fn json(body: &[u8]) -> Result<Value, Problem> {
-    if body.len() > COMMAND_BODY_BYTES_MAX {
-        return Err(Problem::too_large(COMMAND_BODY_BYTES_MAX));
+    json_up_to(body, COMMAND_BODY_BYTES_MAX)
+}
+/// The JSON of a body with a limit of its own.
+///
+/// # Errors
+/// As [`json`].
+pub fn json_up_to(body: &[u8], max: usize) -> Result<Value, Problem> {
+    if body.len() > max {
+        return Err(Problem::too_large(max));
     }
     serde_json::from_slice(body).map_err(|e| Problem::bad_request(format!("The body is no JSON: {e}")))
 }
@@ -50,6 +57,7 @@ pub fn read<T: DeserializeOwned>(mut json: Value) -> Read<T> {
         faults.add("", "malformed", "The body is a JSON object.");
         return Read { value: None, faults };
     }
+    let mut inserted = String::new();
     for _ in 0..ROUNDS_MAX {
         // From text, since only there numbers keep their width and errors their place.
         let text = json.to_string();
@@ -59,6 +67,7 @@ pub fn read<T: DeserializeOwned>(mut json: Value) -> Read<T> {
         };
         let path = error.path().to_string();
         let message = plain(&error.into_inner().to_string());
+        let path = narrowed(&json, path, &message, &inserted);
         let (at, fault) = place(&path, &message);
         let made_up = faults.0.iter().any(|f| at == f.field || at.starts_with(&format!("{}.", f.field)));
         let unknown = fault.code == "unknown_field";
@@ -69,8 +78,28 @@ pub fn read<T: DeserializeOwned>(mut json: Value) -> Read<T> {
         if !mended {
             break;
         }
+        if message.starts_with("missing field") {
+            inserted = at;
+        }
     }
     Read { value: None, faults }
+}
+
+/// Errors inside a tagged object name only the object: this finds the field that they are about.
+fn narrowed(json: &Value, path: String, message: &str, inserted: &str) -> String {
+    let mut at = json;
+    for step in steps(&path) {
+        at = match &step {
+            Step::Key(key) => &at[key.as_str()],
+            Step::Index(index) => &at[*index],
+        };
+    }
+    if message.starts_with("unknown variant") && at.get("kind").is_some() {
+        return join(&path, "kind");
+    }
+    // A made-up value of the wrong type, put in just before.
+    let below = inserted.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('.'));
+    if below && at.is_object() && message.starts_with("invalid") { inserted.to_owned() } else { path }
 }
 
 /// Without the line and column of the text that nobody wrote.
@@ -86,7 +115,11 @@ fn join(path: &str, field: &str) -> String {
 
 /// Which field an error is about, and the fault to tell.
 fn place(path: &str, message: &str) -> (String, Fault) {
-    let fault = |field: &str, code: &str, message: String| Fault { field: field.to_owned(), code: code.to_owned(), message };
+    let fault = |field: &str, code: &str, message: String| Fault {
+        field: field.to_owned(),
+        code: code.to_owned(),
+        message,
+    };
     if let Some(name) = quoted(message, "missing field `") {
         let at = join(path, name);
         let fault = fault(&at, "missing", "Please fill this in.".into());
@@ -167,7 +200,9 @@ fn candidate(message: &str, current: Option<&Value>) -> Option<Value> {
     if message.starts_with("missing field") {
         return text("");
     }
-    if let Some(rest) = message.split("expected one of `").nth(1).or_else(|| message.split("expected `").nth(1)) {
+    if let Some(rest) =
+        message.split("expected one of `").nth(1).or_else(|| message.split("expected `").nth(1))
+    {
         return text(rest.split('`').next()?);
     }
     if let Some(rest) = message.split("such as ").nth(1) {
@@ -181,13 +216,13 @@ fn candidate(message: &str, current: Option<&Value>) -> Option<Value> {
         return (current != Some(&Value::from(0))).then(|| Value::from(0));
     };
     Some(match wanted {
-        w if w.starts_with("a string") || w.starts_with("string") => Value::from(""),
-        w if w.starts_with("a boolean") => Value::from(false),
-        w if w.starts_with('u') || w.starts_with('i') || w.starts_with('f') => Value::from(1),
-        w if w.starts_with("a sequence") => Value::Array(Vec::new()),
-        w if w.starts_with("struct") || w.starts_with("internally tagged") || w.starts_with("a map") => {
+        w if ["struct", "internally tagged", "a map"].iter().any(|p| w.starts_with(p)) => {
             Value::Object(Map::new())
         }
+        w if w.starts_with("a sequence") => Value::Array(Vec::new()),
+        w if w.starts_with("a string") || w.starts_with("string") => Value::from(""),
+        w if w.starts_with("a boolean") => Value::from(false),
+        w if w.starts_with(['u', 'i', 'f']) => Value::from(1),
         _ => return None,
     })
 }
@@ -223,7 +258,17 @@ mod tests {
     #[test]
     fn an_empty_campaign_names_every_field_it_needs() {
         let (found, whole) = fields::<CampaignSpec>("{}");
-        is(found, &[("advertiser", "missing"), ("name", "missing"), ("objective", "missing"), ("flight", "missing"), ("sponsor", "missing"), ("payer", "missing")]);
+        is(
+            found,
+            &[
+                ("advertiser", "missing"),
+                ("name", "missing"),
+                ("objective", "missing"),
+                ("flight", "missing"),
+                ("sponsor", "missing"),
+                ("payer", "missing"),
+            ],
+        );
         assert!(whole, "a value is made up, to check the other fields with");
     }
     #[test]
@@ -234,7 +279,14 @@ mod tests {
         let found: Vec<_> = found.iter().map(|(f, c)| (f.as_str(), c.as_str())).collect();
         assert_eq!(
             found,
-            [("bid.micros_per_mille", "missing"), ("campaign", "malformed"), ("caps[0].period", "malformed"), ("colour", "unknown_field"), ("name", "malformed"), ("tier", "malformed")]
+            [
+                ("bid.micros_per_mille", "missing"),
+                ("campaign", "malformed"),
+                ("caps[0].period", "malformed"),
+                ("colour", "unknown_field"),
+                ("name", "malformed"),
+                ("tier.kind", "malformed")
+            ]
         );
     }
     #[test]
@@ -244,7 +296,12 @@ mod tests {
         assert!(whole);
         let (found, _) = fields::<VersionSpec>(r#"{"ad":"ad_1"}"#);
         is(found, &[("creative", "missing")]);
-        let (found, whole) = fields::<PlacementSpec>(r#"{"site":"site_1","name":"x","format":{"kind":"banner","sizes":[{"width":300}]}}"#);
+        let (found, whole) = fields::<AdSetSpec>("{}");
+        is(found, &[("campaign", "missing"), ("name", "missing"), ("bid", "missing"), ("tier", "missing")]);
+        assert!(whole);
+        let (found, whole) = fields::<PlacementSpec>(
+            r#"{"site":"site_1","name":"x","format":{"kind":"banner","sizes":[{"width":300}]}}"#,
+        );
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].1, "missing");
         let _ = whole;

@@ -36,8 +36,10 @@ pub fn may_see(catalogue: &Catalogue, caller: &Caller, entity: EntityRef) -> boo
 
 /// Whether an advertiser may name a party: its own, or one that its campaigns name already.
 fn may_use(catalogue: &Catalogue, own: AdvertiserId, id: PartyId) -> bool {
-    let booked = |c: &regie_model::booking::CampaignSpec| c.advertiser == own && (c.sponsor == id || c.payer == id);
-    owner(catalogue, EntityRef::Party(id)) == Some(own) || catalogue.campaigns.values().any(|c| booked(&c.spec))
+    let booked =
+        |c: &regie_model::booking::CampaignSpec| c.advertiser == own && (c.sponsor == id || c.payer == id);
+    owner(catalogue, EntityRef::Party(id)) == Some(own)
+        || catalogue.campaigns.values().any(|c| booked(&c.spec))
 }
 
 /// Whether a caller may send commands of these kinds at all.
@@ -52,7 +54,9 @@ pub fn may_send(caller: &Caller, command: &Command) -> Result<(), Problem> {
         | Command::PutSegment { .. }
         | Command::PutAdvertiser { .. } => caller.may_book_inventory(),
         Command::SetStatus { entity, .. } => match entity {
-            EntityRef::Campaign(_) | EntityRef::AdSet(_) | EntityRef::Ad(_) | EntityRef::Version(_) => caller.may_book(),
+            EntityRef::Campaign(_) | EntityRef::AdSet(_) | EntityRef::Ad(_) | EntityRef::Version(_) => {
+                caller.may_book()
+            }
             _ => caller.may_book_inventory(),
         },
         Command::PutParty { .. }
@@ -62,7 +66,11 @@ pub fn may_send(caller: &Caller, command: &Command) -> Result<(), Problem> {
         | Command::PutVersion { .. } => caller.may_book(),
         Command::Review { .. } | Command::SetStop { .. } | Command::Deposit { .. } => caller.may_operate(),
     };
-    if fits { Ok(()) } else { Err(Problem::forbidden("This command is the publisher's, or needs another role or scope.")) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Problem::forbidden("This command is the publisher's, or needs another role or scope."))
+    }
 }
 
 /// Whether a caller may send a command about these things, on the catalogue that it is planned on.
@@ -73,42 +81,77 @@ pub fn permits(caller: &Caller, catalogue: &Catalogue, command: &Command) -> Res
     let Some(own) = caller.scope_filter() else { return Ok(()) };
     let mut faults = Faults::new();
     let known = |entity: EntityRef| may_see(catalogue, caller, entity);
-    let exists = |entity: EntityRef| if known(entity) { Ok(()) } else { Err(Refusal::NotFound(id_of(entity).1)) };
+    let exists =
+        |entity: EntityRef| if known(entity) { Ok(()) } else { Err(Refusal::NotFound(id_of(entity).1)) };
     match command {
         Command::PutParty { id, spec, .. } => {
             if let Some(id) = id {
                 let theirs = owner(catalogue, EntityRef::Party(*id)) == Some(own);
                 exists(EntityRef::Party(*id))?;
-                faults.when(!theirs, "id", "publishers", "This party is the publisher's; ask them to change it.");
+                faults.when(
+                    !theirs,
+                    "id",
+                    "publishers",
+                    "This party is the publisher's; ask them to change it.",
+                );
             }
             let odd = spec.advertiser != Some(own);
             faults.when(odd, "advertiser", "unknown", format!("Only {own} can be named here."));
         }
         Command::PutCampaign { id, spec, .. } => {
             id.map_or(Ok(()), |id| exists(EntityRef::Campaign(id)))?;
-            taken(catalogue.external_campaigns.get(spec.external_id.as_deref().unwrap_or("")).map(|id| known(EntityRef::Campaign(*id))), &mut faults);
+            taken(
+                catalogue
+                    .external_campaigns
+                    .get(spec.external_id.as_deref().unwrap_or(""))
+                    .map(|id| known(EntityRef::Campaign(*id))),
+                &mut faults,
+            );
             let odd = spec.advertiser != own;
             faults.when(odd, "advertiser", "unknown", format!("There is no advertiser {}.", spec.advertiser));
             for (field, party) in [("sponsor", spec.sponsor), ("payer", spec.payer)] {
                 let hidden = !may_use(catalogue, own, party);
-                faults.when(hidden, field, "unknown", format!("There is no sponsor or payer {party}; an ad needs both."));
+                faults.when(
+                    hidden,
+                    field,
+                    "unknown",
+                    format!("There is no sponsor or payer {party}; an ad needs both."),
+                );
             }
         }
         Command::PutAdSet { id, spec, .. } => {
             id.map_or(Ok(()), |id| exists(EntityRef::AdSet(id)))?;
-            taken(catalogue.external_ad_sets.get(spec.external_id.as_deref().unwrap_or("")).map(|id| known(EntityRef::AdSet(*id))), &mut faults);
+            taken(
+                catalogue
+                    .external_ad_sets
+                    .get(spec.external_id.as_deref().unwrap_or(""))
+                    .map(|id| known(EntityRef::AdSet(*id))),
+                &mut faults,
+            );
             let hidden = !known(EntityRef::Campaign(spec.campaign));
             faults.when(hidden, "campaign", "unknown", format!("There is no campaign {}.", spec.campaign));
         }
         Command::PutAd { id, spec, .. } => {
             id.map_or(Ok(()), |id| exists(EntityRef::Ad(id)))?;
-            taken(catalogue.external_ads.get(spec.external_id.as_deref().unwrap_or("")).map(|id| known(EntityRef::Ad(*id))), &mut faults);
+            taken(
+                catalogue
+                    .external_ads
+                    .get(spec.external_id.as_deref().unwrap_or(""))
+                    .map(|id| known(EntityRef::Ad(*id))),
+                &mut faults,
+            );
             let hidden = !known(EntityRef::AdSet(spec.ad_set));
             faults.when(hidden, "ad_set", "unknown", format!("There is no ad set {}.", spec.ad_set));
         }
         Command::PutVersion { id, spec, .. } => {
             id.map_or(Ok(()), |id| exists(EntityRef::Version(id)))?;
-            taken(catalogue.external_versions.get(spec.external_id.as_deref().unwrap_or("")).map(|id| known(EntityRef::Version(*id))), &mut faults);
+            taken(
+                catalogue
+                    .external_versions
+                    .get(spec.external_id.as_deref().unwrap_or(""))
+                    .map(|id| known(EntityRef::Version(*id))),
+                &mut faults,
+            );
             let hidden = !known(EntityRef::Ad(spec.ad));
             faults.when(hidden, "ad", "unknown", format!("There is no ad {}.", spec.ad));
         }
@@ -129,5 +172,10 @@ pub fn permits(caller: &Caller, catalogue: &Catalogue, command: &Command) -> Res
 /// An outside id that another advertiser has used.
 fn taken(visible: Option<bool>, faults: &mut Faults) {
     let other = visible == Some(false);
-    faults.when(other, "external_id", "taken", "This id is in use; choose another, such as one with your name before it.");
+    faults.when(
+        other,
+        "external_id",
+        "taken",
+        "This id is in use; choose another, such as one with your name before it.",
+    );
 }

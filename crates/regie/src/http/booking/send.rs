@@ -3,7 +3,10 @@
 use super::scope;
 use crate::{
     http::{AppState, auth::Caller, problem::Problem},
-    platform::{Platform, SubmitError, commands::{Accepted, CommandError}},
+    platform::{
+        Platform, SubmitError,
+        commands::{Accepted, CommandError},
+    },
     uploads::image_type,
 };
 use regie_model::{
@@ -33,7 +36,11 @@ pub async fn send(app: &AppState, caller: &Caller, commands: Vec<Command>) -> Re
 ///
 /// # Errors
 /// As the platform refuses; what a caller may not send does not exist for them.
-pub async fn run(app: &AppState, caller: &Caller, commands: Vec<Command>) -> Result<Vec<Accepted>, CommandError> {
+pub async fn run(
+    app: &AppState,
+    caller: &Caller,
+    commands: Vec<Command>,
+) -> Result<Vec<Accepted>, CommandError> {
     let (platform, judge) = (Arc::clone(&app.platform), caller.clone());
     let (done, wait) = tokio::sync::oneshot::channel();
     let sent = tokio::task::spawn_blocking(move || hand_over(&platform, &judge, commands, done));
@@ -67,7 +74,12 @@ fn hand_over(
         }
     }
     let permit = |catalogue: &Catalogue, command: &Command| permitted(caller, catalogue, command);
-    platform.command_if(caller.actor.clone(), commands, &permit, Box::new(move |result| drop(done.send(result))));
+    platform.command_if(
+        caller.actor.clone(),
+        commands,
+        &permit,
+        Box::new(move |result| drop(done.send(result))),
+    );
     Ok(())
 }
 
@@ -120,11 +132,21 @@ fn check_asset(platform: &Platform, asset: &Asset, faults: &mut Faults) {
         return faults.add("creative.asset.hash", "no_picture", "This object is no picture.");
     };
     let media = asset.media_type == found.media_type;
-    faults.when(!media, "creative.asset.media_type", "contradiction", format!("The picture is {}.", found.media_type));
+    faults.when(
+        !media,
+        "creative.asset.media_type",
+        "contradiction",
+        format!("The picture is {}.", found.media_type),
+    );
     let pixels = format!("The picture is {} x {} pixels.", found.size.width, found.size.height);
     faults.when(asset.size != found.size, "creative.asset.size", "contradiction", pixels);
     let weight = format!("The picture has {} bytes.", bytes.len());
-    faults.when(asset.size_bytes as usize != bytes.len(), "creative.asset.size_bytes", "contradiction", weight);
+    faults.when(
+        asset.size_bytes as usize != bytes.len(),
+        "creative.asset.size_bytes",
+        "contradiction",
+        weight,
+    );
 }
 
 /// Says which of several commands faults belong to.

@@ -103,7 +103,8 @@ fn version(app: &App, id: &str, state: &VersionState) -> Value {
     json["creative_hash"] = json!(state.kept.spec.creative);
     json["shape"] = json!(state.kept.spec.shape);
     json["review"] = json!(state.review);
-    json["approved"] = state.approved.as_ref().map_or(Value::Null, |(hash, shape)| approved_creative(app, hash, *shape));
+    json["approved"] =
+        state.approved.as_ref().map_or(Value::Null, |(hash, shape)| approved_creative(app, hash, *shape));
     json
 }
 
