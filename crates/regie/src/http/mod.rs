@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod auth;
+pub mod billing;
 pub mod booking;
 pub mod click;
 pub mod console;
@@ -18,6 +19,8 @@ pub mod health;
 pub mod labels;
 pub mod preview;
 pub mod problem;
+pub mod record;
+pub mod reports;
 pub mod reports;
 pub mod serve;
 pub mod tag;
@@ -44,6 +47,8 @@ pub struct App {
     pub creatives: creatives::Creatives,
     /// Counters of this process.
     pub metrics: health::Metrics,
+    /// Reviews and stops by ad, for the public record.
+    pub record: record::Index,
 }
 
 /// The state of handlers.
@@ -105,6 +110,9 @@ pub fn routes() -> Vec<Route> {
     all.extend(uploads::routes());
     all.extend(preview::routes());
     all.extend(console::routes());
+    all.extend(record::routes());
+    all.extend(reports::routes());
+    all.extend(billing::routes());
     all
 }
 
@@ -124,6 +132,7 @@ pub fn router(app: AppState) -> Router {
     router
         .fallback(problem::no_such_page)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(axum::middleware::map_response(problem::problem_of_plain))
         .with_state(app)
 }
 
