@@ -15,7 +15,8 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let seconds = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let seconds =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let mut out = std::io::stdout().lock();
     let shows_progress = std::io::stderr().is_terminal();
     let today = Day::from_unix_seconds(seconds as i64).unwrap_or_default();
@@ -24,7 +25,9 @@ fn main() -> ExitCode {
     match code {
         Ok(code) => ExitCode::from(code),
         // A reader that closed the pipe has seen enough.
-        Err(regie_study::Error::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(regie_study::Error::Io(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::from(2)

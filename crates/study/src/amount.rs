@@ -47,13 +47,15 @@ impl Serialize for Currency {
 impl<'de> Deserialize<'de> for Currency {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
-        Currency::parse(&text).ok_or_else(|| serde::de::Error::custom("a currency is three letters, such as EUR"))
+        Currency::parse(&text)
+            .ok_or_else(|| serde::de::Error::custom("a currency is three letters, such as EUR"))
     }
 }
 impl std::str::FromStr for Currency {
     type Err = String;
     fn from_str(text: &str) -> Result<Currency, String> {
-        Currency::parse(text).ok_or_else(|| format!("{text:?} is not a currency; write three letters, such as EUR"))
+        Currency::parse(text)
+            .ok_or_else(|| format!("{text:?} is not a currency; write three letters, such as EUR"))
     }
 }
 
@@ -221,10 +223,16 @@ pub fn parse_amount(text: &str, scale: i64) -> Result<Amount, Refusal> {
     if text.is_empty() {
         return Err("the amount is empty");
     }
-    for (sign, upper) in [("≤", true), ("<=", true), ("&le;", true), ("<", true), ("≥", false), (">=", false), (">", false)] {
+    for (sign, upper) in
+        [("≤", true), ("<=", true), ("&le;", true), ("<", true), ("≥", false), (">=", false), (">", false)]
+    {
         if let Some(rest) = text.strip_prefix(sign) {
             let value = number(rest, scale)?;
-            return Ok(if upper { Amount { lower: 0, upper: Some(value) } } else { Amount { lower: value, upper: None } });
+            return Ok(if upper {
+                Amount { lower: 0, upper: Some(value) }
+            } else {
+                Amount { lower: value, upper: None }
+            });
         }
     }
     if let Some(at) = text.find(['-', '–', '—']).filter(|at| *at > 0) {
@@ -240,7 +248,10 @@ pub fn parse_amount(text: &str, scale: i64) -> Result<Amount, Refusal> {
 
 /// Reads one non-negative decimal number with optional currency signs, separators and k, M, B.
 fn number(text: &str, scale: i64) -> Result<i64, Refusal> {
-    let text = text.trim().trim_start_matches(['$', '€', '£', '₹', ' ', '\u{a0}']).trim_end_matches(['€', ' ', '\u{a0}']);
+    let text = text
+        .trim()
+        .trim_start_matches(['$', '€', '£', '₹', ' ', '\u{a0}'])
+        .trim_end_matches(['€', ' ', '\u{a0}']);
     if text.starts_with('-') || text.starts_with('(') {
         return Err("the amount is negative");
     }
@@ -284,8 +295,11 @@ fn split_decimal(text: &str) -> Result<(&str, &str), Refusal> {
     let mark = text.as_bytes()[at];
     let other = if mark == b',' { b'.' } else { b',' };
     let is_grouped = text[at + 1..].len() == 3 && at > 0 && (mark == b',' || text.matches('.').count() > 1);
-    let (whole, part) =
-        if is_grouped && !text.as_bytes().contains(&other) { (text, "") } else { (&text[..at], &text[at + 1..]) };
+    let (whole, part) = if is_grouped && !text.as_bytes().contains(&other) {
+        (text, "")
+    } else {
+        (&text[..at], &text[at + 1..])
+    };
     let separators = whole.bytes().filter(|b| !b.is_ascii_digit()).count();
     let mut groups = whole.split([',', '.']);
     let first_ok = groups.next().is_some_and(|g| !g.is_empty() || (separators == 0 && !part.is_empty()));
@@ -303,7 +317,11 @@ pub fn money(micros: i128) -> String {
     let sign = if micros < 0 { "-" } else { "" };
     let cents = (part + 5_000) / 10_000;
     let (whole, cents) = if cents == 100 { (whole + 1, 0) } else { (whole, cents) };
-    if cents == 0 { format!("{sign}{}", thousands(whole)) } else { format!("{sign}{}.{cents:02}", thousands(whole)) }
+    if cents == 0 {
+        format!("{sign}{}", thousands(whole))
+    } else {
+        format!("{sign}{}.{cents:02}", thousands(whole))
+    }
 }
 
 /// Shows an integer with thousands separators.
@@ -314,7 +332,7 @@ pub fn thousands(value: i128) -> String {
         out.push('-');
     }
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -358,7 +376,22 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_amount() {
-        for text in ["", "abc", "-5", "1-", "--", "1,23,4", "1.2.3", "1e9", "NaN", "499-100", "≤", "99999999999999999999", "1,2.3,4", "１２"] {
+        for text in [
+            "",
+            "abc",
+            "-5",
+            "1-",
+            "--",
+            "1,23,4",
+            "1.2.3",
+            "1e9",
+            "NaN",
+            "499-100",
+            "≤",
+            "99999999999999999999",
+            "1,2.3,4",
+            "１２",
+        ] {
             assert!(read(text).is_err(), "{text} gave {:?}", read(text));
         }
     }

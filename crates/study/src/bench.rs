@@ -43,7 +43,9 @@ pub fn bench(options: &BenchOptions) -> Result<Bench> {
     std::fs::create_dir_all(&options.folder).map_err(|e| Error::file(options.folder.display(), e))?;
     let mut bench = Bench::default();
     // A national file names every advertiser once; files of regions repeat them.
-    for (what, advertisers) in [("every advertiser once", options.rows), ("advertisers repeated 20 times", options.rows / 20)] {
+    for (what, advertisers) in
+        [("every advertiser once", options.rows), ("advertisers repeated 20 times", options.rows / 20)]
+    {
         let csv = options.folder.join("FacebookAdLibraryReport_2023-06-01_US_last_90_days_advertisers.csv");
         generate(&csv, options.rows, advertisers.max(1))?;
         import(&mut bench, what, &csv, options)?;
@@ -56,12 +58,20 @@ pub fn bench(options: &BenchOptions) -> Result<Bench> {
 fn generate(path: &Path, rows: u64, advertisers: u64) -> Result<()> {
     let file = std::fs::File::create(path).map_err(|e| Error::file(path.display(), e))?;
     let mut out = BufWriter::new(file);
-    out.write_all("\u{feff}Page ID,Page name,Disclaimer,Amount spent (USD),Number of ads in Library\n".as_bytes())?;
+    out.write_all(
+        "\u{feff}Page ID,Page name,Disclaimer,Amount spent (USD),Number of ads in Library\n".as_bytes(),
+    )?;
     for row in 0..rows {
         let n = row % advertisers;
         let spend = (n * 7_919) % 90_001;
         let spend = if spend <= 30_000 { "≤100".to_owned() } else { spend.to_string() };
-        writeln!(out, "{},Generated page {n},\"Generated committee {}, Inc.\",{spend},{}", 100_000_000_000 + n * 7, n % 977, n % 40 + 1)?;
+        writeln!(
+            out,
+            "{},Generated page {n},\"Generated committee {}, Inc.\",{spend},{}",
+            100_000_000_000 + n * 7,
+            n % 977,
+            n % 40 + 1
+        )?;
     }
     out.flush()?;
     Ok(())
@@ -144,7 +154,10 @@ fn duckdb(python: &Path, csv: &Path, folder: &Path) -> Result<(u64, u64)> {
     let mut numbers = text.split_whitespace().filter_map(|t| t.parse().ok());
     match (numbers.next(), numbers.next()) {
         (Some(a), Some(b)) => Ok((a, b)),
-        _ => Err(Error::Question(format!("DuckDB did not answer: {}", String::from_utf8_lossy(&output.stderr)))),
+        _ => Err(Error::Question(format!(
+            "DuckDB did not answer: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ))),
     }
 }
 
@@ -180,10 +193,28 @@ pub fn generated_store(store: &Store, rows: u64, advertisers: u64) -> Result<()>
             let n = (row * 2_654_435_761) % advertisers.max(1);
             let account = (100_000_000_000 + n).to_string();
             let from = Day(17_000 + ((row * 97) % 500 * 7 / 2) as i32);
-            let spend = if row % 3 == 0 { Amount { lower: 0, upper: Some(100 * UNIT) } } else { Amount::exact(((row * 31 + n) % 50_000) as i64 * UNIT) };
+            let spend = if row % 3 == 0 {
+                Amount { lower: 0, upper: Some(100 * UNIT) }
+            } else {
+                Amount::exact(((row * 31 + n) % 50_000) as i64 * UNIT)
+            };
             writer.push(&Fact {
-                subject: Subject { platform: "generated", account: &account, name: "Generated", payer: "", ids: "" },
-                place: "", election: "", currency: "USD", from, to: from.plus(6), spend, views: Amount::UNSTATED, ads: 1, item: "",
+                subject: Subject {
+                    platform: "generated",
+                    account: &account,
+                    name: "Generated",
+                    payer: "",
+                    ids: "",
+                },
+                place: "",
+                election: "",
+                currency: "USD",
+                from,
+                to: from.plus(6),
+                spend,
+                views: Amount::UNSTATED,
+                ads: 1,
+                item: "",
             })?;
             if writer.is_full() {
                 writer.flush_only()?;
@@ -201,10 +232,17 @@ fn ranking(bench: &mut Bench, options: &BenchOptions) -> Result<()> {
     generated_store(&store, options.rank_rows, 100_000)?;
     for (what, question) in [
         ("all days", Question::default()),
-        ("a range of days", Question {
-            scope: crate::select::Scope { from: Some(Day(17_100)), to: Some(Day(18_000)), ..Default::default() },
-            ..Question::default()
-        }),
+        (
+            "a range of days",
+            Question {
+                scope: crate::select::Scope {
+                    from: Some(Day(17_100)),
+                    to: Some(Day(18_000)),
+                    ..Default::default()
+                },
+                ..Question::default()
+            },
+        ),
     ] {
         let mut best = u128::MAX;
         for _ in 0..3 {
@@ -212,7 +250,10 @@ fn ranking(bench: &mut Bench, options: &BenchOptions) -> Result<()> {
             rank::rank(&store, &question, None)?;
             best = best.min(started.elapsed().as_millis());
         }
-        bench.lines.push((format!("rank {} rows of 100,000 advertisers, {what}", options.rank_rows), format!("{best} ms, best of 3, one core")));
+        bench.lines.push((
+            format!("rank {} rows of 100,000 advertisers, {what}", options.rank_rows),
+            format!("{best} ms, best of 3, one core"),
+        ));
     }
     drop(store);
     remove_store(&db);

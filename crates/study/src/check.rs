@@ -98,7 +98,9 @@ pub fn reconcile(store: &Store, scope: &Scope) -> Result<Vec<Reconciliation>> {
     let targets = Targets::build(store, Unit::Pair, None, false)?;
     let mut out = Vec::new();
     for list in windows.values() {
-        let of = |dataset: Dataset| -> Vec<SnapshotId> { list.iter().filter(|s| s.dataset == dataset).map(|s| s.id).collect() };
+        let of = |dataset: Dataset| -> Vec<SnapshotId> {
+            list.iter().filter(|s| s.dataset == dataset).map(|s| s.id).collect()
+        };
         let (whole, parts, totals) = (of(Dataset::Advertiser), of(Dataset::Region), of(Dataset::Location));
         if !whole.is_empty() && !parts.is_empty() {
             out.push(one(store, &targets, list, [&whole, &parts, &totals])?);
@@ -127,7 +129,12 @@ fn are_apart(a: &Sum, b: &Sum) -> bool {
     a.upper().is_some_and(|u| u < b.lower) || b.upper().is_some_and(|u| u < a.lower)
 }
 
-fn one(store: &Store, targets: &Targets, list: &[Snapshot], ids: [&[SnapshotId]; 3]) -> Result<Reconciliation> {
+fn one(
+    store: &Store,
+    targets: &Targets,
+    list: &[Snapshot],
+    ids: [&[SnapshotId]; 3],
+) -> Result<Reconciliation> {
     let (whole, _) = sums(store, targets, ids[0])?;
     let (parts, by_place) = sums(store, targets, ids[1])?;
     let (_, totals) = sums(store, targets, ids[2])?;
@@ -149,7 +156,8 @@ fn one(store: &Store, targets: &Targets, list: &[Snapshot], ids: [&[SnapshotId];
         });
     }
     regions.sort_by(|a, b| a.place.cmp(&b.place));
-    let mut apart: Vec<usize> = whole.keys().copied().filter(|t| parts.get(t).is_some_and(|p| are_apart(&whole[t], p))).collect();
+    let mut apart: Vec<usize> =
+        whole.keys().copied().filter(|t| parts.get(t).is_some_and(|p| are_apart(&whole[t], p))).collect();
     let mut only_whole: Vec<usize> = whole.keys().copied().filter(|t| !parts.contains_key(t)).collect();
     let by_size = |t: &usize| (std::cmp::Reverse(whole[t].published), *t);
     apart.sort_by_key(by_size);

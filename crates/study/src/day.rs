@@ -17,7 +17,8 @@ impl Day {
 
     /// The day of a civil date, or `None` when there is no such date (years 1 to 9999).
     pub fn new(year: i32, month: u32, day: u32) -> Option<Day> {
-        if !(1..=9999).contains(&year) || !(1..=12).contains(&month) || day == 0 || day > days_in(year, month) {
+        if !(1..=9999).contains(&year) || !(1..=12).contains(&month) || day == 0 || day > days_in(year, month)
+        {
             return None;
         }
         let shifted = if month <= 2 { year - 1 } else { year };
@@ -143,10 +144,15 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_day() {
-        for text in ["2018-02-29", "2018-13-01", "2018-00-10", "18-05-27", "2018-5-27", "2018-05-271", "", "０"] {
+        for text in
+            ["2018-02-29", "2018-13-01", "2018-00-10", "18-05-27", "2018-5-27", "2018-05-271", "", "０"]
+        {
             assert_eq!(Day::parse(text), None, "{text}");
         }
         assert_eq!(Day::parse_prefix("2018/10/09 15:51:44Z"), Day::new(2018, 10, 9));
-        assert_eq!(find_in("FacebookAdLibraryReport_2023-06-01_US.csv"), Day::new(2023, 6, 1).map(|d| (24, d)));
+        assert_eq!(
+            find_in("FacebookAdLibraryReport_2023-06-01_US.csv"),
+            Day::new(2023, 6, 1).map(|d| (24, d))
+        );
     }
 }

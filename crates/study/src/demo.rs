@@ -41,7 +41,9 @@ pub fn demo(data: Option<&Path>) -> Result<Demo> {
     let grouped = rank::rank(&store, &Question::default(), Some(&grouping))?;
     steps.push(format!("1. The ten published sponsors as they are: {}", report::headline(&plain)));
     steps.push(format!("   Joined by a shared grouping file: {}", report::headline(&grouped)));
-    steps.push("   And \"37 million viewers\" are 37,665,000 impressions at least: times shown, not people.".into());
+    steps.push(
+        "   And \"37 million viewers\" are 37,665,000 impressions at least: times shown, not people.".into(),
+    );
     parts.push(html! { section { p {
         "A headline said that one candidate was the biggest political advertiser of early summer 2018. The table behind it lists ten sponsors by \
          impressions, with lower bounds of spending. Who is first depends on who is joined with whom; and because upper bounds and all other \

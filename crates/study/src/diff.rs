@@ -134,10 +134,17 @@ pub fn diff(store: &Store, question: &DiffQuestion) -> Result<Diff> {
     let sides = [ids(&first.snapshots), ids(&second.snapshots)];
     let (remap, joined_pairs) = reidentify(store, &targets, &sides)?;
     let plain = compare(store, question, &targets, &HashMap::new(), &sides)?;
-    let joined = if remap.is_empty() { None } else { Some(compare(store, question, &targets, &remap, &sides)?) };
+    let joined =
+        if remap.is_empty() { None } else { Some(compare(store, question, &targets, &remap, &sides)?) };
     let as_published = plain.counts;
     let shown = joined.unwrap_or(plain);
-    let wanted: Vec<usize> = shown.lists.iter().flatten().map(|p| p.target as usize).chain(joined_pairs.iter().flat_map(|p| [p.0, p.1])).collect();
+    let wanted: Vec<usize> = shown
+        .lists
+        .iter()
+        .flatten()
+        .map(|p| p.target as usize)
+        .chain(joined_pairs.iter().flat_map(|p| [p.0, p.1]))
+        .collect();
     let labels = targets.labels(store, &wanted)?;
     let label = |t: usize| labels.get(&t).cloned().unwrap_or_default();
     let change = |p: &Pair| Change {
@@ -149,7 +156,11 @@ pub fn diff(store: &Store, question: &DiffQuestion) -> Result<Diff> {
     let [largest, vanished, appeared] = shown.lists.map(|list| list.iter().map(change).collect());
     let reidentified = joined_pairs
         .iter()
-        .map(|(old, new, evidence)| Reidentified { old: label(*old), new: label(*new), evidence: evidence.clone() })
+        .map(|(old, new, evidence)| Reidentified {
+            old: label(*old),
+            new: label(*new),
+            evidence: evidence.clone(),
+        })
         .collect();
     Ok(Diff {
         as_published,
@@ -170,7 +181,14 @@ struct Compared {
 }
 
 const COLUMNS: [Column; 8] = [
-    Column::Subject, Column::Place, Column::Election, Column::Currency, Column::From, Column::Days, Column::Lower, Column::Width,
+    Column::Subject,
+    Column::Place,
+    Column::Election,
+    Column::Currency,
+    Column::From,
+    Column::Days,
+    Column::Lower,
+    Column::Width,
 ];
 
 fn compare(
@@ -191,7 +209,9 @@ fn compare(
             scan.each(|chunk| {
                 for row in 0..chunk.rows {
                     let (from, _) = chunk.period(row);
-                    if question.scope.from.is_some_and(|d| from < d) || question.scope.to.is_some_and(|d| from > d) {
+                    if question.scope.from.is_some_and(|d| from < d)
+                        || question.scope.to.is_some_and(|d| from > d)
+                    {
                         continue;
                     }
                     let target = targets.of(chunk.column(Column::Subject)[row], from);
@@ -282,7 +302,8 @@ fn count(pair: &Pair, out: &mut Compared) {
 }
 
 fn trim(list: &mut Vec<Pair>) {
-    let size = |p: &Pair| (i128::from(p.second.map_or(0, |a| a.0)) - i128::from(p.first.map_or(0, |a| a.0))).abs();
+    let size =
+        |p: &Pair| (i128::from(p.second.map_or(0, |a| a.0)) - i128::from(p.first.map_or(0, |a| a.0))).abs();
     list.sort_by_key(|p| (std::cmp::Reverse(size(p)), p.target, p.from));
     list.truncate(SHOWN_MAX);
 }
@@ -329,7 +350,9 @@ fn reidentify(store: &Store, targets: &Targets, sides: &[Vec<SnapshotId>; 2]) ->
     let mut remap = HashMap::new();
     let mut joined = Vec::new();
     for (key, old) in gone {
-        let Some(new) = there.get(&key).filter(|n| n.len() == 1).and_then(|n| n.iter().next()) else { continue };
+        let Some(new) = there.get(&key).filter(|n| n.len() == 1).and_then(|n| n.iter().next()) else {
+            continue;
+        };
         for old in old {
             let shown = |t: usize| {
                 let mut list: Vec<&str> = ids.get(&t).into_iter().flatten().map(String::as_str).collect();
@@ -338,7 +361,8 @@ fn reidentify(store: &Store, targets: &Targets, sides: &[Vec<SnapshotId>; 2]) ->
             };
             let evidence = format!(
                 "the same name; the old id is in no row of the later state; public identifiers: {:?} and {:?}",
-                shown(old), shown(*new)
+                shown(old),
+                shown(*new)
             );
             remap.insert(old, *new);
             joined.push((old, *new, evidence));

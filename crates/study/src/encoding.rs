@@ -66,7 +66,8 @@ impl<R: Read> Transcoder<R> {
             }
             let used = match self.encoding {
                 Encoding::Windows1252 => {
-                    self.out.extend(self.raw[..filled].iter().flat_map(|b| encode(windows_1252(*b))).flatten());
+                    self.out
+                        .extend(self.raw[..filled].iter().flat_map(|b| encode(windows_1252(*b))).flatten());
                     filled
                 }
                 _ => self.push_utf16(filled, count == 0),
@@ -110,8 +111,8 @@ fn encode(c: char) -> impl IntoIterator<Item = Option<u8>> {
 /// The characters of Windows-1252 that differ from Latin-1.
 fn windows_1252(byte: u8) -> char {
     const HIGH: [char; 32] = [
-        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘',
-        '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
+        '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
     ];
     if (0x80..0xa0).contains(&byte) { HIGH[usize::from(byte - 0x80)] } else { char::from(byte) }
 }
@@ -149,7 +150,10 @@ mod tests {
         assert_eq!(Encoding::sniff(&le), Encoding::Utf16Le);
         assert_eq!(read(&le, Encoding::Utf16Le), text);
         assert_eq!(read(&be, Encoding::Utf16Be), text);
-        assert_eq!(read(&le[..le.len() - 1], Encoding::Utf16Le), text.trim_end_matches('\n').to_string() + "\u{fffd}");
+        assert_eq!(
+            read(&le[..le.len() - 1], Encoding::Utf16Le),
+            text.trim_end_matches('\n').to_string() + "\u{fffd}"
+        );
         assert_eq!(read(b"Frysl\xe2n \x80", Encoding::Windows1252), "Fryslân €");
     }
 }

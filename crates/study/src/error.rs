@@ -25,7 +25,9 @@ pub enum Error {
     #[error("{0} is not a study store of this version; open another file with --store")]
     NotAStore(String),
     /// No importer knows this file.
-    #[error("{file}: {reason}. Known layouts: `study layouts`; any other CSV needs a mapping file: `--mapping FILE`")]
+    #[error(
+        "{file}: {reason}. Known layouts: `study layouts`; any other CSV needs a mapping file: `--mapping FILE`"
+    )]
     Unrecognised {
         /// File or member of an archive.
         file: String,

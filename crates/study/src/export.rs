@@ -115,7 +115,9 @@ pub fn ranking_parquet<W: Write + Send>(r: &Ranking, out: W) -> Result<()> {
 
 fn facts(chunk: &Chunk, subjects: &HashMap<u32, OwnedSubject>, words: &[String]) -> Columns {
     let rows = 0..chunk.rows;
-    let word = |column: Column, row: usize| words.get(chunk.column(column)[row] as usize).cloned().unwrap_or_default();
+    let word = |column: Column, row: usize| {
+        words.get(chunk.column(column)[row] as usize).cloned().unwrap_or_default()
+    };
     let who = |f: &dyn Fn(&OwnedSubject) -> &str| {
         let one = |row: usize| {
             let text = subjects.get(&(chunk.column(Column::Subject)[row] as u32)).map_or("", f);
@@ -123,12 +125,25 @@ fn facts(chunk: &Chunk, subjects: &HashMap<u32, OwnedSubject>, words: &[String])
         };
         Values::Text(rows.clone().map(one).collect())
     };
-    let day = |f: &dyn Fn(usize) -> crate::Day| Values::Day(rows.clone().map(|r| Some(f(r)).filter(|d| d.is_stated()).map(|d| d.0)).collect());
+    let day = |f: &dyn Fn(usize) -> crate::Day| {
+        Values::Day(rows.clone().map(|r| Some(f(r)).filter(|d| d.is_stated()).map(|d| d.0)).collect())
+    };
     vec![
         ("snapshot", Values::Whole(vec![chunk.snapshot.0; chunk.rows])),
         ("platform", who(&|s| &s.platform)),
         // Accounts are long numbers by nature, not private data.
-        ("account", Values::Text(rows.clone().map(|r| subjects.get(&(chunk.column(Column::Subject)[r] as u32)).map_or(String::new(), |s| s.account.clone())).collect())),
+        (
+            "account",
+            Values::Text(
+                rows.clone()
+                    .map(|r| {
+                        subjects
+                            .get(&(chunk.column(Column::Subject)[r] as u32))
+                            .map_or(String::new(), |s| s.account.clone())
+                    })
+                    .collect(),
+            ),
+        ),
         ("name", who(&|s| &s.name)),
         ("payer", who(&|s| &s.payer)),
         ("place", Values::Text(rows.clone().map(|r| word(Column::Place, r)).collect())),
@@ -141,11 +156,18 @@ fn facts(chunk: &Chunk, subjects: &HashMap<u32, OwnedSubject>, words: &[String])
         ("impressions_lower", Values::Whole(rows.clone().map(|r| chunk.views(r).lower).collect())),
         ("impressions_upper", Values::MaybeWhole(rows.clone().map(|r| chunk.views(r).upper).collect())),
         ("ads_count", Values::Whole(rows.clone().map(|r| chunk.column(Column::Ads)[r]).collect())),
-        ("item", Values::Text(rows.clone().map(|r| String::from_utf8_lossy(chunk.item(r)).into_owned()).collect())),
+        (
+            "item",
+            Values::Text(rows.clone().map(|r| String::from_utf8_lossy(chunk.item(r)).into_owned()).collect()),
+        ),
     ]
 }
 
-fn each_chunk(store: &Store, selection: &Selection, mut each: impl FnMut(&Columns) -> Result<()>) -> Result<u64> {
+fn each_chunk(
+    store: &Store,
+    selection: &Selection,
+    mut each: impl FnMut(&Columns) -> Result<()>,
+) -> Result<u64> {
     let ids: Vec<SnapshotId> = selection.snapshots.iter().map(|s| s.id).collect();
     let words = store.words()?;
     let mut count = 0;

@@ -35,27 +35,93 @@ impl Kind {
 }
 
 const GOVERNMENT_STARTS: [&str; 25] = [
-    "ministerie", "ministry of", "provincie", "gemeente", "waterschap", "hoogheemraadschap", "wetterskip", "department of",
-    "city of", "county of", "state of", "town of", "village of", "government of", "bundesministerium", "bundesregierung",
-    "landesregierung", "stadt", "ville de", "rijkswaterstaat", "rijksoverheid", "european commission", "european parliament",
-    "ministere", "office of the governor",
+    "ministerie",
+    "ministry of",
+    "provincie",
+    "gemeente",
+    "waterschap",
+    "hoogheemraadschap",
+    "wetterskip",
+    "department of",
+    "city of",
+    "county of",
+    "state of",
+    "town of",
+    "village of",
+    "government of",
+    "bundesministerium",
+    "bundesregierung",
+    "landesregierung",
+    "stadt",
+    "ville de",
+    "rijkswaterstaat",
+    "rijksoverheid",
+    "european commission",
+    "european parliament",
+    "ministere",
+    "office of the governor",
 ];
 const GOVERNMENT_PARTS: [&str; 11] = [
-    "us house of representatives", "u s house of representatives", "department of health", "department of", "public health",
-    "veiligheidsregio", "secretary of state", "lieutenant governors office", "governors office", "waterschappen",
+    "us house of representatives",
+    "u s house of representatives",
+    "department of health",
+    "department of",
+    "public health",
+    "veiligheidsregio",
+    "secretary of state",
+    "lieutenant governors office",
+    "governors office",
+    "waterschappen",
     "environmental protection agency",
 ];
-const COMPANY_FORMS: [&str; 14] =
-    ["llc", "ltd", "limited", "gmbh", "ag", "bv", "nv", "sas", "srl", "spa", "plc", "corp", "corporation", "kg"];
+const COMPANY_FORMS: [&str; 14] = [
+    "llc",
+    "ltd",
+    "limited",
+    "gmbh",
+    "ag",
+    "bv",
+    "nv",
+    "sas",
+    "srl",
+    "spa",
+    "plc",
+    "corp",
+    "corporation",
+    "kg",
+];
 const POLITICAL_WORDS: [&str; 22] = [
-    "pac", "committee", "congress", "senate", "president", "governor", "party", "partij", "partei", "elect", "campaign",
-    "democrats", "democratic", "republican", "republicans", "action", "vote", "voters", "union", "friends", "citizens", "for",
+    "pac",
+    "committee",
+    "congress",
+    "senate",
+    "president",
+    "governor",
+    "party",
+    "partij",
+    "partei",
+    "elect",
+    "campaign",
+    "democrats",
+    "democratic",
+    "republican",
+    "republicans",
+    "action",
+    "vote",
+    "voters",
+    "union",
+    "friends",
+    "citizens",
+    "for",
 ];
 
 /// The kind a name tells, with the reason.
 pub fn classify(name: &str) -> Option<(Kind, String)> {
     let plain = text::plain(name);
-    if let Some(start) = GOVERNMENT_STARTS.iter().find(|s| plain.strip_prefix(**s).is_some_and(|r| r.is_empty() || r.starts_with(' '))) {
+    if let Some(start) = GOVERNMENT_STARTS
+        .iter()
+        .find(|s| plain.strip_prefix(**s).is_some_and(|r| r.is_empty() || r.starts_with(' ')))
+    {
         return Some((Kind::Government, format!("the name begins with \"{start}\"")));
     }
     let padded = format!(" {plain} ");
@@ -67,7 +133,10 @@ pub fn classify(name: &str) -> Option<(Kind, String)> {
     if words.iter().any(|w| POLITICAL_WORDS.contains(w)) {
         return None;
     }
-    Some((Kind::Commercial, format!("the name ends with the company form \"{form}\" and has no political word")))
+    Some((
+        Kind::Commercial,
+        format!("the name ends with the company form \"{form}\" and has no political word"),
+    ))
 }
 
 #[cfg(test)]

@@ -45,7 +45,14 @@ pub fn paragraph(r: &Ranking) -> String {
         let rates: Vec<String> = r
             .rates
             .iter()
-            .map(|x| format!("1 {} = {} (quoted {})", x.currency, crate::amount::money(i128::from(x.rate_micros)), x.quoted_on))
+            .map(|x| {
+                format!(
+                    "1 {} = {} (quoted {})",
+                    x.currency,
+                    crate::amount::money(i128::from(x.rate_micros)),
+                    x.quoted_on
+                )
+            })
             .collect();
         s.push(format!("Other currencies were converted: {}.", rates.join("; ")));
     } else if !r.other_currencies.is_empty() {
@@ -53,7 +60,10 @@ pub fn paragraph(r: &Ranking) -> String {
         s.push(format!("Amounts in {} are kept apart and not in these figures.", list.join(", ")));
     }
     if let Some(excluded) = &r.excluded {
-        s.push(format!("{} candidates were taken out by kind (government, commercial), each with its reason.", excluded.count));
+        s.push(format!(
+            "{} candidates were taken out by kind (government, commercial), each with its reason.",
+            excluded.count
+        ));
     }
     s.join(" ")
 }
@@ -68,7 +78,10 @@ fn range(r: &Ranking) -> String {
     }
     if r.from.is_some() || r.to.is_some() {
         parts.push(match r.partly {
-            Partly::Bounded => "a period that reaches over the edge counts as the interval from nothing to its whole amount".into(),
+            Partly::Bounded => {
+                "a period that reaches over the edge counts as the interval from nothing to its whole amount"
+                    .into()
+            }
             Partly::ByStart => "a period counts wholly when it begins inside".into(),
         });
     }
@@ -97,15 +110,28 @@ pub fn citations(sources: &[Snapshot]) -> Vec<String> {
         let bad: u64 = list.iter().map(|s| s.bad_rows_count).sum();
         let known: BTreeSet<String> = list
             .iter()
-            .map(|s| if s.known_basis == KnownBasis::FileTime { format!("{} (by file time)", s.known_on) } else { s.known_on.to_string() })
+            .map(|s| {
+                if s.known_basis == KnownBasis::FileTime {
+                    format!("{} (by file time)", s.known_on)
+                } else {
+                    s.known_on.to_string()
+                }
+            })
             .collect();
         let known: Vec<String> = known.into_iter().collect();
-        let known = if known.len() > 4 { format!("{} to {}", known[0], known[known.len() - 1]) } else { known.join(", ") };
-        let hashes: Vec<&str> = list.iter().take(3).map(|s| s.content_hash.get(..16).unwrap_or(&s.content_hash)).collect();
+        let known = if known.len() > 4 {
+            format!("{} to {}", known[0], known[known.len() - 1])
+        } else {
+            known.join(", ")
+        };
+        let hashes: Vec<&str> =
+            list.iter().take(3).map(|s| s.content_hash.get(..16).unwrap_or(&s.content_hash)).collect();
         let more = if list.len() > 3 { " ..." } else { "" };
         format!(
             "{cite}: {} file{}, {rows} rows, {bad} kept aside; snapshot of {known}; BLAKE3 {}{more}",
-            list.len(), if list.len() == 1 { "" } else { "s" }, hashes.join(", ")
+            list.len(),
+            if list.len() == 1 { "" } else { "s" },
+            hashes.join(", ")
         )
     };
     lines.into_iter().map(line).collect()

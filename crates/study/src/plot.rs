@@ -35,13 +35,18 @@ fn round_up(value: i128) -> i128 {
 }
 
 fn short(text: &str, max: usize) -> String {
-    if text.chars().count() <= max { text.to_owned() } else { text.chars().take(max - 1).chain("…".chars()).collect() }
+    if text.chars().count() <= max {
+        text.to_owned()
+    } else {
+        text.chars().take(max - 1).chain("…".chars()).collect()
+    }
 }
 
 /// Horizontal bars from nothing to the published figure, with a line from the smallest to the largest
 /// possible; an open arrow where the upper bound is unknown.
 pub fn intervals(name: &str, rows: &[Interval], show: &dyn Fn(i128) -> String) -> Markup {
-    let top = round_up(rows.iter().map(|r| r.upper.unwrap_or(r.value).max(r.value)).max().unwrap_or(1).max(1));
+    let top =
+        round_up(rows.iter().map(|r| r.upper.unwrap_or(r.value).max(r.value)).max().unwrap_or(1).max(1));
     let span = WIDTH - LABEL - 30;
     let height = ROW * rows.len() as i128 + 34;
     let x = |v: i128| LABEL + at(v, top, span);
@@ -96,12 +101,14 @@ pub struct Point {
 pub fn series(name: &str, points: &[Point], show: &dyn Fn(i128) -> String) -> Markup {
     let (left, right, height) = (86, 16, 260i128);
     let bottom = 34;
-    let top = round_up(points.iter().map(|p| p.upper.unwrap_or(p.value).max(p.value)).max().unwrap_or(1).max(1));
+    let top =
+        round_up(points.iter().map(|p| p.upper.unwrap_or(p.value).max(p.value)).max().unwrap_or(1).max(1));
     let span = WIDTH - left - right;
     let steps = (points.len() as i128 - 1).max(1);
     let x = |i: usize| left + span * i as i128 / steps;
     let y = |v: i128| height - bottom - at(v, top, height - bottom - 12);
-    let line: Vec<String> = points.iter().enumerate().map(|(i, p)| format!("{},{}", x(i), y(p.value))).collect();
+    let line: Vec<String> =
+        points.iter().enumerate().map(|(i, p)| format!("{},{}", x(i), y(p.value))).collect();
     let above = points.iter().enumerate().map(|(i, p)| format!("{},{}", x(i), y(p.upper.unwrap_or(p.value))));
     let below = points.iter().enumerate().rev().map(|(i, p)| format!("{},{}", x(i), y(p.lower)));
     let band: Vec<String> = above.chain(below).collect();
@@ -134,7 +141,8 @@ pub fn curve(name: &str, points: &[(u64, u64)]) -> Markup {
     let (left, size, bottom) = (60i128, 300i128, 40i128);
     let x = |v: u64| left + at(i128::from(v), 1000, 420);
     let y = |v: u64| size - bottom - at(i128::from(v), 1000, size - bottom - 12);
-    let line: Vec<String> = points.iter().map(|(recall, precision)| format!("{},{}", x(*recall), y(*precision))).collect();
+    let line: Vec<String> =
+        points.iter().map(|(recall, precision)| format!("{},{}", x(*recall), y(*precision))).collect();
     html! {
         svg role="img" viewBox=(format!("0 0 520 {size}")) aria-label=(name) xmlns="http://www.w3.org/2000/svg" {
             title { (name) }
@@ -166,6 +174,8 @@ mod tests {
     fn labels_are_escaped() {
         let rows = [Interval { label: "<script>".into(), value: 3, lower: 1, upper: None }];
         let svg = intervals("a & b", &rows, &|v| v.to_string()).into_string();
-        assert!(svg.contains("&lt;script&gt;") && !svg.contains("<script>") && svg.contains("class=\"open\""));
+        assert!(
+            svg.contains("&lt;script&gt;") && !svg.contains("<script>") && svg.contains("class=\"open\"")
+        );
     }
 }

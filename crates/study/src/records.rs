@@ -312,8 +312,9 @@ mod tests {
                 Step::End => return out,
                 Step::Bad { line, reason, .. } => out.push(format!("{line}: {reason}")),
                 Step::Record(record) => {
-                    let fields: Vec<_> =
-                        (0..record.len()).map(|i| String::from_utf8_lossy(record.bytes(i)).into_owned()).collect();
+                    let fields: Vec<_> = (0..record.len())
+                        .map(|i| String::from_utf8_lossy(record.bytes(i)).into_owned())
+                        .collect();
                     out.push(format!("{}[{}]", record.line, fields.join("|")));
                 }
             }
@@ -333,7 +334,13 @@ mod tests {
     fn an_open_quote_costs_one_line() {
         assert_eq!(
             read(b"a,b\n\"open,1\nnext,2\n\"x\"y,3\nz,4"),
-            ["1[a|b]", "2: text follows a closing quotation mark", "3[next|2]", "4: text follows a closing quotation mark", "5[z|4]"]
+            [
+                "1[a|b]",
+                "2: text follows a closing quotation mark",
+                "3[next|2]",
+                "4: text follows a closing quotation mark",
+                "5[z|4]"
+            ]
         );
     }
 
@@ -358,7 +365,10 @@ mod tests {
     #[test]
     fn any_bytes_are_read_to_the_end() {
         use proptest::prelude::*;
-        let soup = proptest::collection::vec(prop_oneof![Just(b'"'), Just(b','), Just(b'\n'), Just(b'\r'), any::<u8>()], 0..300);
+        let soup = proptest::collection::vec(
+            prop_oneof![Just(b'"'), Just(b','), Just(b'\n'), Just(b'\r'), any::<u8>()],
+            0..300,
+        );
         proptest!(|(bytes in soup)| {
             let mut records = Records::new(&bytes[..], b',', 0, 1);
             while !matches!(records.step().unwrap(), Step::End) {}

@@ -49,7 +49,9 @@ pub fn headline(r: &Ranking) -> String {
         format!("exactly {}{unit}", figure(r.measure, first.lower))
     } else {
         match first.upper {
-            Some(upper) => format!("between {} and {}{unit}", figure(r.measure, first.lower), figure(r.measure, upper)),
+            Some(upper) => {
+                format!("between {} and {}{unit}", figure(r.measure, first.lower), figure(r.measure, upper))
+            }
             None => format!("at least {}{unit}; no upper bound is known", figure(r.measure, first.lower)),
         }
     };
@@ -62,7 +64,10 @@ pub fn headline(r: &Ranking) -> String {
                 .filter_map(|w| r.ranked.get(*w as usize - 1))
                 .map(|x| x.label.name.as_str())
                 .collect();
-            format!("The first rank is undecided: the intervals of {} overlap with it.", if others.is_empty() { "others".into() } else { others.join(", ") })
+            format!(
+                "The first rank is undecided: the intervals of {} overlap with it.",
+                if others.is_empty() { "others".into() } else { others.join(", ") }
+            )
         }
         None => "The rank is not certain: somebody outside the source may have spent more.".to_owned(),
     };
@@ -212,12 +217,14 @@ fn split_parts(r: &Ranking, split: &crate::rank::Split, unit: &str) -> Markup {
 pub fn diff(title: &str, d: &Diff) -> Markup {
     let (a, j) = (&d.as_published, &d.joined);
     let row = |what: &str, x: String, y: String| html! { tr { th scope="row" { (what) } td.n { (x) } td.n { (y) } } };
-    let list = |caption: &str, list: &[Change]| html! {
-        @if !list.is_empty() { details { summary { (caption) } table { tbody { @for c in list.iter().take(15) { tr {
-            th scope="row" { (c.label.name) } td { (c.from) }
-            td.n { (c.first.as_ref().map_or_else(|| "–".into(), |v| money(v.parse().unwrap_or(0)))) }
-            td.n { (c.second.as_ref().map_or_else(|| "–".into(), |v| money(v.parse().unwrap_or(0)))) }
-        } } } } } }
+    let list = |caption: &str, list: &[Change]| {
+        html! {
+            @if !list.is_empty() { details { summary { (caption) } table { tbody { @for c in list.iter().take(15) { tr {
+                th scope="row" { (c.label.name) } td { (c.from) }
+                td.n { (c.first.as_ref().map_or_else(|| "–".into(), |v| money(v.parse().unwrap_or(0)))) }
+                td.n { (c.second.as_ref().map_or_else(|| "–".into(), |v| money(v.parse().unwrap_or(0)))) }
+            } } } } } }
+        }
     };
     html! {
         section {
@@ -274,7 +281,8 @@ pub fn reconciliation(r: &Reconciliation) -> Markup {
 pub fn quality(q: &Quality) -> Markup {
     let p = &q.at_threshold;
     let (low, _) = p.wilson();
-    let points: Vec<(u64, u64)> = q.curve.iter().map(|c| (c.recall_permille(), c.precision_permille())).collect();
+    let points: Vec<(u64, u64)> =
+        q.curve.iter().map(|c| (c.recall_permille(), c.precision_permille())).collect();
     let permille = |v: u64| format!("{}.{:03}", v / 1000, v % 1000);
     html! {
         section {

@@ -44,7 +44,9 @@ pub fn select(store: &Store, scope: &Scope) -> Result<Selection> {
     let mut selection = Selection::default();
     let unfinished = all.iter().filter(|s| !s.is_done).count();
     if unfinished > 0 {
-        selection.notes.push(format!("{unfinished} unfinished imports are not counted; run the import again"));
+        selection
+            .notes
+            .push(format!("{unfinished} unfinished imports are not counted; run the import again"));
     }
     let known: Vec<&Snapshot> = all.iter().filter(|s| s.is_done && fits(s, scope)).collect();
     let mut chosen: Vec<Snapshot> = Vec::new();
@@ -52,13 +54,18 @@ pub fn select(store: &Store, scope: &Scope) -> Result<Selection> {
     for platform in platforms {
         let mine: Vec<&Snapshot> = known.iter().copied().filter(|s| s.platform == platform).collect();
         let Some(dataset) = dataset_for(&mine, scope) else { continue };
-        let others: BTreeSet<&str> =
-            mine.iter().map(|s| s.dataset).filter(|d| *d != dataset && is_rankable(*d)).map(Dataset::code).collect();
+        let others: BTreeSet<&str> = mine
+            .iter()
+            .map(|s| s.dataset)
+            .filter(|d| *d != dataset && is_rankable(*d))
+            .map(Dataset::code)
+            .collect();
         if scope.dataset.is_none() && !others.is_empty() {
             let others: Vec<&str> = others.into_iter().collect();
             selection.notes.push(format!(
                 "of {platform} the {} figures are used; not the {} figures, which state the same money",
-                dataset.code(), others.join(", ")
+                dataset.code(),
+                others.join(", ")
             ));
         }
         let of_dataset: Vec<&Snapshot> = mine.into_iter().filter(|s| s.dataset == dataset).collect();
@@ -79,10 +86,13 @@ fn hint(all: &[Snapshot]) -> String {
     }
     let mut kinds: BTreeMap<String, (Day, Day)> = BTreeMap::new();
     for s in all.iter().filter(|s| s.is_done) {
-        let span = kinds.entry(format!("{} {} {}", s.platform, s.dataset.code(), s.country)).or_insert((s.known_on, s.known_on));
+        let span = kinds
+            .entry(format!("{} {} {}", s.platform, s.dataset.code(), s.country))
+            .or_insert((s.known_on, s.known_on));
         *span = (span.0.min(s.known_on), span.1.max(s.known_on));
     }
-    let lines: Vec<String> = kinds.iter().take(12).map(|(k, (a, b))| format!("{} (known {a} to {b})", k.trim())).collect();
+    let lines: Vec<String> =
+        kinds.iter().take(12).map(|(k, (a, b))| format!("{} (known {a} to {b})", k.trim())).collect();
     format!("it holds {}", lines.join("; "))
 }
 
@@ -111,7 +121,15 @@ fn dataset_for(mine: &[&Snapshot], scope: &Scope) -> Option<Dataset> {
     let order: &[Dataset] = if scope.region.is_some() {
         &[Dataset::Region, Dataset::Ad, Dataset::Weekly, Dataset::Advertiser]
     } else {
-        &[Dataset::Weekly, Dataset::Advertiser, Dataset::Ad, Dataset::Totals, Dataset::Region, Dataset::Location, Dataset::Geo]
+        &[
+            Dataset::Weekly,
+            Dataset::Advertiser,
+            Dataset::Ad,
+            Dataset::Totals,
+            Dataset::Region,
+            Dataset::Location,
+            Dataset::Geo,
+        ]
     };
     order.iter().copied().find(|d| mine.iter().any(|s| s.dataset == *d))
 }
@@ -124,7 +142,9 @@ fn newest(of_dataset: &[&Snapshot], notes: &mut Vec<String>) -> Vec<Snapshot> {
         let key = match s.dataset {
             Dataset::Ad => format!("{}", s.id.0),
             d if d.is_replaced_whole() => format!("{} {} {}", s.country, s.place, s.layout),
-            _ if s.window.from == Day::OPEN_START => format!("{} {} {} open", s.country, s.place, s.window.name),
+            _ if s.window.from == Day::OPEN_START => {
+                format!("{} {} {} open", s.country, s.place, s.window.name)
+            }
             _ => format!("{} {} {} {}", s.country, s.place, s.window.from.0, s.window.to.0),
         };
         match best.get(&key) {

@@ -50,7 +50,10 @@ impl<'a> Subject<'a> {
     }
     /// The name to show: the name, else the payer, else the account.
     pub fn label(&self) -> &'a str {
-        [self.name, self.payer, self.account].into_iter().find(|t| !t.trim().is_empty()).unwrap_or("(no name)")
+        [self.name, self.payer, self.account]
+            .into_iter()
+            .find(|t| !t.trim().is_empty())
+            .unwrap_or("(no name)")
     }
 }
 
@@ -81,7 +84,8 @@ pub fn public_ids(text: &str) -> Vec<PublicId> {
 
 fn one_public_id(text: &str) -> Option<PublicId> {
     let text = text.trim();
-    let clean = |t: &str| t.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
+    let clean =
+        |t: &str| t.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
     let lower = text.to_ascii_lowercase();
     for (prefix, scheme) in [("fec id", "fec"), ("ein id", "ein"), ("fec", "fec"), ("ein", "ein")] {
         if lower.starts_with(prefix) {
@@ -103,7 +107,8 @@ mod tests {
 
     #[test]
     fn stored_form_comes_back() {
-        let subject = Subject { platform: "meta", account: "12", name: "Bündnis ≤", payer: "", ids: "FEC ID C1" };
+        let subject =
+            Subject { platform: "meta", account: "12", name: "Bündnis ≤", payer: "", ids: "FEC ID C1" };
         let mut bytes = Vec::new();
         subject.encode(&mut bytes);
         subject.encode(&mut bytes);

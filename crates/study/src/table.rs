@@ -36,7 +36,11 @@ pub fn certainty(r: &Ranked) -> String {
         (_, []) => format!("undecided with {} not shown", r.undecided_count),
         (_, with) => {
             let list: Vec<String> = with.iter().map(|w| format!("#{w}")).collect();
-            let more = if r.undecided_count > with.len() as u64 { format!(" and {} more", r.undecided_count - with.len() as u64) } else { String::new() };
+            let more = if r.undecided_count > with.len() as u64 {
+                format!(" and {} more", r.undecided_count - with.len() as u64)
+            } else {
+                String::new()
+            };
             format!("undecided with {}{more}", list.join(", "))
         }
     }
@@ -67,20 +71,37 @@ fn columns(rows: &[Vec<String>], right: &[bool]) -> String {
 }
 
 fn short(text: &str, max: usize) -> String {
-    if text.chars().count() <= max { text.to_owned() } else { text.chars().take(max - 1).chain("…".chars()).collect() }
+    if text.chars().count() <= max {
+        text.to_owned()
+    } else {
+        text.chars().take(max - 1).chain("…".chars()).collect()
+    }
 }
 
 /// The ranking for a terminal.
 pub fn ranking(r: &Ranking) -> String {
     let unit = r.currency.map_or_else(|| "impressions".to_owned(), |c| c.to_string());
     let mut rows = vec![
-        ["#", "best-worst", "who", "published", "at least", "at most", &unit, "ads", "certainty"].map(str::to_owned).to_vec(),
+        ["#", "best-worst", "who", "published", "at least", "at most", &unit, "ads", "certainty"]
+            .map(str::to_owned)
+            .to_vec(),
     ];
     for x in &r.ranked {
-        let name = if x.is_grouped { format!("{} [{} joined]", x.label.name, x.units_count) } else { x.label.name.clone() };
+        let name = if x.is_grouped {
+            format!("{} [{} joined]", x.label.name, x.units_count)
+        } else {
+            x.label.name.clone()
+        };
         rows.push(vec![
-            x.rank.to_string(), ranks(x), short(&name, 46), figure(r.measure, x.published), figure(r.measure, x.lower),
-            bound(r.measure, x.upper), String::new(), thousands(i128::from(x.ads_count)), certainty(x),
+            x.rank.to_string(),
+            ranks(x),
+            short(&name, 46),
+            figure(r.measure, x.published),
+            figure(r.measure, x.lower),
+            bound(r.measure, x.upper),
+            String::new(),
+            thousands(i128::from(x.ads_count)),
+            certainty(x),
         ]);
     }
     let mut out = columns(&rows, &[true, false, false, true, true, true, false, true, false]);
@@ -98,16 +119,32 @@ pub fn ranking(r: &Ranking) -> String {
         if index > 0 && b.largest.len() > 1 {
             for (label, sum, reason) in b.largest.iter().take(5) {
                 let reason = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-                let _ = writeln!(out, "    {} {}{reason}", figure(r.measure, sum.parse().unwrap_or(0)), short(&label.name, 60));
+                let _ = writeln!(
+                    out,
+                    "    {} {}{reason}",
+                    figure(r.measure, sum.parse().unwrap_or(0)),
+                    short(&label.name, 60)
+                );
             }
         }
     }
     for (currency, sum, count) in &r.other_currencies {
-        let _ = writeln!(out, "kept apart: {currency} {} in {count} rows (ask with --currency {currency})", money(sum.parse().unwrap_or(0)));
+        let _ = writeln!(
+            out,
+            "kept apart: {currency} {} in {count} rows (ask with --currency {currency})",
+            money(sum.parse().unwrap_or(0))
+        );
     }
     let [one, four, ten] = r.concentration.top_permille;
     let percent = |p: u32| format!("{}.{}%", p / 10, p % 10);
-    let _ = writeln!(out, "concentration: first {}, first four {}, first ten {}; HHI {}", percent(one), percent(four), percent(ten), r.concentration.hhi);
+    let _ = writeln!(
+        out,
+        "concentration: first {}, first four {}, first ten {}; HHI {}",
+        percent(one),
+        percent(four),
+        percent(ten),
+        r.concentration.hhi
+    );
     out.push('\n');
     for note in &r.notes {
         let _ = writeln!(out, "note: {note}");
@@ -122,26 +159,61 @@ pub fn ranking(r: &Ranking) -> String {
 fn beside_line(measure: Measure, b: &Beside, role: &str) -> String {
     format!(
         "{role}{}: {} candidates, published {}, between {} and {}\n",
-        b.name, b.count, figure(measure, b.published), figure(measure, b.lower), bound(measure, b.upper)
+        b.name,
+        b.count,
+        figure(measure, b.published),
+        figure(measure, b.lower),
+        bound(measure, b.upper)
     )
 }
 
 /// The ranking as CSV. Amounts in micros where the measure is money.
 pub fn ranking_csv(r: &Ranking) -> String {
     let mut out = csv_line(&[
-        "rank", "best_rank", "worst_rank", "name", "platform", "account", "payer", "grouped", "units_count", "kind", "kind_reason",
-        "currency", "published_micros", "lower_micros", "upper_micros", "ads_count", "impressions_lower", "impressions_upper",
-        "rows_count", "certainty",
+        "rank",
+        "best_rank",
+        "worst_rank",
+        "name",
+        "platform",
+        "account",
+        "payer",
+        "grouped",
+        "units_count",
+        "kind",
+        "kind_reason",
+        "currency",
+        "published_micros",
+        "lower_micros",
+        "upper_micros",
+        "ads_count",
+        "impressions_lower",
+        "impressions_upper",
+        "rows_count",
+        "certainty",
     ]);
     for x in &r.ranked {
         let or_empty = |v: Option<String>| v.unwrap_or_default();
         out.push_str(&csv_line(&[
-            x.rank.to_string(), x.best.to_string(), or_empty(x.worst.map(|w| w.to_string())), x.label.name.clone(),
-            x.label.platform.clone(), x.label.account.clone(), x.label.payer.clone(), x.is_grouped.to_string(),
-            x.units_count.to_string(), or_empty(x.kind.as_ref().map(|k| k.0.code().into())),
-            or_empty(x.kind.as_ref().map(|k| k.1.clone())), or_empty(r.currency.map(|c| c.to_string())), x.published.to_string(),
-            x.lower.to_string(), or_empty(x.upper.map(|u| u.to_string())), x.ads_count.to_string(), x.views_published.to_string(),
-            or_empty(x.views_upper.map(|u| u.to_string())), x.rows_count.to_string(), certainty(x),
+            x.rank.to_string(),
+            x.best.to_string(),
+            or_empty(x.worst.map(|w| w.to_string())),
+            x.label.name.clone(),
+            x.label.platform.clone(),
+            x.label.account.clone(),
+            x.label.payer.clone(),
+            x.is_grouped.to_string(),
+            x.units_count.to_string(),
+            or_empty(x.kind.as_ref().map(|k| k.0.code().into())),
+            or_empty(x.kind.as_ref().map(|k| k.1.clone())),
+            or_empty(r.currency.map(|c| c.to_string())),
+            x.published.to_string(),
+            x.lower.to_string(),
+            or_empty(x.upper.map(|u| u.to_string())),
+            x.ads_count.to_string(),
+            x.views_published.to_string(),
+            or_empty(x.views_upper.map(|u| u.to_string())),
+            x.rows_count.to_string(),
+            certainty(x),
         ]));
     }
     out
@@ -149,25 +221,40 @@ pub fn ranking_csv(r: &Ranking) -> String {
 
 /// A comparison for a terminal.
 pub fn diff(d: &Diff) -> String {
-    let line = |name: &str, value: fn(&Counts) -> String| vec![name.to_owned(), value(&d.as_published), value(&d.joined)];
+    let line = |name: &str, value: fn(&Counts) -> String| {
+        vec![name.to_owned(), value(&d.as_published), value(&d.joined)]
+    };
     let rows = vec![
         vec![String::new(), "ids as published".into(), "re-identified joined".into()],
         line("rows in both", |c| thousands(i128::from(c.common))),
         line("changed", |c| format!("{} ({} up, {} down)", c.changed, c.up, c.down)),
         line("  risen by, fallen by", |c| format!("{}, {}", money(c.up_micros), money(c.down_micros))),
-        line("vanished", |c| format!("{} worth {} ({} of nothing)", c.vanished, money(c.vanished_micros), c.vanished_zero)),
-        line("appeared", |c| format!("{} worth {} ({} of nothing)", c.appeared, money(c.appeared_micros), c.appeared_zero)),
+        line("vanished", |c| {
+            format!("{} worth {} ({} of nothing)", c.vanished, money(c.vanished_micros), c.vanished_zero)
+        }),
+        line("appeared", |c| {
+            format!("{} worth {} ({} of nothing)", c.appeared, money(c.appeared_micros), c.appeared_zero)
+        }),
         line("total before", |c| money(c.first_micros)),
         line("total after", |c| money(c.second_micros)),
     ];
     let mut out = columns(&rows, &[false, true, true]);
     for r in &d.reidentified {
-        let _ = writeln!(out, "\nre-identified: {} {} is now {} ({})", r.old.name, r.old.account, r.new.account, r.evidence);
+        let _ = writeln!(
+            out,
+            "\nre-identified: {} {} is now {} ({})",
+            r.old.name, r.old.account, r.new.account, r.evidence
+        );
     }
-    for (title, list) in [("largest changes", &d.largest), ("vanished", &d.vanished), ("appeared", &d.appeared)] {
+    for (title, list) in
+        [("largest changes", &d.largest), ("vanished", &d.vanished), ("appeared", &d.appeared)]
+    {
         if !list.is_empty() {
             let _ = writeln!(out, "\n{title}:");
-            out.push_str(&columns(&list.iter().take(10).map(change).collect::<Vec<_>>(), &[false, false, true, true]));
+            out.push_str(&columns(
+                &list.iter().take(10).map(change).collect::<Vec<_>>(),
+                &[false, false, true, true],
+            ));
         }
     }
     out

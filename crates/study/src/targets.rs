@@ -44,6 +44,9 @@ pub struct Target {
     pub kind: Option<Kind>,
 }
 
+/// First day, last day, entity.
+type DatedRules = Vec<(crate::Day, crate::Day, u32)>;
+
 /// Subjects mapped to targets.
 pub struct Targets {
     /// The candidates.
@@ -52,8 +55,9 @@ pub struct Targets {
     pub resolver: Option<Resolver>,
     /// What to do with the unmapped.
     pub unmapped: Unmapped,
+    unit: Unit,
     by_subject: Vec<u32>,
-    dated: HashMap<u32, (Vec<(crate::Day, crate::Day, u32)>, u32)>,
+    dated: HashMap<u32, (DatedRules, u32)>,
 }
 
 fn unit_text<'a>(unit: Unit, s: &Subject<'a>) -> [&'a str; 3] {
@@ -69,7 +73,12 @@ fn unit_text<'a>(unit: Unit, s: &Subject<'a>) -> [&'a str; 3] {
 
 impl Targets {
     /// Gathers every subject of the store.
-    pub fn build(store: &Store, unit: Unit, grouping: Option<&Grouping>, with_kinds: bool) -> Result<Targets> {
+    pub fn build(
+        store: &Store,
+        unit: Unit,
+        grouping: Option<&Grouping>,
+        with_kinds: bool,
+    ) -> Result<Targets> {
         let resolver = grouping.map(Grouping::resolver).transpose()?;
         let unmapped = grouping.map_or(Unmapped::Alone, |g| g.unmapped);
         let mut targets = Targets {
@@ -77,6 +86,7 @@ impl Targets {
             by_subject: vec![0; store.subjects_count()?],
             resolver,
             unmapped,
+            unit,
             dated: HashMap::new(),
         };
         let entities = targets.resolver.as_ref().map_or(0, |r| r.entities.len()) as u32;
@@ -151,6 +161,11 @@ impl Targets {
         let fitting = rules.iter().find(|(from, until, _)| *from <= day && day <= *until);
         fitting.map_or(*otherwise, |(_, _, entity)| *entity) as usize
     }
+    /// The name that shows a unit: the payer's where the payer is the unit.
+    fn name_of<'a>(&self, s: &Subject<'a>) -> &'a str {
+        let is_payer = self.unit == Unit::Payer || (self.unit == Unit::Account && s.account.is_empty());
+        if is_payer && !s.payer.is_empty() { s.payer } else { s.label() }
+    }
     /// Whether a target is an entity of the grouping.
     pub fn is_mapped(&self, target: usize) -> bool {
         self.list[target].entity.is_some()
@@ -167,7 +182,12 @@ impl Targets {
         self.labels_by(store, wanted, |target| self.list[target].subject)
     }
     /// The same, with the subject that shows each ungrouped target.
-    pub fn labels_by(&self, store: &Store, wanted: &[usize], shows: impl Fn(usize) -> u32) -> Result<HashMap<usize, Label>> {
+    pub fn labels_by(
+        &self,
+        store: &Store,
+        wanted: &[usize],
+        shows: impl Fn(usize) -> u32,
+    ) -> Result<HashMap<usize, Label>> {
         let mut by_subject: HashMap<u32, Vec<usize>> = HashMap::new();
         let mut labels = HashMap::new();
         for target in wanted {
@@ -187,7 +207,7 @@ impl Targets {
                 let s = &stored.subject;
                 for target in targets {
                     let label = Label {
-                        name: shown(s.label()),
+                        name: shown(self.name_of(s)),
                         platform: s.platform.to_owned(),
                         account: s.account.to_owned(),
                         payer: shown(s.payer),
@@ -202,7 +222,11 @@ impl Targets {
 }
 
 fn shown(name: &str) -> String {
-    if crate::text::looks_private(name) { "(a name that may hold private contact data)".to_owned() } else { name.to_owned() }
+    if crate::text::looks_private(name) {
+        "(a name that may hold private contact data)".to_owned()
+    } else {
+        name.to_owned()
+    }
 }
 
 /// The kind of a subject: by its name, else by its payer.

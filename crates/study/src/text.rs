@@ -7,14 +7,52 @@ use unicode_normalization::char::is_combining_mark;
 
 /// Legal forms, as separate words at the end of a name (several countries).
 const LEGAL_FORMS: [&str; 34] = [
-    "inc", "incorporated", "llc", "l l c", "ltd", "limited", "corp", "corporation", "co", "company", "plc", "llp", "lp",
-    "gmbh", "mbh", "ag", "kg", "e v", "ev", "ug", "bv", "b v", "nv", "n v", "vzw", "asbl", "sa", "s a", "sas", "srl",
-    "s r l", "spa", "ab", "oy",
+    "inc",
+    "incorporated",
+    "llc",
+    "l l c",
+    "ltd",
+    "limited",
+    "corp",
+    "corporation",
+    "co",
+    "company",
+    "plc",
+    "llp",
+    "lp",
+    "gmbh",
+    "mbh",
+    "ag",
+    "kg",
+    "e v",
+    "ev",
+    "ug",
+    "bv",
+    "b v",
+    "nv",
+    "n v",
+    "vzw",
+    "asbl",
+    "sa",
+    "s a",
+    "sas",
+    "srl",
+    "s r l",
+    "spa",
+    "ab",
+    "oy",
 ];
 /// Openings that say that somebody paid, not who.
 const OPENINGS: [&str; 9] = [
-    "paid for by", "paid by", "ad paid for by", "sponsored by", "published by", "promoted by", "gesponsert von",
-    "gesponsord door", "betaald door",
+    "paid for by",
+    "paid by",
+    "ad paid for by",
+    "sponsored by",
+    "published by",
+    "promoted by",
+    "gesponsert von",
+    "gesponsord door",
+    "betaald door",
 ];
 
 /// Words in lower case without accents and punctuation, one space between.
@@ -78,7 +116,10 @@ mod tests {
     #[test]
     fn names_meet() {
         for (a, b) in [
-            ("Paid for by the Trump Make America Great Again Committee", "TRUMP MAKE AMERICA GREAT AGAIN COMMITTEE"),
+            (
+                "Paid for by the Trump Make America Great Again Committee",
+                "TRUMP MAKE AMERICA GREAT AGAIN COMMITTEE",
+            ),
             ("DONALD J. TRUMP FOR PRESIDENT, INC.", "Donald J Trump for President"),
             ("AAF Nation, LLC", "aaf nation"),
             ("Fryslȃn", "Fryslan"),

@@ -27,24 +27,33 @@ pub(super) fn run(args: &StudyArgs, command: &GroupCommand, terminal: &mut Termi
         }
         GroupCommand::Propose { file, out, score_min } => {
             let known = grouping(file)?;
-            let options = ProposeOptions { score_min_permille: *score_min, ..ProposeOptions::new(terminal.today) };
+            let options =
+                ProposeOptions { score_min_permille: *score_min, ..ProposeOptions::new(terminal.today) };
             let made = auto::propose(&existing(&args.store)?, &known, &options)?;
             if let Some(out) = out {
                 write(out, made.write().as_bytes())?;
             }
-            say(args, terminal, &made.links, || made.links.iter().enumerate().map(|(i, l)| line(i, l)).collect())
+            say(args, terminal, &made.links, || {
+                made.links.iter().enumerate().map(|(i, l)| line(i, l)).collect()
+            })
         }
         GroupCommand::Merge { file, proposals } => {
             let mut known = grouping(file)?;
             let mut added = 0;
             for link in grouping(proposals)?.links {
-                if !known.links.iter().any(|l| l.by == link.by && l.value == link.value && l.entity == link.entity) {
+                if !known
+                    .links
+                    .iter()
+                    .any(|l| l.by == link.by && l.value == link.value && l.entity == link.entity)
+                {
                     known.links.push(link);
                     added += 1;
                 }
             }
             write(file, known.write().as_bytes())?;
-            say(args, terminal, &added, || format!("added {added} links to {}; decide with `group decide`\n", file.display()))
+            say(args, terminal, &added, || {
+                format!("added {added} links to {}; decide with `group decide`\n", file.display())
+            })
         }
         GroupCommand::Decide { file, number, decision, author } => {
             let mut known = grouping(file)?;
@@ -52,7 +61,11 @@ pub(super) fn run(args: &StudyArgs, command: &GroupCommand, terminal: &mut Termi
                 "accept" => Status::Accepted,
                 "reject" => Status::Rejected,
                 "undo" => Status::Undone,
-                other => return Err(Error::Question(format!("no decision {other:?}; write accept, reject or undo"))),
+                other => {
+                    return Err(Error::Question(format!(
+                        "no decision {other:?}; write accept, reject or undo"
+                    )));
+                }
             };
             known.decide(*number, status, author, terminal.today)?;
             known.resolver()?;
@@ -69,7 +82,13 @@ pub(super) fn run(args: &StudyArgs, command: &GroupCommand, terminal: &mut Termi
         GroupCommand::Diff { first, second } => {
             let found = group::diff(&grouping(first)?, &grouping(second)?);
             say(args, terminal, &found, || {
-                let mut text = format!("{} the same, {} added, {} removed, {} moved\n", found.same_count, found.added.len(), found.removed.len(), found.moved.len());
+                let mut text = format!(
+                    "{} the same, {} added, {} removed, {} moved\n",
+                    found.same_count,
+                    found.added.len(),
+                    found.removed.len(),
+                    found.moved.len()
+                );
                 found.added.iter().for_each(|(w, e)| text += &format!("+ {} -> {e}\n", w.trim()));
                 found.removed.iter().for_each(|(w, e)| text += &format!("- {} -> {e}\n", w.trim()));
                 found.moved.iter().for_each(|(w, a, b)| text += &format!("~ {} -> {a}, now {b}\n", w.trim()));
@@ -79,8 +98,17 @@ pub(super) fn run(args: &StudyArgs, command: &GroupCommand, terminal: &mut Termi
         GroupCommand::Quality { data, out } => {
             let archives = if data.join("archives").is_dir() { data.join("archives") } else { data.clone() };
             if let Some(out) = out {
-                let parts: Vec<maud::Markup> = quality::both(&archives)?.iter().map(report::quality).collect();
-                write(out, report::page("How good are the automatic links?", "Measured pairwise on hand-made gold standards.", &parts).as_bytes())?;
+                let parts: Vec<maud::Markup> =
+                    quality::both(&archives)?.iter().map(report::quality).collect();
+                write(
+                    out,
+                    report::page(
+                        "How good are the automatic links?",
+                        "Measured pairwise on hand-made gold standards.",
+                        &parts,
+                    )
+                    .as_bytes(),
+                )?;
             }
             let answer = crate::answers::answer(6, data)?;
             say(args, terminal, &answer, || answer_text(&answer))?;
@@ -90,13 +118,16 @@ pub(super) fn run(args: &StudyArgs, command: &GroupCommand, terminal: &mut Termi
 }
 
 fn pair(text: &str) -> Result<(String, String)> {
-    let (key, column) = text.split_once('=').ok_or_else(|| Error::Question(format!("{text:?}: write KEY=COLUMN, such as entity=party")))?;
+    let (key, column) = text
+        .split_once('=')
+        .ok_or_else(|| Error::Question(format!("{text:?}: write KEY=COLUMN, such as entity=party")))?;
     Ok((key.trim().to_owned(), column.trim().to_owned()))
 }
 
 fn said(args: &StudyArgs, terminal: &mut Terminal<'_>, made: &Grouping, text: &str) -> Result<u8> {
     let count = |status: Status| made.links.iter().filter(|l| l.status == status).count();
-    let text = format!("{text}\n{} links accepted, {} proposed\n", count(Status::Accepted), count(Status::Proposed));
+    let text =
+        format!("{text}\n{} links accepted, {} proposed\n", count(Status::Accepted), count(Status::Proposed));
     say(args, terminal, made, || text)
 }
 
@@ -104,6 +135,13 @@ fn line(index: usize, link: &Link) -> String {
     let score = link.score_permille.map(|s| format!(" score {s}")).unwrap_or_default();
     format!(
         "{:>5}  {} {} <- {} {}{score}: {} ({}, {})\n",
-        index + 1, link.status.code(), link.entity, link.by.code(), link.value, link.evidence, link.author, link.date
+        index + 1,
+        link.status.code(),
+        link.entity,
+        link.by.code(),
+        link.value,
+        link.evidence,
+        link.author,
+        link.date
     )
 }

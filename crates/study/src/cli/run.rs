@@ -26,7 +26,9 @@ pub fn run(args: &StudyArgs, terminal: &mut Terminal<'_>) -> Result<u8> {
         StudyCommand::Import(import) => import_files(args, import, terminal),
         StudyCommand::List => list(args, terminal),
         StudyCommand::Layouts => layouts(args, terminal),
-        StudyCommand::Bad { snapshot, raw, limit } => bad(args, SnapshotId(*snapshot), *raw, *limit, terminal),
+        StudyCommand::Bad { snapshot, raw, limit } => {
+            bad(args, SnapshotId(*snapshot), *raw, *limit, terminal)
+        }
         StudyCommand::Rank(rank) => {
             let ranking = ranked(args, rank, rank.question()?)?;
             say(args, terminal, &ranking, || table::ranking(&ranking))
@@ -40,7 +42,8 @@ pub fn run(args: &StudyArgs, terminal: &mut Terminal<'_>) -> Result<u8> {
         StudyCommand::Group { command } => groups::run(args, command, terminal),
         StudyCommand::Report { rank, out, title } => {
             let ranking = ranked(args, rank, Question { with_split: true, ..rank.question()? })?;
-            let page = report::page(title, &report::headline(&ranking), &[report::ranking("Ranking", &ranking)]);
+            let page =
+                report::page(title, &report::headline(&ranking), &[report::ranking("Ranking", &ranking)]);
             write(out, page.as_bytes())?;
             say(args, terminal, &out.display().to_string(), || format!("wrote {}\n", out.display()))
         }
@@ -64,13 +67,20 @@ pub fn run(args: &StudyArgs, terminal: &mut Terminal<'_>) -> Result<u8> {
             let folder = folder.clone().unwrap_or_else(|| Path::new("study-bench").to_owned());
             let options = BenchOptions { rows: *rows, rank_rows: *rank_rows, folder, duckdb: duckdb.clone() };
             let measured = bench::bench(&options)?;
-            say(args, terminal, &measured, || measured.lines.iter().map(|(what, figure)| format!("{what}: {figure}\n")).collect())
+            say(args, terminal, &measured, || {
+                measured.lines.iter().map(|(what, figure)| format!("{what}: {figure}\n")).collect()
+            })
         }
     }
 }
 
 /// Prints JSON or text.
-pub(super) fn say<T: Serialize + ?Sized>(args: &StudyArgs, terminal: &mut Terminal<'_>, value: &T, text: impl FnOnce() -> String) -> Result<u8> {
+pub(super) fn say<T: Serialize + ?Sized>(
+    args: &StudyArgs,
+    terminal: &mut Terminal<'_>,
+    value: &T,
+    text: impl FnOnce() -> String,
+) -> Result<u8> {
     if args.json {
         serde_json::to_writer_pretty(&mut *terminal.out, value)?;
         terminal.out.write_all(b"\n")?;
@@ -91,7 +101,10 @@ pub(super) fn read(path: &Path) -> Result<String> {
 /// Opens a store that must be there: a question does not make an empty one.
 pub(super) fn existing(path: &Path) -> Result<Store> {
     if !path.exists() {
-        return Err(Error::Question(format!("there is no study store {}; begin with `study import FILE`", path.display())));
+        return Err(Error::Question(format!(
+            "there is no study store {}; begin with `study import FILE`",
+            path.display()
+        )));
     }
     Store::open(path)
 }
@@ -138,9 +151,16 @@ fn import_files(args: &StudyArgs, import: &super::ImportArgs, terminal: &mut Ter
     let encoding = import
         .encoding
         .as_ref()
-        .map(|name| Encoding::parse(name).ok_or_else(|| Error::Question(format!("no encoding {name:?}; choose utf-8, utf-16le, utf-16be or windows-1252"))))
+        .map(|name| {
+            Encoding::parse(name).ok_or_else(|| {
+                Error::Question(format!(
+                    "no encoding {name:?}; choose utf-8, utf-16le, utf-16be or windows-1252"
+                ))
+            })
+        })
         .transpose()?;
-    let mapping = import.mapping.as_ref().map(|m| Mapping::parse(&read(m)?, &m.display().to_string())).transpose()?;
+    let mapping =
+        import.mapping.as_ref().map(|m| Mapping::parse(&read(m)?, &m.display().to_string())).transpose()?;
     let options = ImportOptions {
         mapping,
         known_on: import.known_on,
@@ -165,11 +185,17 @@ fn outcome_text(outcome: &Outcome) -> String {
     for part in &outcome.parts {
         text.push_str(&match part {
             PartOutcome::Imported { file, snapshot, rows_count, bad_rows_count, resumed_at_line } => {
-                let bad = if *bad_rows_count > 0 { format!(", {bad_rows_count} kept aside (study bad {})", snapshot.0) } else { String::new() };
+                let bad = if *bad_rows_count > 0 {
+                    format!(", {bad_rows_count} kept aside (study bad {})", snapshot.0)
+                } else {
+                    String::new()
+                };
                 let resumed = resumed_at_line.map(|l| format!(", went on at line {l}")).unwrap_or_default();
                 format!("imported {file}: {rows_count} rows{bad}{resumed}\n")
             }
-            PartOutcome::Known { file, snapshot } => format!("known already {file}: nothing changed (snapshot {})\n", snapshot.0),
+            PartOutcome::Known { file, snapshot } => {
+                format!("known already {file}: nothing changed (snapshot {})\n", snapshot.0)
+            }
             PartOutcome::Skipped { file, reason } => format!("not imported {file}: {reason}\n"),
         });
     }
@@ -182,18 +208,35 @@ fn list(args: &StudyArgs, terminal: &mut Terminal<'_>) -> Result<u8> {
     say(args, terminal, &snapshots, || {
         let line = |s: &crate::store::Snapshot| {
             let state = if s.is_done { "" } else { " UNFINISHED: import again" };
-            let bad = if s.bad_rows_count > 0 { format!(", {} kept aside", s.bad_rows_count) } else { String::new() };
-            format!("{:>4}  {}  {} rows{bad}{state}\n", s.id.0, s.title(), s.rows_count)
+            let bad = if s.bad_rows_count > 0 {
+                format!(", {} kept aside", s.bad_rows_count)
+            } else {
+                String::new()
+            };
+            let basis = if s.known_basis == crate::store::KnownBasis::FileTime {
+                " (known by the file's time; say it with --known-on)"
+            } else {
+                ""
+            };
+            format!("{:>4}  {}  {} rows{bad}{state}{basis}\n", s.id.0, s.title(), s.rows_count)
         };
         snapshots.iter().map(line).collect()
     })
 }
 
 fn layouts(args: &StudyArgs, terminal: &mut Terminal<'_>) -> Result<u8> {
-    say(args, terminal, &LAYOUTS, || LAYOUTS.iter().map(|(name, what)| format!("{name:26} {what}\n")).collect())
+    say(args, terminal, &LAYOUTS, || {
+        LAYOUTS.iter().map(|(name, what)| format!("{name:26} {what}\n")).collect()
+    })
 }
 
-fn bad(args: &StudyArgs, snapshot: SnapshotId, raw: bool, limit: usize, terminal: &mut Terminal<'_>) -> Result<u8> {
+fn bad(
+    args: &StudyArgs,
+    snapshot: SnapshotId,
+    raw: bool,
+    limit: usize,
+    terminal: &mut Terminal<'_>,
+) -> Result<u8> {
     let mut rows = existing(&args.store)?.bad_rows(snapshot, limit)?;
     if !raw {
         rows.iter_mut().for_each(|r| r.raw.clear());
@@ -202,7 +245,9 @@ fn bad(args: &StudyArgs, snapshot: SnapshotId, raw: bool, limit: usize, terminal
         if rows.is_empty() {
             return "no row of this snapshot was kept aside\n".into();
         }
-        rows.iter().map(|r| format!("line {}: {}{}{}\n", r.line, r.reason, if raw { "\n    " } else { "" }, r.raw)).collect()
+        rows.iter()
+            .map(|r| format!("line {}: {}{}{}\n", r.line, r.reason, if raw { "\n    " } else { "" }, r.raw))
+            .collect()
     })
 }
 
@@ -212,26 +257,56 @@ fn reconcile(args: &StudyArgs, scope: &super::ScopeArgs, terminal: &mut Terminal
         let one = |r: &check::Reconciliation| {
             let mut text = format!(
                 "{} {} to {}: {} of {} regional totals within the bounds of their file ({} more are only \"at most\")\n  {} of {} page and disclaimer totals disagree\n  {} pairs are in no regional file\n",
-                r.country, r.window.name, r.window.to, r.regions_within, r.regions_count, r.regions_capped, r.disagreements.len(),
-                r.pairs_count, r.only_whole_count
+                r.country,
+                r.window.name,
+                r.window.to,
+                r.regions_within,
+                r.regions_count,
+                r.regions_capped,
+                r.disagreements.len(),
+                r.pairs_count,
+                r.only_whole_count
             );
             for d in &r.disagreements {
                 let m = crate::amount::money;
-                text += &format!("    {}: whole {}, parts {} to {}\n", d.label.name, m(d.whole_lower), m(d.parts_lower), d.parts_upper.map_or("unknown".into(), m));
+                text += &format!(
+                    "    {}: whole {}, parts {} to {}\n",
+                    d.label.name,
+                    m(d.whole_lower),
+                    m(d.parts_lower),
+                    d.parts_upper.map_or("unknown".into(), m)
+                );
             }
             for (label, sum) in r.only_whole.iter().take(20) {
-                text += &format!("    in no regional file: {} {}\n", label.name, crate::amount::money(sum.parse().unwrap_or(0)));
+                text += &format!(
+                    "    in no regional file: {} {}\n",
+                    label.name,
+                    crate::amount::money(sum.parse().unwrap_or(0))
+                );
             }
             text
         };
-        if found.is_empty() { "no report in the store has both a national and regional files\n".into() } else { found.iter().map(one).collect() }
+        if found.is_empty() {
+            "no report in the store has both a national and regional files\n".into()
+        } else {
+            found.iter().map(one).collect()
+        }
     })
 }
 
-fn export_to(args: &StudyArgs, rank: &super::RankArgs, out: &Path, facts: bool, terminal: &mut Terminal<'_>) -> Result<u8> {
+fn export_to(
+    args: &StudyArgs,
+    rank: &super::RankArgs,
+    out: &Path,
+    facts: bool,
+    terminal: &mut Terminal<'_>,
+) -> Result<u8> {
     let ending = out.extension().and_then(|e| e.to_str()).unwrap_or("");
-    let unknown = || Error::Question(format!("{}: write to a file that ends in .csv, .json or .parquet", out.display()));
-    let create = || std::fs::File::create(out).map(std::io::BufWriter::new).map_err(|e| Error::file(out.display(), e));
+    let unknown = || {
+        Error::Question(format!("{}: write to a file that ends in .csv, .json or .parquet", out.display()))
+    };
+    let create =
+        || std::fs::File::create(out).map(std::io::BufWriter::new).map_err(|e| Error::file(out.display(), e));
     let count = if facts {
         let store = existing(&args.store)?;
         let selection = select::select(&store, &rank.scope.scope()?)?;

@@ -50,11 +50,24 @@ struct Advertiser {
 impl Advertiser {
     fn link(&self, entity: &str, status: Status, score: Option<u32>, evidence: String, date: Day) -> Link {
         let first = self.names.iter().next().cloned().unwrap_or_default();
-        let (by, value) =
-            if self.account.is_empty() { (Match::Name, first) } else { (Match::Account, self.account.clone()) };
+        let (by, value) = if self.account.is_empty() {
+            (Match::Name, first)
+        } else {
+            (Match::Account, self.account.clone())
+        };
         Link {
-            entity: entity.into(), by, platform: self.platform.clone(), value, from: None, until: None, kind: String::new(),
-            status, score_permille: score, evidence, author: AUTHOR.into(), date: date.to_string(),
+            entity: entity.into(),
+            by,
+            platform: self.platform.clone(),
+            value,
+            from: None,
+            until: None,
+            kind: String::new(),
+            status,
+            score_permille: score,
+            evidence,
+            author: AUTHOR.into(),
+            date: date.to_string(),
         }
     }
 }
@@ -113,7 +126,8 @@ pub fn group(store: &Store, date: Day, score_min_permille: u32) -> Result<Groupi
         advertiser.ids.iter().for_each(|id| by_id.entry(id).or_default().push(index));
     }
     for (id, members) in by_id.iter().filter(|(_, m)| m.len() > 1) {
-        let names: BTreeSet<String> = members.iter().flat_map(|m| list[*m].names.iter().map(|n| text::name_key(n))).collect();
+        let names: BTreeSet<String> =
+            members.iter().flat_map(|m| list[*m].names.iter().map(|n| text::name_key(n))).collect();
         if names.len() > ID_NAMES_MAX {
             continue;
         }
@@ -122,7 +136,8 @@ pub fn group(store: &Store, date: Day, score_min_permille: u32) -> Result<Groupi
             evidence[*member].get_or_insert((1000, format!("public identifier {id}")));
         }
     }
-    let names: Vec<Name> = list.iter().map(|a| Name::new(a.names.iter().next().map_or("", String::as_str))).collect();
+    let names: Vec<Name> =
+        list.iter().map(|a| Name::new(a.names.iter().next().map_or("", String::as_str))).collect();
     let corpus = Corpus::new(names.iter());
     let mut weaker = Vec::new();
     for (a, b) in candidate_pairs(&names, &corpus, BLOCK_MAX) {
@@ -136,7 +151,10 @@ pub fn group(store: &Store, date: Day, score_min_permille: u32) -> Result<Groupi
             weaker.push((score, a, b, kind));
         }
     }
-    let mut grouping = Grouping { title: "Groups found by program; proposals wait for a person".into(), ..Grouping::default() };
+    let mut grouping = Grouping {
+        title: "Groups found by program; proposals wait for a person".into(),
+        ..Grouping::default()
+    };
     let mut clusters: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for index in 0..list.len() {
         clusters.entry(joined.root(index)).or_default().push(index);
@@ -177,16 +195,29 @@ pub fn propose(store: &Store, grouping: &Grouping, options: &ProposeOptions) -> 
     let mut unmapped = Vec::new();
     let mut unmapped_words: HashMap<String, u32> = HashMap::new();
     for advertiser in &list {
-        let words: BTreeSet<String> =
-            advertiser.names.iter().flat_map(|n| text::name_key(n).split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
+        let words: BTreeSet<String> = advertiser
+            .names
+            .iter()
+            .flat_map(|n| text::name_key(n).split(' ').map(str::to_owned).collect::<Vec<_>>())
+            .collect();
         let name = first_name(advertiser);
-        let subject = crate::subject::Subject { platform: &advertiser.platform, account: &advertiser.account, name, payer: "", ids: "" };
+        let subject = crate::subject::Subject {
+            platform: &advertiser.platform,
+            account: &advertiser.account,
+            name,
+            payer: "",
+            ids: "",
+        };
         match resolver.place(&subject) {
             Place::Always(entity) if resolver.is_residual[entity as usize] => {
                 // Words of the rest speak for no entity.
-                words.iter().for_each(|w| *bearers.entry(w.clone()).or_default().entry(u32::MAX).or_default() += 1);
+                words
+                    .iter()
+                    .for_each(|w| *bearers.entry(w.clone()).or_default().entry(u32::MAX).or_default() += 1);
             }
-            Place::Always(entity) => words.iter().for_each(|w| *bearers.entry(w.clone()).or_default().entry(entity).or_default() += 1),
+            Place::Always(entity) => words
+                .iter()
+                .for_each(|w| *bearers.entry(w.clone()).or_default().entry(entity).or_default() += 1),
             Place::Dated(_) => {}
             Place::Nowhere => {
                 words.iter().for_each(|w| *unmapped_words.entry(w.clone()).or_default() += 1);
@@ -199,29 +230,48 @@ pub fn propose(store: &Store, grouping: &Grouping, options: &ProposeOptions) -> 
         let (entity, count) = entities.iter().max_by_key(|(e, c)| (**c, std::cmp::Reverse(**e)))?;
         let all: u32 = entities.values().sum();
         let is_common = unmapped_words.get(word).copied().unwrap_or(0) > count * 3;
-        (*entity != u32::MAX && *count >= 2 && count * 100 >= all * 95 && word.len() > 1 && !is_common).then_some((*entity, *count))
+        (*entity != u32::MAX && *count >= 2 && count * 100 >= all * 95 && word.len() > 1 && !is_common)
+            .then_some((*entity, *count))
     };
     let mut links = Vec::new();
     for (advertiser, words) in unmapped {
-        let spoken: Vec<(&String, u32, u32)> = words.iter().filter_map(|w| speaks(w).map(|(e, c)| (w, e, c))).collect();
+        let spoken: Vec<(&String, u32, u32)> =
+            words.iter().filter_map(|w| speaks(w).map(|(e, c)| (w, e, c))).collect();
         let Some((_, entity, _)) = spoken.first().copied() else { continue };
         let by = if advertiser.account.is_empty() { Match::Name } else { Match::Account };
         let value = if advertiser.account.is_empty() { first_name(advertiser) } else { &advertiser.account };
         if spoken.iter().any(|s| s.1 != entity) || decided.contains(&(by, match_key(by, value))) {
             continue;
         }
-        let opens = text::name_key(first_name(advertiser)).split(' ').next().is_some_and(|w| spoken.iter().any(|s| s.0 == w));
+        let opens = text::name_key(first_name(advertiser))
+            .split(' ')
+            .next()
+            .is_some_and(|w| spoken.iter().any(|s| s.0 == w));
         let score = 500 + (400 * spoken.len() / words.len().max(1)) as u32 + if opens { 100 } else { 0 };
         if score < options.score_min_permille {
             continue;
         }
         let shared: Vec<String> = spoken.iter().map(|(w, _, c)| format!("\"{w}\" (in {c})")).collect();
         let name = &resolver.entities[entity as usize];
-        let why = format!("{:?} shares with members of {name} and nobody else: {}", first_name(advertiser), shared.join(", "));
+        let why = format!(
+            "{:?} shares with members of {name} and nobody else: {}",
+            first_name(advertiser),
+            shared.join(", ")
+        );
         links.push(advertiser.link(name, Status::Proposed, Some(score.min(1000)), why, options.date));
     }
-    links.sort_by(|a, b| b.score_permille.cmp(&a.score_permille).then_with(|| (&a.entity, &a.value).cmp(&(&b.entity, &b.value))));
+    links.sort_by(|a, b| {
+        b.score_permille
+            .cmp(&a.score_permille)
+            .then_with(|| (&a.entity, &a.value).cmp(&(&b.entity, &b.value)))
+    });
     links.truncate(options.limit);
     let title = format!("Proposals for: {}", grouping.title);
-    Ok(Grouping { title, cite: grouping.cite.clone(), residual: grouping.residual.clone(), unmapped: grouping.unmapped, links })
+    Ok(Grouping {
+        title,
+        cite: grouping.cite.clone(),
+        residual: grouping.residual.clone(),
+        unmapped: grouping.unmapped,
+        links,
+    })
 }

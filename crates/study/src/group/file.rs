@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 const MARK: &str = "# regie-grouping 1";
 const COLUMNS: [&str; 12] = [
-    "entity", "match", "platform", "value", "from", "until", "kind", "status", "score", "evidence", "author", "date",
+    "entity", "match", "platform", "value", "from", "until", "kind", "status", "score", "evidence", "author",
+    "date",
 ];
 const LINKS_MAX: usize = 2_000_000;
 
@@ -19,7 +20,12 @@ impl Grouping {
         let wrong = |line: u64, reason: String| Error::Definition { file: file.into(), line, reason };
         let text = text.trim_start_matches('\u{feff}');
         if !text.starts_with(MARK) {
-            return Err(wrong(1, format!("a grouping begins with {MARK:?}; turn another map into one with `study group convert`")));
+            return Err(wrong(
+                1,
+                format!(
+                    "a grouping begins with {MARK:?}; turn another map into one with `study group convert`"
+                ),
+            ));
         }
         let mut grouping = Grouping::default();
         let mut head = 0;
@@ -30,7 +36,9 @@ impl Grouping {
             match key.trim() {
                 "title" => grouping.title = value,
                 "cite" => grouping.cite = value,
-                "residual" => grouping.residual.extend(value.split(';').map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())),
+                "residual" => grouping
+                    .residual
+                    .extend(value.split(';').map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())),
                 "unmapped" if value == "apart" => grouping.unmapped = Unmapped::Apart,
                 "unmapped" if value == "alone" => grouping.unmapped = Unmapped::Alone,
                 _ => {}
@@ -44,19 +52,27 @@ impl Grouping {
                 Step::End => return Ok(grouping),
                 Step::Bad { line, reason, .. } => return Err(wrong(line, reason.into())),
                 Step::Record(record) => {
-                    let fields: std::result::Result<Vec<&str>, _> = (0..record.len()).map(|i| record.text(i)).collect();
+                    let fields: std::result::Result<Vec<&str>, _> =
+                        (0..record.len()).map(|i| record.text(i)).collect();
                     let fields = fields.map_err(|e| wrong(record.line, e.into()))?;
                     if is_header {
                         is_header = false;
                         if fields != COLUMNS {
-                            return Err(wrong(record.line, format!("the columns must be {}", COLUMNS.join(","))));
+                            return Err(wrong(
+                                record.line,
+                                format!("the columns must be {}", COLUMNS.join(",")),
+                            ));
                         }
                         continue;
                     }
                     let line = record.line;
                     grouping.links.push(link(&fields).map_err(|reason| wrong(line, reason))?);
                     if grouping.links.len() > LINKS_MAX {
-                        return Err(Error::Limit { what: "links", limit: LINKS_MAX as u64, hint: "split the grouping" });
+                        return Err(Error::Limit {
+                            what: "links",
+                            limit: LINKS_MAX as u64,
+                            hint: "split the grouping",
+                        });
                     }
                 }
             }
@@ -75,14 +91,26 @@ impl Grouping {
         if !self.residual.is_empty() {
             out.push_str(&format!("# residual: {}\n", one_line(&self.residual.join("; "))));
         }
-        out.push_str(if self.unmapped == Unmapped::Apart { "# unmapped: apart\n" } else { "# unmapped: alone\n" });
+        out.push_str(if self.unmapped == Unmapped::Apart {
+            "# unmapped: apart\n"
+        } else {
+            "# unmapped: alone\n"
+        });
         out.push_str(&csv_line(&COLUMNS));
         for link in &self.links {
             let day = |d: Option<Day>| d.map(|d| d.to_string()).unwrap_or_default();
             out.push_str(&csv_line(&[
-                link.entity.clone(), link.by.code().into(), link.platform.clone(), link.value.clone(), day(link.from),
-                day(link.until), link.kind.clone(), link.status.code().into(),
-                link.score_permille.map(|s| s.to_string()).unwrap_or_default(), link.evidence.clone(), link.author.clone(),
+                link.entity.clone(),
+                link.by.code().into(),
+                link.platform.clone(),
+                link.value.clone(),
+                day(link.from),
+                day(link.until),
+                link.kind.clone(),
+                link.status.code().into(),
+                link.score_permille.map(|s| s.to_string()).unwrap_or_default(),
+                link.evidence.clone(),
+                link.author.clone(),
                 link.date.clone(),
             ]));
         }
@@ -105,12 +133,15 @@ impl Grouping {
 }
 
 fn link(fields: &[&str]) -> std::result::Result<Link, String> {
-    let &[entity, by, platform, value, from, until, kind, status, score, evidence, author, date] = fields else {
+    let &[entity, by, platform, value, from, until, kind, status, score, evidence, author, date] = fields
+    else {
         return Err(format!("has {} fields, expected {}", fields.len(), COLUMNS.len()));
     };
     let day = |text: &str| match text.trim() {
         "" => Ok(None),
-        text => Day::parse(text).map(Some).ok_or_else(|| format!("{text:?} is not a day; write YYYY-MM-DD or nothing")),
+        text => Day::parse(text)
+            .map(Some)
+            .ok_or_else(|| format!("{text:?} is not a day; write YYYY-MM-DD or nothing")),
     };
     let by = Match::ALL
         .into_iter()
@@ -125,12 +156,24 @@ fn link(fields: &[&str]) -> std::result::Result<Link, String> {
     }
     let score_permille = match score.trim() {
         "" => None,
-        text => Some(text.parse().ok().filter(|s| *s <= 1000).ok_or("the score is a whole number from 0 to 1000")?),
+        text => Some(
+            text.parse().ok().filter(|s| *s <= 1000).ok_or("the score is a whole number from 0 to 1000")?,
+        ),
     };
     let (from, until) = (day(from)?, day(until)?);
     Ok(Link {
-        entity: entity.trim().into(), by, platform: platform.trim().into(), value: value.into(), from, until, kind: kind.into(),
-        status, score_permille, evidence: evidence.into(), author: author.into(), date: date.into(),
+        entity: entity.trim().into(),
+        by,
+        platform: platform.trim().into(),
+        value: value.into(),
+        from,
+        until,
+        kind: kind.into(),
+        status,
+        score_permille,
+        evidence: evidence.into(),
+        author: author.into(),
+        date: date.into(),
     })
 }
 
@@ -141,20 +184,31 @@ fn link(fields: &[&str]) -> std::result::Result<Link, String> {
 ///
 /// # Errors
 /// A column that is not there; rows without entity or value are left out and counted in the title.
-pub fn convert(bytes: &[u8], file: &str, columns: &[(String, String)], platform: &str, author: &str, date: Day) -> Result<Grouping> {
+pub fn convert(
+    bytes: &[u8],
+    file: &str,
+    columns: &[(String, String)],
+    platform: &str,
+    author: &str,
+    date: Day,
+) -> Result<Grouping> {
     let wrong = |line: u64, reason: String| Error::Definition { file: file.into(), line, reason };
     let mut records = Records::new(bytes, sniff_delimiter(bytes), 0, 1);
     records.skip_mark()?;
     let header: Vec<String> = match records.step()? {
-        Step::Record(r) => (0..r.len()).map(|i| String::from_utf8_lossy(r.bytes(i)).trim().to_owned()).collect(),
+        Step::Record(r) => {
+            (0..r.len()).map(|i| String::from_utf8_lossy(r.bytes(i)).trim().to_owned()).collect()
+        }
         _ => return Err(wrong(1, "no header line".into())),
     };
     let find = |key: &str| -> Result<Option<usize>> {
         let Some((_, name)) = columns.iter().find(|(k, _)| k == key) else { return Ok(None) };
         let at = header.iter().position(|h| h.eq_ignore_ascii_case(name.trim()));
-        at.map(Some).ok_or_else(|| wrong(1, format!("no column {name:?}; the file has: {}", header.join(", "))))
+        at.map(Some)
+            .ok_or_else(|| wrong(1, format!("no column {name:?}; the file has: {}", header.join(", "))))
     };
-    let entity = find("entity")?.ok_or_else(|| wrong(1, "say which column names the entity: entity=COLUMN".into()))?;
+    let entity =
+        find("entity")?.ok_or_else(|| wrong(1, "say which column names the entity: entity=COLUMN".into()))?;
     let mut matches = Vec::new();
     for by in Match::ALL {
         if let Some(column) = find(by.code())? {
@@ -162,7 +216,10 @@ pub fn convert(bytes: &[u8], file: &str, columns: &[(String, String)], platform:
         }
     }
     if matches.is_empty() {
-        return Err(wrong(1, "say which column identifies: account=COLUMN, id=COLUMN, name=COLUMN or payer=COLUMN".into()));
+        return Err(wrong(
+            1,
+            "say which column identifies: account=COLUMN, id=COLUMN, name=COLUMN or payer=COLUMN".into(),
+        ));
     }
     let mut grouping = Grouping { unmapped: Unmapped::Apart, cite: file.into(), ..Grouping::default() };
     let mut left_out = 0u64;
@@ -173,19 +230,32 @@ pub fn convert(bytes: &[u8], file: &str, columns: &[(String, String)], platform:
             Step::Record(record) => {
                 let text = |c: usize| record.text(c).unwrap_or("").trim().to_owned();
                 let named = text(entity);
-                let value = matches.iter().map(|(by, c)| (*by, text(*c))).find(|(_, v)| !v.is_empty() && v != "NA");
+                let value =
+                    matches.iter().map(|(by, c)| (*by, text(*c))).find(|(_, v)| !v.is_empty() && v != "NA");
                 match value {
                     Some((by, value)) if !named.is_empty() && named != "NA" => grouping.links.push(Link {
-                        entity: named, by, platform: platform.into(), value, from: None, until: None, kind: String::new(),
-                        status: Status::Accepted, score_permille: None, evidence: format!("{file}, line {}", record.line),
-                        author: author.into(), date: date.to_string(),
+                        entity: named,
+                        by,
+                        platform: platform.into(),
+                        value,
+                        from: None,
+                        until: None,
+                        kind: String::new(),
+                        status: Status::Accepted,
+                        score_permille: None,
+                        evidence: format!("{file}, line {}", record.line),
+                        author: author.into(),
+                        date: date.to_string(),
                     }),
                     _ => left_out += 1,
                 }
             }
         }
     }
-    grouping.title = format!("{file}: {} links; {left_out} rows without entity or identifier left out", grouping.links.len());
+    grouping.title = format!(
+        "{file}: {} links; {left_out} rows without entity or identifier left out",
+        grouping.links.len()
+    );
     Ok(grouping)
 }
 
@@ -210,9 +280,16 @@ pub fn diff(first: &Grouping, second: &Grouping) -> GroupingDiff {
             .map(|l| {
                 let days = match (l.from, l.until) {
                     (None, None) => String::new(),
-                    (a, b) => format!(" {}..{}", a.map(|d| d.to_string()).unwrap_or_default(), b.map(|d| d.to_string()).unwrap_or_default()),
+                    (a, b) => format!(
+                        " {}..{}",
+                        a.map(|d| d.to_string()).unwrap_or_default(),
+                        b.map(|d| d.to_string()).unwrap_or_default()
+                    ),
                 };
-                (format!("{} {} {}{days}", l.platform, l.by.code(), match_key(l.by, &l.value)), l.entity.clone())
+                (
+                    format!("{} {} {}{days}", l.platform, l.by.code(), match_key(l.by, &l.value)),
+                    l.entity.clone(),
+                )
             })
             .collect()
     };
@@ -249,8 +326,14 @@ mod tests {
         assert_eq!(Grouping::parse(&grouping.write(), "f").unwrap().write(), grouping.write());
         let resolver = grouping.resolver().unwrap();
         let named = |name: &'static str| Subject { platform: "x", name, ..Subject::default() };
-        assert_eq!(resolver.place(&Subject { platform: "meta", account: "1", ..Subject::default() }), Place::Always(0));
-        assert_eq!(resolver.place(&Subject { platform: "google", account: "1", ..Subject::default() }), Place::Nowhere);
+        assert_eq!(
+            resolver.place(&Subject { platform: "meta", account: "1", ..Subject::default() }),
+            Place::Always(0)
+        );
+        assert_eq!(
+            resolver.place(&Subject { platform: "google", account: "1", ..Subject::default() }),
+            Place::Nowhere
+        );
         assert!(matches!(resolver.place(&named("THE PARTY")), Place::Dated(d) if d.len() == 2));
         assert_eq!(resolver.place(&named("Maybe")), Place::Nowhere);
         grouping.decide(5, Status::Accepted, "me", Day(19_000)).unwrap();

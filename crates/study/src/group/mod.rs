@@ -129,7 +129,13 @@ pub struct Grouping {
 
 impl Default for Grouping {
     fn default() -> Grouping {
-        Grouping { title: String::new(), cite: String::new(), residual: Vec::new(), unmapped: Unmapped::Alone, links: Vec::new() }
+        Grouping {
+            title: String::new(),
+            cite: String::new(),
+            residual: Vec::new(),
+            unmapped: Unmapped::Alone,
+            links: Vec::new(),
+        }
     }
 }
 
@@ -184,8 +190,13 @@ impl Grouping {
     /// Two accepted links that contradict each other.
     pub fn resolver(&self) -> Result<Resolver> {
         let mut numbers: HashMap<&str, u32> = HashMap::new();
-        let mut resolver =
-            Resolver { entities: Vec::new(), kinds: Vec::new(), is_residual: Vec::new(), index: HashMap::new(), by_present: [false; 4] };
+        let mut resolver = Resolver {
+            entities: Vec::new(),
+            kinds: Vec::new(),
+            is_residual: Vec::new(),
+            index: HashMap::new(),
+            by_present: [false; 4],
+        };
         for link in self.links.iter().filter(|l| l.status == Status::Accepted) {
             let entity = *numbers.entry(&link.entity).or_insert_with(|| {
                 resolver.entities.push(link.entity.clone());
@@ -216,7 +227,10 @@ impl Grouping {
             if let Some(clash) = clash {
                 return Err(Error::Question(format!(
                     "the grouping puts {} {:?} into both {:?} and {:?} on the same days; undo one of the links or date them",
-                    link.by.code(), link.value, resolver.entities[clash.entity as usize], link.entity
+                    link.by.code(),
+                    link.value,
+                    resolver.entities[clash.entity as usize],
+                    link.entity
                 )));
             }
             rules.push(rule);
@@ -237,7 +251,8 @@ impl Resolver {
             }
             for key in keys_of(by, subject) {
                 let rules = self.index.get(&(by, key)).map(Vec::as_slice).unwrap_or_default();
-                let fitting = rules.iter().filter(|r| r.platform.is_empty() || r.platform == subject.platform);
+                let fitting =
+                    rules.iter().filter(|r| r.platform.is_empty() || r.platform == subject.platform);
                 found.extend(fitting.map(|r| (r.from, r.until, r.entity)));
             }
             if found.iter().any(|(from, until, _)| *from == Day::OPEN_START && *until == Day::OPEN_END) {
@@ -261,7 +276,11 @@ fn keys_of(by: Match, subject: &Subject<'_>) -> Vec<String> {
         Match::Id => {
             let ids = public_ids(subject.ids);
             // An advertiser with several identifiers is a joint one and belongs to none of them.
-            if ids.len() == 1 { ids.iter().map(|i| format!("{}:{}", i.scheme, i.value)).collect() } else { Vec::new() }
+            if ids.len() == 1 {
+                ids.iter().map(|i| format!("{}:{}", i.scheme, i.value)).collect()
+            } else {
+                Vec::new()
+            }
         }
     }
 }

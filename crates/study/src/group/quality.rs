@@ -101,19 +101,28 @@ struct Scored {
 /// Measures. `threshold` is chosen here when not given.
 pub fn measure(name: &str, gold: &[GoldItem], distractors: &[GoldItem], threshold: Option<u32>) -> Quality {
     let items = unique(gold);
-    let halves: [Vec<&GoldItem>; 2] = [0, 1].map(|half| items.iter().copied().filter(|i| half_of(&i.entity) == half).collect());
+    let halves: [Vec<&GoldItem>; 2] =
+        [0, 1].map(|half| items.iter().copied().filter(|i| half_of(&i.entity) == half).collect());
     let (first, first_all) = scored(&halves[0]);
     let (second, second_all) = scored(&halves[1]);
     let first_curve = curve(&first, first_all);
     let threshold_permille = threshold.unwrap_or_else(|| choose(&first_curve));
     let at = |points: &[CurvePoint], all| {
-        let fitting = points.iter().filter(|p| p.score_permille >= threshold_permille);
-        fitting.last().copied().unwrap_or(CurvePoint { score_permille: threshold_permille, right: 0, wrong: 0, all })
+        let mut fitting = points.iter().filter(|p| p.score_permille >= threshold_permille);
+        fitting.next_back().copied().unwrap_or(CurvePoint {
+            score_permille: threshold_permille,
+            right: 0,
+            wrong: 0,
+            all,
+        })
     };
     let second_curve = curve(&second, second_all);
     let by_kind = LinkKind::ALL.into_iter().map(|kind| {
         let of_kind = |right: bool| {
-            second.iter().filter(|s| s.kind == kind && s.is_right == right && s.score >= threshold_permille).count() as u64
+            second
+                .iter()
+                .filter(|s| s.kind == kind && s.is_right == right && s.score >= threshold_permille)
+                .count() as u64
         };
         (kind, of_kind(true), of_kind(false))
     });
@@ -161,7 +170,9 @@ fn scored(items: &[&GoldItem]) -> (Vec<Scored>, u64) {
     let mut by_entity: HashMap<&str, Vec<&GoldItem>> = HashMap::new();
     items.iter().for_each(|i| by_entity.entry(&i.entity).or_default().push(i));
     let pairs = |list: &Vec<&GoldItem>| -> u64 {
-        let of = |(at, a): (usize, &&GoldItem)| list[at + 1..].iter().filter(|b| !has_same_id(a, b)).count() as u64;
+        let of = |(at, a): (usize, &&GoldItem)| {
+            list[at + 1..].iter().filter(|b| !has_same_id(a, b)).count() as u64
+        };
         list.iter().enumerate().map(of).sum()
     };
     let all = by_entity.values().map(pairs).sum();
@@ -176,9 +187,12 @@ fn strict(items: &[&GoldItem], distractors: &[GoldItem], threshold: u32) -> u64 
     let all: Vec<&GoldItem> = items.iter().copied().chain(unique(distractors)).collect();
     let names: Vec<Name> = all.iter().map(|i| Name::new(&i.name)).collect();
     let corpus = Corpus::new(names.iter());
-    let crossing = candidate_pairs(&names, &corpus, 2_000).into_iter().filter(|(a, b)| (*a < items.len()) != (*b < items.len()));
+    let crossing = candidate_pairs(&names, &corpus, 2_000)
+        .into_iter()
+        .filter(|(a, b)| (*a < items.len()) != (*b < items.len()));
     let linked = crossing.filter(|(a, b)| {
-        !has_same_id(all[*a], all[*b]) && corpus.compare(&names[*a], &names[*b]).is_some_and(|(_, score)| score >= threshold)
+        !has_same_id(all[*a], all[*b])
+            && corpus.compare(&names[*a], &names[*b]).is_some_and(|(_, score)| score >= threshold)
     });
     linked.count() as u64
 }
@@ -209,7 +223,9 @@ pub fn columns(path: &Path, names: &[&str]) -> Result<Vec<Vec<String>>> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(|e| Error::file(path.display(), e))?;
     if path.extension().is_some_and(|e| e == "gz") {
-        flate2::read::MultiGzDecoder::new(file).read_to_end(&mut bytes).map_err(|e| Error::file(path.display(), e))?;
+        flate2::read::MultiGzDecoder::new(file)
+            .read_to_end(&mut bytes)
+            .map_err(|e| Error::file(path.display(), e))?;
     } else {
         std::io::BufReader::new(file).read_to_end(&mut bytes).map_err(|e| Error::file(path.display(), e))?;
     }
@@ -227,7 +243,9 @@ pub fn columns(path: &Path, names: &[&str]) -> Result<Vec<Vec<String>>> {
                     let header: Vec<String> = (0..record.len()).map(text).collect();
                     for name in names {
                         let found = header.iter().position(|h| h == name);
-                        at.push(found.ok_or_else(|| Error::Question(format!("{}: no column {name:?}", path.display())))?);
+                        at.push(found.ok_or_else(|| {
+                            Error::Question(format!("{}: no column {name:?}", path.display()))
+                        })?);
                     }
                 } else {
                     rows.push(at.iter().map(|c| text(*c)).collect());
@@ -245,7 +263,8 @@ pub fn wesleyan(archives: &Path) -> Result<(Vec<GoldItem>, Vec<GoldItem>)> {
         let id = if r[1].trim() == "NA" { String::new() } else { r[1].trim().to_owned() };
         GoldItem { name: r[0].clone(), id, entity: r[2].clone() }
     };
-    let (with, without): (Vec<GoldItem>, Vec<GoldItem>) = rows.iter().map(item).partition(|i| i.entity.starts_with("WMPID"));
+    let (with, without): (Vec<GoldItem>, Vec<GoldItem>) =
+        rows.iter().map(item).partition(|i| i.entity.starts_with("WMPID"));
     Ok((with, without))
 }
 
@@ -296,10 +315,21 @@ pub(crate) fn answer(archives: &Path) -> Result<Answer> {
             a.text.push(format!("  {}: {right} right, {wrong} wrong, recall 0.{share:03}", kind.words()));
         }
         if q.strict_wrong > 0 {
-            a.text.push(format!("  {} links to advertisers to whom people assigned no candidate (not judged above)", q.strict_wrong));
+            a.text.push(format!(
+                "  {} links to advertisers to whom people assigned no candidate (not judged above)",
+                q.strict_wrong
+            ));
         }
         for c in &q.curve {
-            a.text.push(format!("  from {:4}: {} right, {} wrong, precision {}.{:03}, recall 0.{:03}", c.score_permille, c.right, c.wrong, c.precision_permille() / 1000, c.precision_permille() % 1000, c.recall_permille()));
+            a.text.push(format!(
+                "  from {:4}: {} right, {} wrong, precision {}.{:03}, recall 0.{:03}",
+                c.score_permille,
+                c.right,
+                c.wrong,
+                c.precision_permille() / 1000,
+                c.precision_permille() % 1000,
+                c.recall_permille()
+            ));
         }
     }
     Ok(a)

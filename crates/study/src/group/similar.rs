@@ -25,8 +25,13 @@ pub enum LinkKind {
 
 impl LinkKind {
     /// All kinds, most reliable first.
-    pub const ALL: [LinkKind; 5] =
-        [LinkKind::SameName, LinkKind::SamePerson, LinkKind::SameFamily, LinkKind::PartOfName, LinkKind::SameSurname];
+    pub const ALL: [LinkKind; 5] = [
+        LinkKind::SameName,
+        LinkKind::SamePerson,
+        LinkKind::SameFamily,
+        LinkKind::PartOfName,
+        LinkKind::SameSurname,
+    ];
     /// What it says, in words.
     pub fn words(self) -> &'static str {
         match self {
@@ -41,41 +46,227 @@ impl LinkKind {
 
 /// Words that make a name a campaign's; taken away they leave the person's name.
 const CAMPAIGN: [&str; 52] = [
-    "for", "of", "the", "us", "u", "s", "senate", "congress", "house", "representatives", "representative", "rep", "sen",
-    "senator", "congressman", "congresswoman", "committee", "campaign", "friends", "citizens", "elect", "re", "reelect",
-    "team", "vote", "volunteers", "people", "to", "exploratory", "governor", "gov", "president", "mayor", "attorney",
-    "general", "judge", "dr", "mr", "mrs", "ms", "jr", "sr", "ii", "iii", "and", "in", "a", "county", "state", "assembly",
-    "america", "federal",
+    "for",
+    "of",
+    "the",
+    "us",
+    "u",
+    "s",
+    "senate",
+    "congress",
+    "house",
+    "representatives",
+    "representative",
+    "rep",
+    "sen",
+    "senator",
+    "congressman",
+    "congresswoman",
+    "committee",
+    "campaign",
+    "friends",
+    "citizens",
+    "elect",
+    "re",
+    "reelect",
+    "team",
+    "vote",
+    "volunteers",
+    "people",
+    "to",
+    "exploratory",
+    "governor",
+    "gov",
+    "president",
+    "mayor",
+    "attorney",
+    "general",
+    "judge",
+    "dr",
+    "mr",
+    "mrs",
+    "ms",
+    "jr",
+    "sr",
+    "ii",
+    "iii",
+    "and",
+    "in",
+    "a",
+    "county",
+    "state",
+    "assembly",
+    "america",
+    "federal",
 ];
 /// Of these, the ones whose presence says that a name is a campaign's.
 const MARKERS: [&str; 20] = [
-    "for", "senate", "congress", "house", "representatives", "rep", "sen", "senator", "congressman", "congresswoman",
-    "friends", "elect", "reelect", "team", "governor", "president", "mayor", "exploratory", "campaign", "citizens",
+    "for",
+    "senate",
+    "congress",
+    "house",
+    "representatives",
+    "rep",
+    "sen",
+    "senator",
+    "congressman",
+    "congresswoman",
+    "friends",
+    "elect",
+    "reelect",
+    "team",
+    "governor",
+    "president",
+    "mayor",
+    "exploratory",
+    "campaign",
+    "citizens",
 ];
 /// Words of organisations: a name with one of them is not a person's campaign.
 const ORGANISATION: [&str; 44] = [
-    "party", "democratic", "democrats", "republican", "republicans", "gop", "pac", "action", "fund", "union", "association",
-    "institute", "foundation", "council", "alliance", "coalition", "league", "project", "network", "center", "centre",
-    "victory", "caucus", "conference", "majority", "rights", "education", "teachers", "families", "workers", "voters",
-    "veterans", "patriots", "freedom", "future", "policy", "progress", "american", "americans", "national", "conservative",
-    "conservatives", "club", "society",
+    "party",
+    "democratic",
+    "democrats",
+    "republican",
+    "republicans",
+    "gop",
+    "pac",
+    "action",
+    "fund",
+    "union",
+    "association",
+    "institute",
+    "foundation",
+    "council",
+    "alliance",
+    "coalition",
+    "league",
+    "project",
+    "network",
+    "center",
+    "centre",
+    "victory",
+    "caucus",
+    "conference",
+    "majority",
+    "rights",
+    "education",
+    "teachers",
+    "families",
+    "workers",
+    "voters",
+    "veterans",
+    "patriots",
+    "freedom",
+    "future",
+    "policy",
+    "progress",
+    "american",
+    "americans",
+    "national",
+    "conservative",
+    "conservatives",
+    "club",
+    "society",
 ];
 const STATES: [&str; 62] = [
-    "alabama", "alaska", "arizona", "arkansas", "california", "colorado", "connecticut", "delaware", "florida", "georgia",
-    "hawaii", "idaho", "illinois", "indiana", "iowa", "kansas", "kentucky", "louisiana", "maine", "maryland",
-    "massachusetts", "michigan", "minnesota", "mississippi", "missouri", "montana", "nebraska", "nevada", "ohio",
-    "oklahoma", "oregon", "pennsylvania", "tennessee", "texas", "utah", "vermont", "virginia", "washington", "wisconsin",
-    "wyoming", "north", "south", "west", "new", "carolina", "dakota", "york", "jersey", "mexico", "hampshire", "rhode",
-    "island", "nc", "nh", "ny", "nj", "az", "tx", "ca", "texans", "nevadans", "ohioans",
+    "alabama",
+    "alaska",
+    "arizona",
+    "arkansas",
+    "california",
+    "colorado",
+    "connecticut",
+    "delaware",
+    "florida",
+    "georgia",
+    "hawaii",
+    "idaho",
+    "illinois",
+    "indiana",
+    "iowa",
+    "kansas",
+    "kentucky",
+    "louisiana",
+    "maine",
+    "maryland",
+    "massachusetts",
+    "michigan",
+    "minnesota",
+    "mississippi",
+    "missouri",
+    "montana",
+    "nebraska",
+    "nevada",
+    "ohio",
+    "oklahoma",
+    "oregon",
+    "pennsylvania",
+    "tennessee",
+    "texas",
+    "utah",
+    "vermont",
+    "virginia",
+    "washington",
+    "wisconsin",
+    "wyoming",
+    "north",
+    "south",
+    "west",
+    "new",
+    "carolina",
+    "dakota",
+    "york",
+    "jersey",
+    "mexico",
+    "hampshire",
+    "rhode",
+    "island",
+    "nc",
+    "nh",
+    "ny",
+    "nj",
+    "az",
+    "tx",
+    "ca",
+    "texans",
+    "nevadans",
+    "ohioans",
 ];
 /// Words that open the names of bodies of every kind and so make no family.
 const GENERIC: [&str; 27] = [
-    "provincie", "gemeente", "stichting", "vereniging", "partij", "lokaal", "stadsdeel", "waterschap", "dorp", "stad",
-    "gemeentebelangen", "party", "committee", "friends", "partei", "parti", "partido", "stadt", "ville", "city", "county",
-    "leefbaar", "forum", "team", "us", "usa", "gop",
+    "provincie",
+    "gemeente",
+    "stichting",
+    "vereniging",
+    "partij",
+    "lokaal",
+    "stadsdeel",
+    "waterschap",
+    "dorp",
+    "stad",
+    "gemeentebelangen",
+    "party",
+    "committee",
+    "friends",
+    "partei",
+    "parti",
+    "partido",
+    "stadt",
+    "ville",
+    "city",
+    "county",
+    "leefbaar",
+    "forum",
+    "team",
+    "us",
+    "usa",
+    "gop",
 ];
-const SMALL_WORDS: [&str; 18] =
-    ["de", "het", "en", "van", "voor", "of", "the", "for", "and", "der", "die", "das", "du", "la", "le", "el", "y", "op"];
+const SMALL_WORDS: [&str; 18] = [
+    "de", "het", "en", "van", "voor", "of", "the", "for", "and", "der", "die", "das", "du", "la", "le", "el",
+    "y", "op",
+];
 
 /// A name taken apart.
 #[derive(Clone, Debug)]
@@ -97,7 +288,8 @@ impl Name {
         let has = |list: &[&str]| words.iter().any(|w| list.contains(&w.as_str()));
         let mut person = Vec::new();
         if has(&MARKERS) && !has(&ORGANISATION) {
-            let is_name = |w: &&String| w.len() > 1 && !CAMPAIGN.contains(&w.as_str()) && !STATES.contains(&w.as_str());
+            let is_name =
+                |w: &&String| w.len() > 1 && !CAMPAIGN.contains(&w.as_str()) && !STATES.contains(&w.as_str());
             person = words.iter().filter(is_name).cloned().collect();
             person.sort();
             person.dedup();
@@ -153,10 +345,18 @@ impl Corpus {
             }
         }
         for (word, count) in first {
-            let is_plain = GENERIC.contains(&word) || SMALL_WORDS.contains(&word) || STATES.contains(&word) || CAMPAIGN.contains(&word);
+            let is_plain = GENERIC.contains(&word)
+                || SMALL_WORDS.contains(&word)
+                || STATES.contains(&word)
+                || CAMPAIGN.contains(&word);
             let mostly_first = count * 10 >= any[word] * 6;
             let is_sign = signed.get(word).is_some_and(|n| n * 2 >= any[word]);
-            if count >= FAMILY_MIN && (alone.contains(word) || is_sign) && mostly_first && !is_plain && word.len() > 1 {
+            if count >= FAMILY_MIN
+                && (alone.contains(word) || is_sign)
+                && mostly_first
+                && !is_plain
+                && word.len() > 1
+            {
                 corpus.families.insert(word.to_owned());
             }
         }
@@ -165,7 +365,8 @@ impl Corpus {
 
     /// The one family a name belongs to; none when it names two.
     pub fn family<'n>(&self, name: &'n Name) -> Option<&'n str> {
-        let mut found: Vec<&str> = name.words.iter().map(String::as_str).filter(|w| self.families.contains(*w)).collect();
+        let mut found: Vec<&str> =
+            name.words.iter().map(String::as_str).filter(|w| self.families.contains(*w)).collect();
         found.dedup();
         match found.as_slice() {
             [one] => Some(one),
@@ -192,12 +393,13 @@ impl Corpus {
         if !is_within {
             return None;
         }
-        let rarest = short.person.iter().map(|w| self.persons.get(w).copied().unwrap_or(1)).min().unwrap_or(1);
+        let rarest =
+            short.person.iter().map(|w| self.persons.get(w).copied().unwrap_or(1)).min().unwrap_or(1);
         let rarity = 40u32.saturating_sub(4 * rarest.saturating_sub(2).min(10));
         Some(match (short.person.len(), long.person.len()) {
             (n, m) if n == m && n >= 2 => (LinkKind::SamePerson, 880 + rarity),
             (n, _) if n >= 2 => (LinkKind::PartOfName, 760 + rarity),
-            (_, m) if m == 1 => (LinkKind::SameSurname, 440 + rarity),
+            (_, 1) => (LinkKind::SameSurname, 440 + rarity),
             _ => (LinkKind::SameSurname, 500 + rarity),
         })
     }
@@ -236,8 +438,19 @@ mod tests {
     #[test]
     fn ways_of_being_alike() {
         let texts = [
-            "VVD", "VVD Gennep", "VVD Drenthe", "Alkmaarse VVD", "Jane Q. Doe for Congress", "Friends of Jane Doe", "DOE FOR OHIO",
-            "Doe Democratic Party", "Jane Q. Doe for Congress, Inc.", "CDA", "CDA Urk", "CDA Ommen", "VVD CDA Samen",
+            "VVD",
+            "VVD Gennep",
+            "VVD Drenthe",
+            "Alkmaarse VVD",
+            "Jane Q. Doe for Congress",
+            "Friends of Jane Doe",
+            "DOE FOR OHIO",
+            "Doe Democratic Party",
+            "Jane Q. Doe for Congress, Inc.",
+            "CDA",
+            "CDA Urk",
+            "CDA Ommen",
+            "VVD CDA Samen",
         ];
         let names: Vec<Name> = texts.iter().map(|t| Name::new(t)).collect();
         let corpus = Corpus::new(names.iter());

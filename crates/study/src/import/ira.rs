@@ -17,7 +17,10 @@ pub const SPONSOR: &str = "Internet Research Agency";
 /// Whether the database holds the table this importer reads.
 pub fn recognises(path: &Path) -> bool {
     open(path).is_ok_and(|db| {
-        db.prepare("SELECT id, clicks, impressions, spend_amount, spend_currency, created, ended FROM ads LIMIT 1").is_ok()
+        db.prepare(
+            "SELECT id, clicks, impressions, spend_amount, spend_currency, created, ended FROM ads LIMIT 1",
+        )
+        .is_ok()
     })
 }
 
@@ -30,7 +33,8 @@ fn open(path: &Path) -> Result<Connection> {
 
 /// Reads every ad into the writer; gives their number.
 pub fn run(path: &Path, writer: &mut Writer<'_>) -> Result<u64> {
-    let damaged = |e: rusqlite::Error| Error::Damaged { file: path.display().to_string(), reason: e.to_string() };
+    let damaged =
+        |e: rusqlite::Error| Error::Damaged { file: path.display().to_string(), reason: e.to_string() };
     let db = open(path)?;
     let mut query = db
         .prepare("SELECT CAST(id AS TEXT), CAST(impressions AS TEXT), CAST(spend_amount AS TEXT), spend_currency, created, ended FROM ads ORDER BY id")
@@ -64,8 +68,12 @@ fn fact(fields: &[String; 6], writer: &mut Writer<'_>) -> Result<std::result::Re
         (Ok(spend), Ok(views)) => (spend, views),
         (Err(reason), _) | (_, Err(reason)) => return Ok(Err(reason)),
     };
-    let Some(from) = Day::parse_prefix(created) else { return Ok(Err("no valid first day")) };
-    let to = Day::parse_prefix(ended).filter(|to| *to >= from).unwrap_or(from);
+    // One ad of the release has no date: it counts, but on no particular day.
+    let (from, to) = match (Day::parse_prefix(created), Day::parse_prefix(ended)) {
+        (Some(from), to) => (from, to.filter(|to| *to >= from).unwrap_or(from)),
+        (None, _) if created.trim().is_empty() => (Day::OPEN_START, Day::OPEN_END),
+        (None, _) => return Ok(Err("the first day is not a date")),
+    };
     let currency = match (&spend, Currency::parse(currency)) {
         (_, Some(_)) => currency.trim(),
         (None, None) => "",
@@ -73,6 +81,17 @@ fn fact(fields: &[String; 6], writer: &mut Writer<'_>) -> Result<std::result::Re
     };
     let subject = Subject { platform: "ira", account: "", name: SPONSOR, payer: "", ids: "" };
     let spend = spend.unwrap_or(Amount::UNSTATED);
-    writer.push(&Fact { subject, place: "", election: "", currency, from, to, spend, views, ads: 1, item })?;
+    writer.push(&Fact {
+        subject,
+        place: "",
+        election: "",
+        currency,
+        from,
+        to,
+        spend,
+        views,
+        ads: 1,
+        item,
+    })?;
     Ok(Ok(()))
 }

@@ -29,7 +29,15 @@ pub struct Values<R> {
 impl<R: Read> Values<R> {
     /// Reads from the start of a file.
     pub fn new(input: R) -> Values<R> {
-        Values { input, buffer: vec![0; 1 << 18], at: 0, filled: 0, in_array: false, is_first: true, index: 0 }
+        Values {
+            input,
+            buffer: vec![0; 1 << 18],
+            at: 0,
+            filled: 0,
+            in_array: false,
+            is_first: true,
+            index: 0,
+        }
     }
     fn fill(&mut self) -> std::io::Result<bool> {
         self.buffer.copy_within(self.at..self.filled, 0);
@@ -77,7 +85,9 @@ impl<R: Read> Values<R> {
                 Extent::Open => {
                     self.at = self.filled;
                     self.index += 1;
-                    return Ok(Some(Err("a JSON value is larger than 64 MiB; turn the file into one ad a line")));
+                    return Ok(Some(Err(
+                        "a JSON value is larger than 64 MiB; turn the file into one ad a line",
+                    )));
                 }
                 Extent::NoValue => {
                     // Skip to the next line: JSON Lines files recover there.
@@ -152,12 +162,18 @@ pub struct JsonRun<'a> {
 }
 
 /// Reads a whole stream into the writer; gives the number of values read.
-pub fn run<R: Read>(input: R, run: &JsonRun<'_>, writer: &mut Writer<'_>, mut each: impl FnMut(&mut Writer<'_>, u64) -> Result<()>) -> Result<u64> {
+pub fn run<R: Read>(
+    input: R,
+    run: &JsonRun<'_>,
+    writer: &mut Writer<'_>,
+    mut each: impl FnMut(&mut Writer<'_>, u64) -> Result<()>,
+) -> Result<u64> {
     let mut values = Values::new(input);
     let mut ads_count = 0;
     while let Some(step) = values.step()? {
         let parsed = match step {
-            Ok(bytes) => serde_json::from_slice::<Value>(bytes).map_err(|e| (format!("not JSON: {e}"), &bytes[..bytes.len().min(200)])),
+            Ok(bytes) => serde_json::from_slice::<Value>(bytes)
+                .map_err(|e| (format!("not JSON: {e}"), &bytes[..bytes.len().min(200)])),
             Err(reason) => Err((reason.to_owned(), &[][..])),
         };
         match parsed {
@@ -182,9 +198,12 @@ pub fn run<R: Read>(input: R, run: &JsonRun<'_>, writer: &mut Writer<'_>, mut ea
 
 /// The ads of an answer: `data`, `payload.results`, `results`, or the object itself.
 fn ads_of(value: &Value) -> Vec<&Value> {
-    let list = value.get("data").or_else(|| value.pointer("/payload/results")).or_else(|| value.get("results"));
+    let list =
+        value.get("data").or_else(|| value.pointer("/payload/results")).or_else(|| value.get("results"));
     match list.and_then(Value::as_array) {
-        Some(list) => list.iter().flat_map(|v| v.as_array().map_or_else(|| vec![v], |a| a.iter().collect())).collect(),
+        Some(list) => {
+            list.iter().flat_map(|v| v.as_array().map_or_else(|| vec![v], |a| a.iter().collect())).collect()
+        }
         None => vec![value],
     }
 }
@@ -193,7 +212,11 @@ type Checked = std::result::Result<(), String>;
 
 fn ad_fact(ad: &Value, run: &JsonRun<'_>, writer: &mut Writer<'_>) -> Result<Checked> {
     let get = |names: &[&str]| -> String {
-        names.iter().map(|n| ad.pointer(n)).find_map(|v| v.map(text).filter(|t| !t.is_empty())).unwrap_or_default()
+        names
+            .iter()
+            .map(|n| ad.pointer(n))
+            .find_map(|v| v.map(text).filter(|t| !t.is_empty()))
+            .unwrap_or_default()
     };
     let item = get(&["/ad_archive_id", "/adArchiveID", "/adArchiveId", "/id", "/_id", "/adid"]);
     let account = get(&["/page_id", "/pageID", "/pageId", "/snapshot/page_id"]);
@@ -227,13 +250,26 @@ fn ad_fact(ad: &Value, run: &JsonRun<'_>, writer: &mut Writer<'_>) -> Result<Che
         (None, "", _) => "",
         (_, "", Some(currency)) => currency,
         (Some(_), "", None) => return Ok(Err("no currency stated; say it with --currency".into())),
-        (_, stated, _) if amount::Currency::parse(stated).is_none() => return Ok(Err("the currency is no three letters".into())),
+        (_, stated, _) if amount::Currency::parse(stated).is_none() => {
+            return Ok(Err("the currency is no three letters".into()));
+        }
         (_, stated, _) => stated,
     };
     let subject = Subject { platform: "meta", account: &account, name: &name, payer: &payer, ids: "" };
     let place = get(&["/snapshot/country_iso_code"]);
     let spend = spend.unwrap_or(Amount::UNSTATED);
-    writer.push(&Fact { subject, place: &place, election: "", currency, from, to, spend, views, ads: 1, item: &item })?;
+    writer.push(&Fact {
+        subject,
+        place: &place,
+        election: "",
+        currency,
+        from,
+        to,
+        spend,
+        views,
+        ads: 1,
+        item: &item,
+    })?;
     Ok(Ok(()))
 }
 
@@ -248,19 +284,27 @@ fn text(value: &Value) -> String {
 fn day(value: &Value) -> Option<Day> {
     match value {
         Value::Number(number) => number.as_i64().and_then(Day::from_unix_seconds),
-        Value::String(text) => Day::parse_prefix(text).or_else(|| text.parse().ok().and_then(Day::from_unix_seconds)),
+        Value::String(text) => {
+            Day::parse_prefix(text).or_else(|| text.parse().ok().and_then(Day::from_unix_seconds))
+        }
         _ => None,
     }
 }
 
 /// A range as `{lower_bound, upper_bound}` (texts or numbers, the upper may be missing), a text, or a number.
 fn range(ad: &Value, paths: &[&str], scale: i64) -> std::result::Result<Option<Amount>, &'static str> {
-    let Some(value) = paths.iter().find_map(|p| ad.pointer(p)).filter(|v| !v.is_null()) else { return Ok(None) };
+    let Some(value) = paths.iter().find_map(|p| ad.pointer(p)).filter(|v| !v.is_null()) else {
+        return Ok(None);
+    };
     let part = |key: &str| value.get(key).map(text).filter(|t| !t.is_empty());
     match value {
         Value::Object(_) => {
-            let lower = part("lower_bound").map_or(Ok(0), |t| amount::parse_amount(&t, scale).map(|a| a.lower))?;
-            let upper = part("upper_bound").map(|t| amount::parse_amount(&t, scale).map(|a| a.upper)).transpose()?.flatten();
+            let lower =
+                part("lower_bound").map_or(Ok(0), |t| amount::parse_amount(&t, scale).map(|a| a.lower))?;
+            let upper = part("upper_bound")
+                .map(|t| amount::parse_amount(&t, scale).map(|a| a.upper))
+                .transpose()?
+                .flatten();
             if upper.is_some_and(|u| u < lower) {
                 return Err("the lower bound is above the upper bound");
             }
@@ -297,7 +341,10 @@ mod tests {
     #[test]
     fn cuts_arrays_lines_and_damage() {
         assert_eq!(cut(r#"[{"a":"}\""}, {"b":[1]}]"#), [r#"{"a":"}\""}"#, r#"{"b":[1]}"#]);
-        assert_eq!(cut("{\"a\":1}\nnot json\n{\"b\":2}\n"), ["{\"a\":1}", "! not a JSON object", "{\"b\":2}"]);
+        assert_eq!(
+            cut("{\"a\":1}\nnot json\n{\"b\":2}\n"),
+            ["{\"a\":1}", "! not a JSON object", "{\"b\":2}"]
+        );
         assert_eq!(cut("{\"a\":"), ["! the file ends inside a JSON value"]);
         assert_eq!(cut(""), Vec::<String>::new());
     }

@@ -45,19 +45,40 @@ fn normal(name: &str) -> String {
 
 /// Names of the layouts, with what tells them.
 pub const LAYOUTS: [(&str, &str); 14] = [
-    ("meta-report-advertisers", "CSV: Page ID, Page name, Disclaimer, Amount spent (CUR), Number of ads in Library"),
+    (
+        "meta-report-advertisers",
+        "CSV: Page ID, Page name, Disclaimer, Amount spent (CUR), Number of ads in Library",
+    ),
     ("meta-report-region", "the same without the number of ads, region in the file's name"),
     ("meta-report-locations", "CSV: Location name, Amount spent (CUR)"),
-    ("meta-api-csv", "CSV of API answers: ad_id or id, page_id, spend_min/max or spend_lower/upper, impressions likewise"),
-    ("meta-api-json", "JSON or JSON Lines of the Ad Library API: id, page_id, spend {lower_bound, upper_bound}, currency"),
-    ("meta-ajax-2018", "JSON of the archive's 2018 search: payload.results with adArchiveID, pageID, snapshot.byline"),
+    (
+        "meta-api-csv",
+        "CSV of API answers: ad_id or id, page_id, spend_min/max or spend_lower/upper, impressions likewise",
+    ),
+    (
+        "meta-api-json",
+        "JSON or JSON Lines of the Ad Library API: id, page_id, spend {lower_bound, upper_bound}, currency",
+    ),
+    (
+        "meta-ajax-2018",
+        "JSON of the archive's 2018 search: payload.results with adArchiveID, pageID, snapshot.byline",
+    ),
     ("google-weekly", "CSV: Advertiser_ID, Week_Start_Date, Spend_CUR (one column a currency)"),
     ("google-totals", "CSV: Advertiser_ID, Total_Creatives, Total_Spend_CUR or Spend_CUR"),
-    ("google-geo", "CSV: State or Country, subdivisions, Spend_CUR; with Advertiser_ID: per advertiser and region"),
-    ("google-creatives", "CSV: Ad_ID, Date_Range_Start, Spend_Range_Min_CUR, Spend_Range_Max_CUR, Impressions"),
+    (
+        "google-geo",
+        "CSV: State or Country, subdivisions, Spend_CUR; with Advertiser_ID: per advertiser and region",
+    ),
+    (
+        "google-creatives",
+        "CSV: Ad_ID, Date_Range_Start, Spend_Range_Min_CUR, Spend_Range_Max_CUR, Impressions",
+    ),
     ("google-keywords", "CSV: Election_Cycle, Report_Date, Keyword_1, Spend_1 ..."),
     ("google-detail", "CSV without amounts: campaign targeting, declared names"),
-    ("snap-political-ads", "CSV: ADID, Currency Code, Spend, Impressions, StartDate, EndDate, PayingAdvertiserName"),
+    (
+        "snap-political-ads",
+        "CSV: ADID, Currency Code, Spend, Impressions, StartDate, EndDate, PayingAdvertiserName",
+    ),
     ("ira-sqlite", "SQLite with table ads: spend_amount, spend_currency, impressions, created, ended"),
 ];
 
@@ -144,8 +165,10 @@ impl ReportName {
     /// Reads a name; `None` when it holds no day and window. The last day in the name counts.
     pub fn parse(file: &str) -> Option<ReportName> {
         let lower = file.to_ascii_lowercase();
-        let (at, name, days) =
-            WINDOWS.iter().filter_map(|(name, days)| lower.rfind(name).map(|at| (at, *name, *days))).max_by_key(|w| w.0)?;
+        let (at, name, days) = WINDOWS
+            .iter()
+            .filter_map(|(name, days)| lower.rfind(name).map(|at| (at, *name, *days)))
+            .max_by_key(|w| w.0)?;
         let (mut day_at, mut day) = day::find_in(file)?;
         while let Some((next, later)) = file.get(day_at + 10..at).and_then(day::find_in) {
             (day_at, day) = (day_at + 10 + next, later);
@@ -153,7 +176,9 @@ impl ReportName {
         let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
         let rest = stem.get(at + name.len()..).unwrap_or("").trim_start_matches(['_', '-', ' ']).to_owned();
         let between = file.get(day_at + 10..at).unwrap_or("");
-        let country = between.split(['_', '-', ' ', '.']).find(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_uppercase()));
+        let country = between
+            .split(['_', '-', ' ', '.'])
+            .find(|p| p.len() == 2 && p.bytes().all(|b| b.is_ascii_uppercase()));
         let window = window_of(name, days, day);
         Some(ReportName { day, country: country.unwrap_or("").to_owned(), window, rest })
     }
@@ -189,8 +214,15 @@ fn meta_api_csv(header: &Header) -> Option<Plan> {
     columns.to = header.find(&["ad delivery stop time", "end date"]);
     columns.currency = header.find(&["currency"]);
     columns.spend = vec![Money { lower, upper, currency: None, name: None }];
-    let views = header.find(&["impressions min", "impressions lower", "impressions lower bound", "min impressions", "impressions"]);
-    let views_upper = header.find(&["impressions max", "impressions upper", "impressions upper bound", "max impressions"]);
+    let views = header.find(&[
+        "impressions min",
+        "impressions lower",
+        "impressions lower bound",
+        "min impressions",
+        "impressions",
+    ]);
+    let views_upper =
+        header.find(&["impressions max", "impressions upper", "impressions upper bound", "max impressions"]);
     columns.views = views.map(|lower| (lower, views_upper));
     plan.coverage = crate::store::Coverage::Selection;
     Some(plan)
@@ -211,7 +243,13 @@ fn google_spend(header: &Header) -> Option<Plan> {
     let account = header.find(&["advertiser id"]);
     let week = header.find(&["week start date"]);
     let creatives = header.find(&["total creatives"]);
-    let places = ["state", "country", "country subdivision primary", "congressional district", "country subdivision secondary"];
+    let places = [
+        "state",
+        "country",
+        "country subdivision primary",
+        "congressional district",
+        "country subdivision secondary",
+    ];
     let place: Vec<usize> = places.iter().filter_map(|name| header.find(&[name])).collect();
     if spend.is_empty() {
         return None;
@@ -238,7 +276,16 @@ fn google_spend(header: &Header) -> Option<Plan> {
     if dataset == Dataset::Geo {
         plan.name = "(all advertisers)".into();
     }
-    let known = ["advertiser id", "advertiser name", "public ids list", "total creatives", "election cycle", "elections", "week start date", "regions"];
+    let known = [
+        "advertiser id",
+        "advertiser name",
+        "public ids list",
+        "total creatives",
+        "election cycle",
+        "elections",
+        "week start date",
+        "regions",
+    ];
     let extra: Vec<&str> = (0..header.names.len())
         .filter(|i| {
             let name = header.names[*i].as_str();
@@ -347,9 +394,15 @@ mod tests {
 
     #[test]
     fn report_names() {
-        let name = ReportName::parse("FacebookAdLibraryReport_2023-06-01_US_last_7_days_Washington, District of Columbia.csv").unwrap();
+        let name = ReportName::parse(
+            "FacebookAdLibraryReport_2023-06-01_US_last_7_days_Washington, District of Columbia.csv",
+        )
+        .unwrap();
         assert_eq!(name.rest, "Washington, District of Columbia");
-        assert_eq!((name.country.as_str(), name.window.from, name.window.to), ("US", Day::new(2023, 5, 26).unwrap(), name.day));
+        assert_eq!(
+            (name.country.as_str(), name.window.from, name.window.to),
+            ("US", Day::new(2023, 5, 26).unwrap(), name.day)
+        );
         let name = ReportName::parse("2023-03-03_NL_yesterday_advertisers.csv").unwrap();
         assert_eq!((name.window.from, name.rest.as_str()), (name.day, "advertisers"));
         let name = ReportName::parse("FacebookAdLibraryReport_2020-11-05_DE_lifelong.zip").unwrap();
@@ -359,19 +412,57 @@ mod tests {
 
     #[test]
     fn headers_of_other_years() {
-        let plan = |names: &str| recognise(&Header::new(names.split(',').map(str::to_owned).collect()), "x.csv").map(|p| (p.layout, p.columns.spend.len()));
+        let plan = |names: &str| {
+            recognise(&Header::new(names.split(',').map(str::to_owned).collect()), "x.csv")
+                .map(|p| (p.layout, p.columns.spend.len()))
+        };
         let is = |layout: &str, n| Some((layout.to_owned(), n));
-        assert_eq!(plan("\u{feff}Page ID,Page Name,Disclaimer,Amount Spent (USD),Number of Ads in Library"), is("meta-report-advertisers", 1));
-        assert_eq!(plan("page_id,page_name,disclaimer,amount_spent_eur,number_of_ads_in_library"), is("meta-report-advertisers", 1));
+        assert_eq!(
+            plan("\u{feff}Page ID,Page Name,Disclaimer,Amount Spent (USD),Number of Ads in Library"),
+            is("meta-report-advertisers", 1)
+        );
+        assert_eq!(
+            plan("page_id,page_name,disclaimer,amount_spent_eur,number_of_ads_in_library"),
+            is("meta-report-advertisers", 1)
+        );
         assert_eq!(plan("Page ID,Page name,Disclaimer,Amount spent (EUR)"), is("meta-report-region", 1));
         assert_eq!(plan("Location name,Amount spent (USD)"), is("meta-report-locations", 1));
-        assert_eq!(plan("Advertiser_ID,Advertiser_Name,Week_Start_Date,Spend_USD,Spend_EUR,Spend_INR"), is("google-weekly", 3));
-        assert_eq!(plan("Advertiser_ID,Advertiser_Name,Public_IDs_List,Regions,Elections,Total_Creatives,Spend_USD,Spend_EUR"), is("google-totals", 2));
-        assert_eq!(plan("Country,Country_Subdivision_Primary,Country_Subdivision_Secondary,Spend_USD,Spend_EUR"), is("google-geo", 2));
-        assert_eq!(plan("Advertiser_ID,Advertiser_Name,Country,Country_Subdivision_Primary,Spend_USD"), is("google-geo", 1));
-        assert_eq!(plan("Ad_ID,Ad_URL,Ad_Type,Regions,Advertiser_ID,Advertiser_Name,Ad_Campaigns_List,Date_Range_Start,Date_Range_End,Num_of_Days,Impressions,Spend_USD,First_Served_Timestamp,Last_Served_Timestamp,Spend_Range_Min_USD,Spend_Range_Max_USD,Spend_Range_Min_EUR,Spend_Range_Max_EUR"), is("google-creatives", 2));
-        assert_eq!(plan("Campaign_ID,Age_Targeting,Gender_Targeting,Geo_Targeting_Included,Start_Date,End_Date,Advertiser_ID,Advertiser_Name"), is("google-detail", 0));
-        assert_eq!(plan("ADID,CreativeUrl,Currency Code,Spend,Impressions,StartDate,EndDate,OrganizationName,BillingAddress,CandidateBallotInformation,PayingAdvertiserName"), is("snap-political-ads", 1));
+        assert_eq!(
+            plan("Advertiser_ID,Advertiser_Name,Week_Start_Date,Spend_USD,Spend_EUR,Spend_INR"),
+            is("google-weekly", 3)
+        );
+        assert_eq!(
+            plan(
+                "Advertiser_ID,Advertiser_Name,Public_IDs_List,Regions,Elections,Total_Creatives,Spend_USD,Spend_EUR"
+            ),
+            is("google-totals", 2)
+        );
+        assert_eq!(
+            plan("Country,Country_Subdivision_Primary,Country_Subdivision_Secondary,Spend_USD,Spend_EUR"),
+            is("google-geo", 2)
+        );
+        assert_eq!(
+            plan("Advertiser_ID,Advertiser_Name,Country,Country_Subdivision_Primary,Spend_USD"),
+            is("google-geo", 1)
+        );
+        assert_eq!(
+            plan(
+                "Ad_ID,Ad_URL,Ad_Type,Regions,Advertiser_ID,Advertiser_Name,Ad_Campaigns_List,Date_Range_Start,Date_Range_End,Num_of_Days,Impressions,Spend_USD,First_Served_Timestamp,Last_Served_Timestamp,Spend_Range_Min_USD,Spend_Range_Max_USD,Spend_Range_Min_EUR,Spend_Range_Max_EUR"
+            ),
+            is("google-creatives", 2)
+        );
+        assert_eq!(
+            plan(
+                "Campaign_ID,Age_Targeting,Gender_Targeting,Geo_Targeting_Included,Start_Date,End_Date,Advertiser_ID,Advertiser_Name"
+            ),
+            is("google-detail", 0)
+        );
+        assert_eq!(
+            plan(
+                "ADID,CreativeUrl,Currency Code,Spend,Impressions,StartDate,EndDate,OrganizationName,BillingAddress,CandidateBallotInformation,PayingAdvertiserName"
+            ),
+            is("snap-political-ads", 1)
+        );
         assert_eq!(plan("name,age"), None);
     }
 }

@@ -106,11 +106,21 @@ impl Mapping {
                     Some("nearest") => Rounding::Nearest,
                     Some("down") => Rounding::Down,
                     Some("up") => Rounding::Up,
-                    Some(other) => return Err(wrong(file, format!("rounding {other:?}; write unknown, nearest, down or up"))),
+                    Some(other) => {
+                        return Err(wrong(
+                            file,
+                            format!("rounding {other:?}; write unknown, nearest, down or up"),
+                        ));
+                    }
                 };
                 Rule::Step { step_micros, rounding }
             }
-            _ => return Err(wrong(file, format!("rule {:?}; write exact, capped, range, lower_only or step:100", self.rule))),
+            _ => {
+                return Err(wrong(
+                    file,
+                    format!("rule {:?}; write exact, capped, range, lower_only or step:100", self.rule),
+                ));
+            }
         };
         Ok(rule)
     }
@@ -134,7 +144,9 @@ impl Mapping {
         plan.coverage = match self.coverage.as_deref() {
             None | Some("complete") => Coverage::Complete,
             Some("selection") => Coverage::Selection,
-            Some(other) => return Err(wrong(file, format!("coverage {other:?}; write complete or selection"))),
+            Some(other) => {
+                return Err(wrong(file, format!("coverage {other:?}; write complete or selection")));
+            }
         };
         plan.fields_count = header.names.len();
         self.columns(&mut plan, header, file)?;
@@ -144,7 +156,10 @@ impl Mapping {
     fn columns(&self, plan: &mut Plan, header: &Header, file: &str) -> Result<()> {
         let find = |name: &Option<String>| -> Result<Option<usize>> {
             let Some(name) = name else { return Ok(None) };
-            let at = header.raw.iter().position(|n| n.trim_start_matches('\u{feff}').trim().eq_ignore_ascii_case(name.trim()));
+            let at = header
+                .raw
+                .iter()
+                .position(|n| n.trim_start_matches('\u{feff}').trim().eq_ignore_ascii_case(name.trim()));
             at.map(Some).ok_or_else(|| {
                 wrong(file, format!("no column {name:?}; the file has: {}", header.raw.join(", ")))
             })
@@ -165,7 +180,8 @@ impl Mapping {
         columns.ads = find(&mapped.ads)?;
         let spend = find(&mapped.spend)?.or(find(&mapped.spend_lower)?);
         let upper = find(&mapped.spend_upper)?;
-        columns.spend = spend.map(|lower| Money { lower, upper, currency: None, name: None }).into_iter().collect();
+        columns.spend =
+            spend.map(|lower| Money { lower, upper, currency: None, name: None }).into_iter().collect();
         let views = find(&mapped.views)?.or(find(&mapped.views_lower)?);
         columns.views = views.map(|lower| Ok::<_, Error>((lower, find(&mapped.views_upper)?))).transpose()?;
         if columns.spend.is_empty() && columns.views.is_none() && columns.ads.is_none() {

@@ -19,8 +19,8 @@ use crate::day::Day;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::records::{Records, Step};
-use crate::store::{Dataset, Interner, KnownBasis, Snapshot, SnapshotId, Store, Window, Writer};
 use crate::store::{Begun, Resume};
+use crate::store::{Dataset, Interner, KnownBasis, Snapshot, SnapshotId, Store, Window, Writer};
 use layouts::Header;
 use parts::{Part, Parts};
 use plan::{Plan, Runner};
@@ -103,7 +103,9 @@ impl Outcome {
     /// Facts newly stored, or already there, and rows kept aside.
     pub fn rows_count(&self) -> (u64, u64) {
         self.parts.iter().fold((0, 0), |sum, part| match part {
-            PartOutcome::Imported { rows_count, bad_rows_count, .. } => (sum.0 + rows_count, sum.1 + bad_rows_count),
+            PartOutcome::Imported { rows_count, bad_rows_count, .. } => {
+                (sum.0 + rows_count, sum.1 + bad_rows_count)
+            }
             _ => sum,
         })
     }
@@ -136,16 +138,19 @@ impl<'s> Importer<'s> {
     /// its reason. What was imported before an error stays.
     pub fn path(&mut self, path: &Path, progress: &mut dyn Progress) -> Result<Outcome> {
         if !path.is_dir() {
-            return self.file(path, progress, true);
+            return self.file(path, progress);
         }
         let mut files = Vec::new();
         list(path, &mut files, 0)?;
         files.sort();
         let mut outcome = Outcome::default();
         for file in files {
-            match self.file(&file, progress, false) {
+            match self.file(&file, progress) {
                 Ok(part) => outcome.parts.extend(part.parts),
-                Err(error @ (Error::Unrecognised { .. } | Error::Unstated { .. } | Error::Damaged { .. })) => {
+                Err(Error::Unrecognised { file, reason }) => {
+                    outcome.parts.push(PartOutcome::Skipped { file, reason })
+                }
+                Err(error @ (Error::Unstated { .. } | Error::Damaged { .. })) => {
                     let file = file.display().to_string();
                     outcome.parts.push(PartOutcome::Skipped { file, reason: error.to_string() });
                 }
@@ -165,22 +170,22 @@ impl<'s> Importer<'s> {
         self.part(&mut parts, &part, &mut NoProgress)
     }
 
-    fn file(&mut self, path: &Path, progress: &mut dyn Progress, is_strict: bool) -> Result<Outcome> {
+    fn file(&mut self, path: &Path, progress: &mut dyn Progress) -> Result<Outcome> {
         let mut parts = Parts::open(path)?;
         let mut outcome = Outcome::default();
-        let is_strict = is_strict && parts.len() == 1;
+        let is_single = parts.len() == 1;
         for index in 0..parts.len().min(PARTS_MAX) {
             let part = parts.part(index)?;
             match self.part(&mut parts, &part, progress) {
                 Ok(done) => outcome.parts.push(done),
-                Err(Error::Unrecognised { file, reason }) if !is_strict => {
+                Err(Error::Unrecognised { file, reason }) if !is_single => {
                     outcome.parts.push(PartOutcome::Skipped { file, reason });
                 }
                 Err(error) => return Err(error),
             }
             progress.end();
         }
-        if !is_strict && outcome.parts.iter().all(|p| matches!(p, PartOutcome::Skipped { .. })) {
+        if !is_single && outcome.parts.iter().all(|p| matches!(p, PartOutcome::Skipped { .. })) {
             let reason = "nothing in it is of a known layout".into();
             return Err(Error::Unrecognised { file: path.display().to_string(), reason });
         }
@@ -203,12 +208,21 @@ impl<'s> Importer<'s> {
         self.csv(parts, part, encoding, progress)
     }
 
-    fn csv(&mut self, parts: &mut Parts, part: &Part, encoding: Encoding, progress: &mut dyn Progress) -> Result<PartOutcome> {
+    fn csv(
+        &mut self,
+        parts: &mut Parts,
+        part: &Part,
+        encoding: Encoding,
+        progress: &mut dyn Progress,
+    ) -> Result<PartOutcome> {
         let (header, delimiter) = parts.read(part, encoding, |input| header(part, input))?;
         let mut plan = match &self.options.mapping {
             Some(mapping) => mapping.plan(&header, &part.file)?,
             None => layouts::recognise(&header, &part.full_name()).ok_or_else(|| {
-                unknown(part, &format!("no known layout has the columns {}", shorten(&header.raw.join(", "), 200)))
+                unknown(
+                    part,
+                    &format!("no known layout has the columns {}", shorten(&header.raw.join(", "), 200)),
+                )
             })?,
         };
         let snapshot = self.settle(&mut plan, part, parts.hash(part)?)?;
@@ -237,9 +251,17 @@ impl<'s> Importer<'s> {
         self.imported(part, id, resume)
     }
 
-    fn json(&mut self, parts: &mut Parts, part: &Part, head: &[u8], progress: &mut dyn Progress) -> Result<PartOutcome> {
+    fn json(
+        &mut self,
+        parts: &mut Parts,
+        part: &Part,
+        head: &[u8],
+        progress: &mut dyn Progress,
+    ) -> Result<PartOutcome> {
         let head = String::from_utf8_lossy(head);
-        let is_ads = ["page_id", "pageID", "pageId", "page_name", "\"data\"", "adArchiveID"].iter().any(|k| head.contains(k));
+        let is_ads = ["page_id", "pageID", "pageId", "page_name", "\"data\"", "adArchiveID"]
+            .iter()
+            .any(|k| head.contains(k));
         if !is_ads {
             return Err(json::not_json(&part.full_name()));
         }
@@ -269,7 +291,11 @@ impl<'s> Importer<'s> {
                 })
             })
         })?;
-        Ok(done.parts.into_iter().next().unwrap_or(PartOutcome::Skipped { file: name, reason: "empty".into() }))
+        Ok(done
+            .parts
+            .into_iter()
+            .next()
+            .unwrap_or(PartOutcome::Skipped { file: name, reason: "empty".into() }))
     }
 
     fn sqlite(&mut self, parts: &mut Parts, part: &Part) -> Result<PartOutcome> {
@@ -278,11 +304,16 @@ impl<'s> Importer<'s> {
             return Err(unknown(part, "is a database without the table of the IRA set"));
         }
         let mut plan = Plan::new("ira-sqlite", "ira", Dataset::Ad, crate::amount::Rule::Exact);
-        plan.cite = "US House Permanent Select Committee on Intelligence, IRA Facebook advertisements (2018)".into();
+        plan.cite =
+            "US House Permanent Select Committee on Intelligence, IRA Facebook advertisements (2018)".into();
         let snapshot = self.settle(&mut plan, part, parts.hash(part)?)?;
         let done = self.store_all(&snapshot, |writer| ira::run(&path, writer))?;
         let name = part.full_name();
-        Ok(done.parts.into_iter().next().unwrap_or(PartOutcome::Skipped { file: name, reason: "empty".into() }))
+        Ok(done
+            .parts
+            .into_iter()
+            .next()
+            .unwrap_or(PartOutcome::Skipped { file: name, reason: "empty".into() }))
     }
 
     /// Stores a snapshot that is written in one go: an interrupted one begins anew.
@@ -293,7 +324,9 @@ impl<'s> Importer<'s> {
     ) -> Result<Outcome> {
         let file = snapshot.file.clone();
         let id = match self.store.begin(&identity(snapshot), snapshot)? {
-            Begun::Done(snapshot) => return Ok(Outcome { parts: vec![PartOutcome::Known { file, snapshot }] }),
+            Begun::Done(snapshot) => {
+                return Ok(Outcome { parts: vec![PartOutcome::Known { file, snapshot }] });
+            }
             Begun::New(id) => id,
             Begun::Partial(id, _) => id,
         };
@@ -310,14 +343,21 @@ impl<'s> Importer<'s> {
             }
         }
         let (rows_count, bad_rows_count) = self.store.counts(id)?;
-        let done = PartOutcome::Imported { file, snapshot: id, rows_count, bad_rows_count, resumed_at_line: None };
+        let done =
+            PartOutcome::Imported { file, snapshot: id, rows_count, bad_rows_count, resumed_at_line: None };
         Ok(Outcome { parts: vec![done] })
     }
 
     fn imported(&self, part: &Part, id: SnapshotId, resume: Option<Resume>) -> Result<PartOutcome> {
         let (rows_count, bad_rows_count) = self.store.counts(id)?;
         let resumed_at_line = resume.map(|r| r.line);
-        Ok(PartOutcome::Imported { file: part.full_name(), snapshot: id, rows_count, bad_rows_count, resumed_at_line })
+        Ok(PartOutcome::Imported {
+            file: part.full_name(),
+            snapshot: id,
+            rows_count,
+            bad_rows_count,
+            resumed_at_line,
+        })
     }
 
     /// Settles what the plan leaves open, from the options, the name and the file's time.
@@ -328,21 +368,31 @@ impl<'s> Importer<'s> {
             plan.country.clone_from(country);
         }
         plan.currency = plan.currency.or(options.currency);
-        let needs_currency = plan.columns.spend.iter().any(|m| m.currency.is_none()) && plan.columns.currency.is_none();
+        let needs_currency =
+            plan.columns.spend.iter().any(|m| m.currency.is_none()) && plan.columns.currency.is_none();
         if needs_currency && plan.currency.is_none() {
             return Err(unstated("the currency", "--currency CODE"));
         }
         let stated = options.known_on.map(|day| (day, KnownBasis::Given)).or(plan.known_on);
         let (known_on, known_basis) = match stated {
             Some(known) => known,
-            None => (part.modified.ok_or_else(|| unstated("its date", "--known-on YYYY-MM-DD"))?, KnownBasis::FileTime),
+            None => (
+                part.modified.ok_or_else(|| unstated("its date", "--known-on YYYY-MM-DD"))?,
+                KnownBasis::FileTime,
+            ),
         };
         let window = match (&plan.window, &options.window) {
-            (_, Some(name)) => layouts::window(name, known_on)
-                .ok_or_else(|| Error::Question(format!("no window family {name:?}; for example yesterday, last_7_days, lifelong")))?,
+            (_, Some(name)) => layouts::window(name, known_on).ok_or_else(|| {
+                Error::Question(format!(
+                    "no window family {name:?}; for example yesterday, last_7_days, lifelong"
+                ))
+            })?,
             (Some(window), None) => window.clone(),
             (None, None) if plan.layout.starts_with("meta-report") => {
-                return Err(unstated("the days it covers", "--window yesterday|last_7_days|last_30_days|last_90_days|lifelong"));
+                return Err(unstated(
+                    "the days it covers",
+                    "--window yesterday|last_7_days|last_30_days|last_90_days|lifelong",
+                ));
             }
             (None, None) => Window { name: "dump".into(), from: Day::OPEN_START, to: known_on },
         };
@@ -373,10 +423,21 @@ impl<'s> Importer<'s> {
 /// What makes two imports the same: contents and what was said about them, not the file's place or time.
 fn identity(s: &Snapshot) -> [u8; 32] {
     let known = if s.known_basis == KnownBasis::FileTime { Day::OPEN_START } else { s.known_on };
-    let window = if s.known_basis == KnownBasis::FileTime { String::new() } else { format!("{} {}", s.window.from.0, s.window.to.0) };
+    let window = if s.known_basis == KnownBasis::FileTime {
+        String::new()
+    } else {
+        format!("{} {}", s.window.from.0, s.window.to.0)
+    };
     let text = [
-        s.content_hash.as_str(), &s.platform, s.dataset.code(), &s.country, &s.place, &s.window.name, &window,
-        &known.0.to_string(), &serde_json::to_string(&s.rule).unwrap_or_default(),
+        s.content_hash.as_str(),
+        &s.platform,
+        s.dataset.code(),
+        &s.country,
+        &s.place,
+        &s.window.name,
+        &window,
+        &known.0.to_string(),
+        &serde_json::to_string(&s.rule).unwrap_or_default(),
     ];
     *blake3::hash(text.join("\0").as_bytes()).as_bytes()
 }
@@ -396,8 +457,12 @@ fn header(part: &Part, input: &mut dyn std::io::Read) -> Result<(Header, u8)> {
     records.skip_mark()?;
     match records.step()? {
         Step::Record(record) if record.len() > 1 => {
-            let names = (0..record.len()).map(|i| record.text(i).map(str::to_owned)).collect::<std::result::Result<Vec<_>, _>>();
-            let names = names.map_err(|_| unknown(part, "its header is not UTF-8; say the encoding with --encoding windows-1252"))?;
+            let names = (0..record.len())
+                .map(|i| record.text(i).map(str::to_owned))
+                .collect::<std::result::Result<Vec<_>, _>>();
+            let names = names.map_err(|_| {
+                unknown(part, "its header is not UTF-8; say the encoding with --encoding windows-1252")
+            })?;
             Ok((Header::new(names), delimiter))
         }
         _ => Err(unknown(part, "has no header line with several columns")),
@@ -405,9 +470,14 @@ fn header(part: &Part, input: &mut dyn std::io::Read) -> Result<(Header, u8)> {
 }
 
 /// Opens the records behind the header, or where an interrupted import stopped.
-fn resume_at<'a>(input: &'a mut dyn std::io::Read, delimiter: u8, resume: Option<Resume>) -> Result<Records<&'a mut dyn std::io::Read>> {
+fn resume_at(
+    input: &mut dyn std::io::Read,
+    delimiter: u8,
+    resume: Option<Resume>,
+) -> Result<Records<&mut dyn std::io::Read>> {
     if let Some(resume) = resume {
-        let skipped = std::io::copy(&mut std::io::Read::take(&mut *input, resume.offset), &mut std::io::sink())?;
+        let skipped =
+            std::io::copy(&mut std::io::Read::take(&mut *input, resume.offset), &mut std::io::sink())?;
         if skipped < resume.offset {
             return Err(Error::Question("the file is shorter than when its import began".into()));
         }
@@ -451,7 +521,11 @@ fn unknown(part: &Part, reason: &str) -> Error {
 }
 
 fn shorten(text: &str, chars: usize) -> String {
-    if text.chars().count() <= chars { text.to_owned() } else { text.chars().take(chars).chain("…".chars()).collect() }
+    if text.chars().count() <= chars {
+        text.to_owned()
+    } else {
+        text.chars().take(chars).chain("…".chars()).collect()
+    }
 }
 
 fn list(folder: &Path, files: &mut Vec<std::path::PathBuf>, depth: u32) -> Result<()> {
@@ -463,7 +537,11 @@ fn list(folder: &Path, files: &mut Vec<std::path::PathBuf>, depth: u32) -> Resul
             files.push(path);
         }
         if files.len() > PARTS_MAX {
-            return Err(Error::Limit { what: "files in the folder", limit: PARTS_MAX as u64, hint: "import its folders one by one" });
+            return Err(Error::Limit {
+                what: "files in the folder",
+                limit: PARTS_MAX as u64,
+                hint: "import its folders one by one",
+            });
         }
     }
     Ok(())

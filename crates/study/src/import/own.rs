@@ -56,7 +56,11 @@ impl super::Importer<'_> {
     ///
     /// # Errors
     /// Those of the store. A negative figure is kept aside like any malformed row.
-    pub fn own_record(&mut self, source: &OwnSource, entries: impl IntoIterator<Item = OwnEntry>) -> Result<super::Outcome> {
+    pub fn own_record(
+        &mut self,
+        source: &OwnSource,
+        entries: impl IntoIterator<Item = OwnEntry>,
+    ) -> Result<super::Outcome> {
         let entries: Vec<OwnEntry> = entries.into_iter().collect();
         let mut hash = blake3::Hasher::new();
         for e in &entries {
@@ -74,7 +78,10 @@ impl super::Importer<'_> {
             known_basis: KnownBasis::Given,
             rule: Rule::Exact,
             coverage: Coverage::Complete,
-            cite: format!("{}, public advertising record, checkpoint {}", source.publisher, source.checkpoint),
+            cite: format!(
+                "{}, public advertising record, checkpoint {}",
+                source.publisher, source.checkpoint
+            ),
             file: "record".into(),
             content_hash: hash.finalize().to_hex().to_string(),
             parallel_currencies: false,
@@ -86,10 +93,20 @@ impl super::Importer<'_> {
         self.store_all(&snapshot, |writer| {
             for (index, e) in entries.iter().enumerate() {
                 if e.spend_micros < 0 || e.impressions_count < 0 || e.to < e.from {
-                    writer.bad(index as u64 + 1, "a negative figure, or the last day before the first", b"")?;
+                    writer.bad(
+                        index as u64 + 1,
+                        "a negative figure, or the last day before the first",
+                        b"",
+                    )?;
                     continue;
                 }
-                let subject = Subject { platform: "regie", account: &e.account, name: &e.sponsor, payer: &e.payer, ids: "" };
+                let subject = Subject {
+                    platform: "regie",
+                    account: &e.account,
+                    name: &e.sponsor,
+                    payer: &e.payer,
+                    ids: "",
+                };
                 writer.push(&Fact {
                     subject,
                     place: &e.region,

@@ -81,7 +81,15 @@ impl Parts {
         let file = base_name(&self.path.to_string_lossy());
         if let Kind::Memory(bytes) = &self.kind {
             let bytes = Some(bytes.len() as u64);
-            return Ok(Part { index, path: self.path.clone(), file, member: None, bytes, modified: None, is_packed: true });
+            return Ok(Part {
+                index,
+                path: self.path.clone(),
+                file,
+                member: None,
+                bytes,
+                modified: None,
+                is_packed: true,
+            });
         }
         let metadata = std::fs::metadata(&self.path).map_err(|e| Error::file(self.path.display(), e))?;
         let modified = metadata
@@ -89,7 +97,15 @@ impl Parts {
             .ok()
             .and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok())
             .and_then(|d| Day::from_unix_seconds(d.as_secs() as i64));
-        let mut part = Part { index, path: self.path.clone(), file, member: None, bytes: Some(metadata.len()), modified, is_packed: true };
+        let mut part = Part {
+            index,
+            path: self.path.clone(),
+            file,
+            member: None,
+            bytes: Some(metadata.len()),
+            modified,
+            is_packed: true,
+        };
         match &mut self.kind {
             Kind::Plain | Kind::Memory(_) => part.is_packed = false,
             Kind::Gzip => {
@@ -100,19 +116,29 @@ impl Parts {
                 let member = archive.by_index(index).map_err(|e| damaged(&self.path, &e))?;
                 part.member = Some(base_name(&member.name().map_err(|e| damaged(&self.path, &e))?));
                 part.bytes = Some(member.size());
-                let stamp = member.last_modified().and_then(|t| Day::new(i32::from(t.year()), u32::from(t.month()), u32::from(t.day())));
+                let stamp = member
+                    .last_modified()
+                    .and_then(|t| Day::new(i32::from(t.year()), u32::from(t.month()), u32::from(t.day())));
                 part.modified = stamp.or(part.modified);
             }
         }
         Ok(part)
     }
     /// Reads a part from its beginning, as UTF-8 where the encoding is another.
-    pub fn read<T>(&mut self, part: &Part, encoding: Encoding, read: impl FnOnce(&mut dyn Read) -> Result<T>) -> Result<T> {
+    pub fn read<T>(
+        &mut self,
+        part: &Part,
+        encoding: Encoding,
+        read: impl FnOnce(&mut dyn Read) -> Result<T>,
+    ) -> Result<T> {
         let open = || File::open(&part.path).map_err(|e| Error::file(part.path.display(), e));
         match &mut self.kind {
             Kind::Plain => read(&mut Transcoder::new(open()?, encoding)),
             Kind::Memory(bytes) => read(&mut Transcoder::new(&bytes[..], encoding)),
-            Kind::Gzip => read(&mut Transcoder::new(flate2::read::MultiGzDecoder::new(BufReader::new(open()?)), encoding)),
+            Kind::Gzip => read(&mut Transcoder::new(
+                flate2::read::MultiGzDecoder::new(BufReader::new(open()?)),
+                encoding,
+            )),
             Kind::Zip(archive) => {
                 let member = archive.by_index(part.index).map_err(|e| damaged(&part.path, &e))?;
                 read(&mut Transcoder::new(member, encoding))

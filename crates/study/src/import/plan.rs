@@ -149,7 +149,11 @@ impl<'p> Runner<'p> {
         }
     }
 
-    fn facts(&mut self, record: &Record<'_>, writer: &mut Writer<'_>) -> Result<std::result::Result<(), Refusal>> {
+    fn facts(
+        &mut self,
+        record: &Record<'_>,
+        writer: &mut Writer<'_>,
+    ) -> Result<std::result::Result<(), Refusal>> {
         let columns = &self.plan.columns;
         let base = match self.base(record) {
             Ok(base) => base,
@@ -170,10 +174,10 @@ impl<'p> Runner<'p> {
             }
         }
         let all_none = amounts.is_empty() && !columns.spend.is_empty();
-        for (index, (amount, money, currency, name)) in amounts.iter().enumerate() {
+        // Of parallel currency columns a question reads one, so that ads and impressions may stand with each.
+        for (amount, money, currency, name) in &amounts {
             let subject = if money.name.is_some() { Subject { name, ..fact.subject } } else { fact.subject };
-            let ads = if index == 0 { fact.ads } else { 0 };
-            writer.push(&Fact { subject, spend: *amount, currency, ads, ..fact })?;
+            writer.push(&Fact { subject, spend: *amount, currency, ..fact })?;
         }
         self.place = place;
         self.place.clear();
@@ -214,11 +218,13 @@ impl<'p> Runner<'p> {
         let (from, to) = self.period(record)?;
         let views = match columns.views {
             None => Amount::UNSTATED,
-            Some((lower, upper)) => range(record, lower, upper, 1, "impressions")?.unwrap_or(Amount::UNSTATED),
+            Some((lower, upper)) => {
+                range(record, lower, upper, 1, "impressions")?.unwrap_or(Amount::UNSTATED)
+            }
         };
         let views = if plan.rule == Rule::LowerOnly { Amount { upper: None, ..views } } else { views };
         let ads = match text(columns.ads)? {
-            "" => 0,
+            "" => i64::from(columns.item.is_some()),
             ads => amount::parse_amount(ads, 1).map_err(|e| format!("number of ads: {e}"))?.lower,
         };
         let election = text(columns.election)?;
@@ -226,7 +232,18 @@ impl<'p> Runner<'p> {
         if columns.item.is_some() && item.is_empty() {
             return Err("the ad has no id".into());
         }
-        Ok(Fact { subject, place: "", election, currency: "", from, to, spend: Amount::UNSTATED, views, ads, item })
+        Ok(Fact {
+            subject,
+            place: "",
+            election,
+            currency: "",
+            from,
+            to,
+            spend: Amount::UNSTATED,
+            views,
+            ads,
+            item,
+        })
     }
 
     fn period(&self, record: &Record<'_>) -> std::result::Result<(Day, Day), Refusal> {

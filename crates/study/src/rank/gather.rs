@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::store::columns::Column;
 use crate::store::{Chunk, Coverage, Dataset, KeyMap, Snapshot, SnapshotId, Store};
 use crate::targets::Targets;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Most distinct ads held in mind to count each once (about 32 bytes each).
 const ITEMS_MAX: usize = 20_000_000;
@@ -83,6 +83,7 @@ pub(super) struct Filter {
     measure: Measure,
     slack: HashMap<SnapshotId, (i64, i64)>,
     seen: Option<KeyMap<()>>,
+    parallel: HashSet<SnapshotId>,
 }
 
 /// How a row counts.
@@ -118,6 +119,7 @@ impl Filter {
             measure: question.measure,
             slack: snapshots.iter().map(|s| (s.id, s.rule.slack())).collect(),
             seen: needs_seen.then(KeyMap::default),
+            parallel: snapshots.iter().filter(|s| s.parallel_currencies).map(|s| s.id).collect(),
         })
     }
     pub fn slack(&self, snapshot: SnapshotId) -> (i64, i64) {
@@ -126,8 +128,15 @@ impl Filter {
     /// Columns a pass needs.
     pub fn columns(&self) -> Vec<Column> {
         let mut columns = vec![
-            Column::Subject, Column::Currency, Column::From, Column::Days, Column::Lower, Column::Width, Column::ViewsLower,
-            Column::ViewsWidth, Column::Ads,
+            Column::Subject,
+            Column::Currency,
+            Column::From,
+            Column::Days,
+            Column::Lower,
+            Column::Width,
+            Column::ViewsLower,
+            Column::ViewsWidth,
+            Column::Ads,
         ];
         if !self.places.is_empty() {
             columns.push(Column::Place);
@@ -147,7 +156,8 @@ impl Filter {
         if !self.places.is_empty() && !self.places.get(word(Column::Place)).copied().unwrap_or(false) {
             return false;
         }
-        if !self.elections.is_empty() && !self.elections.get(word(Column::Election)).copied().unwrap_or(false) {
+        if !self.elections.is_empty() && !self.elections.get(word(Column::Election)).copied().unwrap_or(false)
+        {
             return false;
         }
         let (from, to) = chunk.period(row);
@@ -186,8 +196,9 @@ impl Filter {
         let mut views = chunk.views(row);
         let mut amount = match (scale, self.measure) {
             (Some(scale), _) => convert(chunk.spend(row), scale),
-            (None, Measure::Impressions) => Amount::UNSTATED,
-            (None, Measure::Spend) => return None,
+            // A row repeated for a parallel currency column states the same impressions again.
+            (None, Measure::Impressions) if !self.parallel.contains(&chunk.snapshot) => Amount::UNSTATED,
+            (None, _) => return None,
         };
         if is_partial && self.partly == Partly::Bounded {
             amount.lower = 0;
@@ -212,7 +223,12 @@ fn convert(amount: Amount, scale: Scale) -> Amount {
 type Currencies = (Option<Currency>, Vec<Option<Scale>>);
 
 /// Which currencies count and how: the one asked for, else the one with most rows; others by rate.
-fn currencies(store: &Store, snapshots: &[Snapshot], question: &Question, words: &[String]) -> Result<Currencies> {
+fn currencies(
+    store: &Store,
+    snapshots: &[Snapshot],
+    question: &Question,
+    words: &[String],
+) -> Result<Currencies> {
     let mut rows: BTreeMap<usize, u64> = BTreeMap::new();
     let ids: Vec<SnapshotId> = snapshots.iter().map(|s| s.id).collect();
     store.scan(&ids, &[Column::Currency])?.each(|chunk| {
@@ -229,7 +245,8 @@ fn currencies(store: &Store, snapshots: &[Snapshot], question: &Question, words:
         Ok(())
     })?;
     let parse = |word: usize| words.get(word).and_then(|w| Currency::parse(w));
-    let most = rows.iter().filter_map(|(w, n)| parse(*w).map(|c| (*n, c))).max_by_key(|(n, _)| *n);
+    // Of equally frequent ones the first column counts.
+    let most = rows.iter().rev().filter_map(|(w, n)| parse(*w).map(|c| (*n, c))).max_by_key(|(n, _)| *n);
     let target = question.currency.or(most.map(|(_, c)| c));
     let mut scales = vec![None; words.len()];
     let mut missing = Vec::new();
@@ -267,7 +284,12 @@ pub(super) fn latest_first(snapshots: &[Snapshot]) -> Vec<SnapshotId> {
 }
 
 /// Makes the pass.
-pub(super) fn gather(store: &Store, snapshots: &[Snapshot], question: &Question, targets: &Targets) -> Result<Gathered> {
+pub(super) fn gather(
+    store: &Store,
+    snapshots: &[Snapshot],
+    question: &Question,
+    targets: &Targets,
+) -> Result<Gathered> {
     let mut filter = Filter::new(store, snapshots, question)?;
     let words = store.words()?;
     let mut found = Gathered {
@@ -285,7 +307,8 @@ pub(super) fn gather(store: &Store, snapshots: &[Snapshot], question: &Question,
         let slack = filter.slack(chunk.snapshot);
         let subjects = chunk.column(Column::Subject);
         let ads = chunk.column(Column::Ads);
-        let stated = chunk.column(Column::ViewsWidth).iter().chain(chunk.column(Column::ViewsLower)).any(|v| *v != 0);
+        let stated =
+            chunk.column(Column::ViewsWidth).iter().chain(chunk.column(Column::ViewsLower)).any(|v| *v != 0);
         found.has_views |= stated;
         for row in 0..chunk.rows {
             if !filter.passes(chunk, row) {

@@ -159,7 +159,10 @@ pub struct Ranked {
 pub(crate) fn as_text<S: serde::Serializer>(value: &i128, s: S) -> std::result::Result<S::Ok, S::Error> {
     s.collect_str(value)
 }
-pub(crate) fn as_text_or_none<S: serde::Serializer>(value: &Option<i128>, s: S) -> std::result::Result<S::Ok, S::Error> {
+pub(crate) fn as_text_or_none<S: serde::Serializer>(
+    value: &Option<i128>,
+    s: S,
+) -> std::result::Result<S::Ok, S::Error> {
     match value {
         Some(value) => s.collect_str(value),
         None => s.serialize_none(),
@@ -290,7 +293,8 @@ fn estimate(question: &Question, account: &Account) -> i128 {
 }
 
 fn order(question: &Question, targets: &Targets, gathered: &Gathered) -> Order {
-    let mut order = Order { ranked: Vec::new(), unmapped: Vec::new(), residual: Vec::new(), excluded: Vec::new() };
+    let mut order =
+        Order { ranked: Vec::new(), unmapped: Vec::new(), residual: Vec::new(), excluded: Vec::new() };
     for (target, account) in gathered.accounts.iter().enumerate() {
         if account.spend.rows_count == 0 {
             continue;
@@ -311,7 +315,11 @@ fn order(question: &Question, targets: &Targets, gathered: &Gathered) -> Order {
     }
     let key = |target: &usize| {
         let account = &gathered.accounts[*target];
-        (std::cmp::Reverse(estimate(question, account)), std::cmp::Reverse(account.sum(question.measure).lower), *target)
+        (
+            std::cmp::Reverse(estimate(question, account)),
+            std::cmp::Reverse(account.sum(question.measure).lower),
+            *target,
+        )
     };
     for list in [&mut order.ranked, &mut order.unmapped, &mut order.residual, &mut order.excluded] {
         list.sort_unstable_by_key(key);
@@ -367,7 +375,13 @@ fn assemble(
     })
 }
 
-fn beside(name: &str, list: &[usize], question: &Question, gathered: &Gathered, label: &dyn Fn(usize) -> Label) -> Beside {
+fn beside(
+    name: &str,
+    list: &[usize],
+    question: &Question,
+    gathered: &Gathered,
+    label: &dyn Fn(usize) -> Label,
+) -> Beside {
     let mut sum = Sum::default();
     for target in list {
         sum.merge(gathered.accounts[*target].sum(question.measure));
@@ -375,7 +389,11 @@ fn beside(name: &str, list: &[usize], question: &Question, gathered: &Gathered, 
     let largest = list.iter().take(BESIDE_SHOWN).map(|t| {
         let label = label(*t);
         let reason = crate::kinds::classify(&label.name).or_else(|| crate::kinds::classify(&label.payer));
-        (label, gathered.accounts[*t].sum(question.measure).published.to_string(), reason.map(|r| r.1).unwrap_or_default())
+        (
+            label,
+            gathered.accounts[*t].sum(question.measure).published.to_string(),
+            reason.map(|r| r.1).unwrap_or_default(),
+        )
     });
     Beside {
         name: name.to_owned(),
@@ -402,7 +420,8 @@ fn places(
     let mut uppers: Vec<i128> = all.iter().map(|t| upper_or_top(*t)).collect();
     lowers.sort_unstable();
     uppers.sort_unstable();
-    let count_above = |sorted: &[i128], bound: i128| (sorted.len() - sorted.partition_point(|v| *v <= bound)) as u64;
+    let count_above =
+        |sorted: &[i128], bound: i128| (sorted.len() - sorted.partition_point(|v| *v <= bound)) as u64;
     let make = |(index, target): (usize, &usize)| {
         let account = &gathered.accounts[*target];
         let own = sum(*target);
@@ -410,9 +429,16 @@ fn places(
         let above_certain = count_above(&lowers, upper);
         // Everybody whose upper bound is above my lower bound may be above me; not counting myself.
         let above_possible = count_above(&uppers, lower) - u64::from(upper > lower);
-        let overlaps = |other: &&usize| **other != *target && sum(**other).lower < upper && lower < upper_or_top(**other);
-        let undecided_with: Vec<u64> =
-            shown.iter().enumerate().filter(|(_, o)| overlaps(o)).map(|(i, _)| i as u64 + 1).take(5).collect();
+        let overlaps = |other: &&usize| {
+            **other != *target && sum(**other).lower < upper && lower < upper_or_top(**other)
+        };
+        let undecided_with: Vec<u64> = shown
+            .iter()
+            .enumerate()
+            .filter(|(_, o)| overlaps(o))
+            .map(|(i, _)| i as u64 + 1)
+            .take(5)
+            .collect();
         let label = label(*target);
         let kind = match targets.list[*target].kind {
             Some(kind) if targets.is_mapped(*target) => Some((kind, "the grouping says so".to_owned())),
@@ -457,7 +483,10 @@ fn concentration(list: &[usize], question: &Question, gathered: &Gathered) -> Co
 fn notes(answer: &mut Ranking, gathered: &Gathered, snapshots: &[Snapshot]) {
     let mut add = |text: String| answer.notes.push(text);
     if snapshots.iter().any(|s| s.coverage == Coverage::Selection) {
-        add("The source is a selection: a sponsor outside it may have spent more, so no worst rank is known.".into());
+        add(
+            "The source is a selection: a sponsor outside it may have spent more, so no worst rank is known."
+                .into(),
+        );
     }
     if gathered.accounts.iter().any(|a| a.spend.unknown_count > 0) {
         add("Upper bounds are unknown for some rows; a sum with such a row has no upper bound.".into());
@@ -478,14 +507,22 @@ fn notes(answer: &mut Ranking, gathered: &Gathered, snapshots: &[Snapshot]) {
         });
     }
     if gathered.repeated_count > 0 {
-        add(format!("{} rows repeat an ad that a later snapshot states; the later one counts.", gathered.repeated_count));
+        add(format!(
+            "{} rows repeat an ad that a later snapshot states; the later one counts.",
+            gathered.repeated_count
+        ));
     }
     if gathered.without_money_count > 0 {
-        add(format!("{} rows state no amount of money and are not in the sums.", gathered.without_money_count));
+        add(format!(
+            "{} rows state no amount of money and are not in the sums.",
+            gathered.without_money_count
+        ));
     }
     let bad: u64 = snapshots.iter().map(|s| s.bad_rows_count).sum();
     if bad > 0 {
-        add(format!("{bad} malformed rows of these sources were kept aside and are not in the sums (`study bad`)."));
+        add(format!(
+            "{bad} malformed rows of these sources were kept aside and are not in the sums (`study bad`)."
+        ));
     }
     if snapshots.iter().any(|s| s.parallel_currencies) {
         add("This source states amounts in several currency columns, which may be the same money; only one is read.".into());

@@ -123,5 +123,9 @@ pub(super) fn split(
         upper: sum.upper(),
         top: top.iter().map(i128::to_string).collect(),
     });
-    Ok(Split { series: series.collect(), places, names: top.iter().map(|t| labels.get(t).cloned().unwrap_or_default().name).collect() })
+    Ok(Split {
+        series: series.collect(),
+        places,
+        names: top.iter().map(|t| labels.get(t).cloned().unwrap_or_default().name).collect(),
+    })
 }

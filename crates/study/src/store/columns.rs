@@ -42,8 +42,18 @@ impl Column {
     pub const NUMBERS: usize = 11;
     /// All of them, in storage order.
     pub const ALL: [Column; 12] = [
-        Column::Subject, Column::Place, Column::Election, Column::Currency, Column::From, Column::Days,
-        Column::Lower, Column::Width, Column::ViewsLower, Column::ViewsWidth, Column::Ads, Column::Item,
+        Column::Subject,
+        Column::Place,
+        Column::Election,
+        Column::Currency,
+        Column::From,
+        Column::Days,
+        Column::Lower,
+        Column::Width,
+        Column::ViewsLower,
+        Column::ViewsWidth,
+        Column::Ads,
+        Column::Item,
     ];
 }
 
@@ -97,10 +107,13 @@ pub fn unpack(blob: &[u8], rows: usize, out: &mut Vec<i64>) -> Option<()> {
         0 => out.resize(rows, value(0)),
         1 => out.extend(body.iter().map(|b| value(u64::from(*b)))),
         2 => out.extend(body.chunks_exact(2).map(|c| value(u64::from(u16::from_le_bytes([c[0], c[1]]))))),
-        4 => out.extend(body.chunks_exact(4).map(|c| value(u64::from(u32::from_le_bytes([c[0], c[1], c[2], c[3]]))))),
-        8 => out.extend(body.chunks_exact(8).map(|c| {
-            value(u64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]))
-        })),
+        4 => out.extend(
+            body.chunks_exact(4).map(|c| value(u64::from(u32::from_le_bytes([c[0], c[1], c[2], c[3]])))),
+        ),
+        8 => out.extend(
+            body.chunks_exact(8)
+                .map(|c| value(u64::from_le_bytes([c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]]))),
+        ),
         _ => return None,
     }
     Some(())

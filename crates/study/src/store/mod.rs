@@ -11,9 +11,9 @@ mod write;
 
 pub use read::{Chunk, OwnedSubject, Scan, StoredSubject};
 pub use snapshot::{BadRow, Coverage, Dataset, KnownBasis, Snapshot, SnapshotId, Window};
-pub use write::{Fact, Interner, Writer};
 pub(crate) use snapshot::{Begun, Resume};
 pub(crate) use write::KeyMap;
+pub use write::{Fact, Interner, Writer};
 
 use crate::error::{Error, Result};
 use rusqlite::{Connection, OptionalExtension};

@@ -1,9 +1,9 @@
 //! Reading facts back: chunk by chunk, only the columns a question needs.
 
+use super::Store;
 use super::columns::{self, Column};
 use super::snapshot::SnapshotId;
 use super::write::packed_id;
-use super::Store;
 use crate::amount::Amount;
 use crate::day::Day;
 use crate::error::{Error, Result};
@@ -114,7 +114,8 @@ pub struct StoredSubject<'a> {
 impl Store {
     /// Prepares a scan over snapshots.
     pub fn scan(&self, snapshots: &[SnapshotId], wanted: &[Column]) -> Result<Scan<'_>> {
-        let mut query = self.db.prepare_cached("SELECT id, rows FROM chunk WHERE snapshot = ?1 ORDER BY id")?;
+        let mut query =
+            self.db.prepare_cached("SELECT id, rows FROM chunk WHERE snapshot = ?1 ORDER BY id")?;
         let mut chunks = Vec::new();
         for snapshot in snapshots {
             let rows = query.query_map([snapshot.0], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?)))?;
@@ -129,12 +130,14 @@ impl Store {
     /// Number of subjects stored.
     pub fn subjects_count(&self) -> Result<usize> {
         let count: i64 =
-            self.db.query_row("SELECT coalesce(max(first + count), 0) FROM subject_block", [], |r| r.get(0))?;
+            self.db
+                .query_row("SELECT coalesce(max(first + count), 0) FROM subject_block", [], |r| r.get(0))?;
         Ok(usize::try_from(count).unwrap_or(0))
     }
     /// Calls `each` for every subject, by number.
     pub fn each_subject(&self, mut each: impl FnMut(StoredSubject<'_>) -> Result<()>) -> Result<()> {
-        let mut query = self.db.prepare_cached("SELECT first, count, texts FROM subject_block ORDER BY first")?;
+        let mut query =
+            self.db.prepare_cached("SELECT first, count, texts FROM subject_block ORDER BY first")?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
             let (first, count): (u32, u32) = (row.get(0)?, row.get(1)?);
@@ -192,7 +195,8 @@ pub struct OwnedSubject {
 
 impl From<Subject<'_>> for OwnedSubject {
     fn from(s: Subject<'_>) -> OwnedSubject {
-        let [platform, account, name, payer, ids] = [s.platform, s.account, s.name, s.payer, s.ids].map(str::to_owned);
+        let [platform, account, name, payer, ids] =
+            [s.platform, s.account, s.name, s.payer, s.ids].map(str::to_owned);
         OwnedSubject { platform, account, name, payer, ids }
     }
 }

@@ -39,8 +39,15 @@ pub enum Dataset {
 impl Dataset {
     /// All of them.
     pub const ALL: [Dataset; 9] = [
-        Dataset::Weekly, Dataset::Advertiser, Dataset::Ad, Dataset::Totals, Dataset::Region, Dataset::Location,
-        Dataset::Geo, Dataset::Keyword, Dataset::Detail,
+        Dataset::Weekly,
+        Dataset::Advertiser,
+        Dataset::Ad,
+        Dataset::Totals,
+        Dataset::Region,
+        Dataset::Location,
+        Dataset::Geo,
+        Dataset::Keyword,
+        Dataset::Detail,
     ];
     /// The stored and shown word.
     pub fn code(self) -> &'static str {
@@ -176,8 +183,14 @@ impl Snapshot {
         let place = if self.place.is_empty() { String::new() } else { format!(" {}", self.place) };
         format!(
             "{} {} {}{place}, {} ({} to {}), known on {} [{}]",
-            self.platform, self.dataset.code(), self.country, self.window.name, self.window.from, self.window.to,
-            self.known_on, self.file
+            self.platform,
+            self.dataset.code(),
+            self.country,
+            self.window.name,
+            self.window.from,
+            self.window.to,
+            self.known_on,
+            self.file
         )
     }
 }
@@ -228,9 +241,10 @@ impl Store {
     }
     /// Facts stored and rows kept aside.
     pub(crate) fn counts(&self, snapshot: SnapshotId) -> Result<(u64, u64)> {
-        let counts = self.db.query_row("SELECT rows, bad_rows FROM snapshot WHERE id = ?1", [snapshot.0], |r| {
-            Ok((r.get::<_, i64>(0)? as u64, r.get::<_, i64>(1)? as u64))
-        });
+        let counts =
+            self.db.query_row("SELECT rows, bad_rows FROM snapshot WHERE id = ?1", [snapshot.0], |r| {
+                Ok((r.get::<_, i64>(0)? as u64, r.get::<_, i64>(1)? as u64))
+            });
         Ok(counts?)
     }
     /// Looks the identity up, storing a new unfinished snapshot when it is unknown.
@@ -244,7 +258,11 @@ impl Store {
             .optional()?;
         if let Some((id, is_done, offset, line)) = found {
             let resume = Resume { offset: offset as u64, line: line as u64 };
-            return Ok(if is_done { Begun::Done(SnapshotId(id)) } else { Begun::Partial(SnapshotId(id), resume) });
+            return Ok(if is_done {
+                Begun::Done(SnapshotId(id))
+            } else {
+                Begun::Partial(SnapshotId(id), resume)
+            });
         }
         self.db.prepare_cached(
             "INSERT INTO snapshot(identity, platform, layout, dataset, country, place, window, window_from, window_to,
@@ -275,7 +293,11 @@ fn from_row(r: &Row<'_>) -> Result<Snapshot> {
         known_on: Day(r.get(9)?),
         known_basis: KnownBasis::parse(&r.get::<_, String>(10)?),
         rule: serde_json::from_str(&rule)?,
-        coverage: if r.get::<_, String>(12)? == "complete" { Coverage::Complete } else { Coverage::Selection },
+        coverage: if r.get::<_, String>(12)? == "complete" {
+            Coverage::Complete
+        } else {
+            Coverage::Selection
+        },
         cite: r.get(13)?,
         file: r.get(14)?,
         content_hash: r.get(15)?,

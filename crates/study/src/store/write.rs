@@ -5,9 +5,9 @@
 //! [`INTERNED_MAX`] subjects. When that table is full it is emptied; a subject may then be stored twice,
 //! which readers join again by its key.
 
+use super::Store;
 use super::columns::{self, CHUNK_ROWS_MAX, Column};
 use super::snapshot::{Resume, SnapshotId};
-use super::Store;
 use crate::amount::Amount;
 use crate::day::Day;
 use crate::error::{Error, Result};
@@ -81,7 +81,9 @@ impl Interner {
     /// Loads the newest subjects of the store.
     pub fn load(store: &Store) -> Result<Interner> {
         let next: i64 =
-            store.db.query_row("SELECT coalesce(max(first + count), 0) FROM subject_block", [], |r| r.get(0))?;
+            store
+                .db
+                .query_row("SELECT coalesce(max(first + count), 0) FROM subject_block", [], |r| r.get(0))?;
         let next = u32::try_from(next).map_err(|_| TOO_MANY)?;
         let mut known = KeyMap::default();
         let mut query = store.db.prepare("SELECT first, keys FROM subject_block ORDER BY first DESC")?;
@@ -156,7 +158,11 @@ pub struct Writer<'s> {
 
 impl<'s> Writer<'s> {
     /// Begins (or goes on with) a snapshot.
-    pub(crate) fn new(store: &'s Store, interner: &'s mut Interner, snapshot: SnapshotId) -> Result<Writer<'s>> {
+    pub(crate) fn new(
+        store: &'s Store,
+        interner: &'s mut Interner,
+        snapshot: SnapshotId,
+    ) -> Result<Writer<'s>> {
         let mut writer = Writer {
             store,
             interner,
@@ -211,9 +217,17 @@ impl<'s> Writer<'s> {
         let currency = self.word(2, fact.currency)?;
         let width = |a: Amount| a.upper.map_or(0, |u| u.saturating_sub(a.lower).saturating_add(1));
         let row: [i64; Column::NUMBERS] = [
-            i64::from(subject), place, election, currency, i64::from(fact.from.0),
+            i64::from(subject),
+            place,
+            election,
+            currency,
+            i64::from(fact.from.0),
             i64::from(fact.to.0.saturating_sub(fact.from.0).max(0)),
-            fact.spend.lower, width(fact.spend), fact.views.lower, width(fact.views), fact.ads,
+            fact.spend.lower,
+            width(fact.spend),
+            fact.views.lower,
+            width(fact.views),
+            fact.ads,
         ];
         for (column, value) in self.columns.iter_mut().zip(row) {
             column.push(value);
@@ -292,9 +306,10 @@ impl<'s> Writer<'s> {
     /// Adds remarks to the snapshot.
     pub(crate) fn note(&mut self, notes: &[String]) -> Result<()> {
         if !notes.is_empty() {
-            self.store
-                .db
-                .execute("UPDATE snapshot SET notes = trim(notes || char(10) || ?2, char(10)) WHERE id = ?1", params![self.snapshot.0, notes.join("\n")])?;
+            self.store.db.execute(
+                "UPDATE snapshot SET notes = trim(notes || char(10) || ?2, char(10)) WHERE id = ?1",
+                params![self.snapshot.0, notes.join("\n")],
+            )?;
         }
         Ok(())
     }
