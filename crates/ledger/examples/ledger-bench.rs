@@ -1,6 +1,6 @@
 //! Folds one million impression events, decoded from their bytes, and says how fast.
 //!
-//! `cargo run --release -p regie-ledger --example bench [EVENTS]`. Not part of the crate: it reads a clock.
+//! `cargo run --release -p regie-ledger --example ledger-bench [EVENTS]`. Not part of the crate: it reads a clock.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "../tests/common/mod.rs"]

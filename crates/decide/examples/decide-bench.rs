@@ -1,6 +1,6 @@
 //! Decisions a second of CPU on a catalogue of many ad sets with realistic rules, about 5% of which match.
 //!
-//! `cargo run --release -p regie-decide --example bench [AD_SETS]` (100000 when absent). Prints build times,
+//! `cargo run --release -p regie-decide --example decide-bench [AD_SETS]` (100000 when absent). Prints build times,
 //! the share that matches, median and p99 for one placement and for four. An example may read a clock; the
 //! library may not.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
