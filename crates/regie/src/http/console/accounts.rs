@@ -1,6 +1,10 @@
 //! Advertisers with their money, and sponsors and payers.
 
-use super::{OPERATES, SIGNED, act, action, form::{Data, Form}, layout, page, ui};
+use super::{
+    OPERATES, SIGNED, act, action,
+    form::{Data, Form},
+    layout, page, ui,
+};
 use crate::http::{App, AppState, Route, auth::Caller, booking};
 use axum::{
     extract::{Path, State},
@@ -55,13 +59,20 @@ async fn list(State(app): State<AppState>, caller: Caller) -> Response {
         }
     };
     let actions = html! { @if caller.may_book_inventory() { a class="btn primary" href="/console/advertisers/new" { "Add an advertiser" } } };
-    layout::console(&app, &caller, &layout::Frame::new("Advertisers", "/console/advertisers").actions(actions), &body)
+    layout::console(
+        &app,
+        &caller,
+        &layout::Frame::new("Advertisers", "/console/advertisers").actions(actions),
+        &body,
+    )
 }
 
 fn funding_words(spec: &AdvertiserSpec) -> String {
     match spec.funding {
         Funding::Prepaid => "in advance".into(),
-        Funding::Credit { limit_micros } => format!("by invoice, up to {} open", ui::money_micros(limit_micros, spec.currency)),
+        Funding::Credit { limit_micros } => {
+            format!("by invoice, up to {} open", ui::money_micros(limit_micros, spec.currency))
+        }
     }
 }
 
@@ -70,7 +81,14 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
     account_page(&app, &caller, id, StatusCode::OK, &Data::default(), &Faults::new())
 }
 
-fn account_page(app: &AppState, caller: &Caller, id: AdvertiserId, status: StatusCode, data: &Data, faults: &Faults) -> layout::Html {
+fn account_page(
+    app: &AppState,
+    caller: &Caller,
+    id: AdvertiserId,
+    status: StatusCode,
+    data: &Data,
+    faults: &Faults,
+) -> layout::Html {
     let kept = {
         let catalogue = app.platform.catalogue();
         act::see_advertiser(&catalogue, caller, id)?;
@@ -105,7 +123,9 @@ fn account_page(app: &AppState, caller: &Caller, id: AdvertiserId, status: Statu
         }
     };
     let actions = html! { (ui::status(kept.status)) @if caller.may_book_inventory() { a class="btn" href={ "/console/advertisers/" (id) "/edit" } { "Edit" } } };
-    let frame = layout::Frame::new(&kept.spec.name, "/console/advertisers").crumb("/console/advertisers", "Advertisers").actions(actions);
+    let frame = layout::Frame::new(&kept.spec.name, "/console/advertisers")
+        .crumb("/console/advertisers", "Advertisers")
+        .actions(actions);
     Ok(layout::console_with(status, app, caller, &frame, &body))
 }
 fn currency_word(kept: &Kept<AdvertiserSpec>) -> &'static str {
@@ -133,13 +153,20 @@ fn balance(app: &App, id: AdvertiserId, kept: &Kept<AdvertiserSpec>) -> Markup {
     }
 }
 
-async fn deposit(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+async fn deposit(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    data: Data,
+) -> layout::Html {
     let id: AdvertiserId = id.parse().map_err(|_| act::missing(&id))?;
     let mut faults = Faults::new();
     let amount_micros = Micros(data.micros("amount_micros", &mut faults));
     let command = Command::Deposit { advertiser: id, amount_micros, reference: data.text("reference") };
     match act::submit(&app, &caller, command, faults).await? {
-        act::Sent::Faults(faults) => account_page(&app, &caller, id, StatusCode::UNPROCESSABLE_ENTITY, &data, &faults),
+        act::Sent::Faults(faults) => {
+            account_page(&app, &caller, id, StatusCode::UNPROCESSABLE_ENTITY, &data, &faults)
+        }
         act::Sent::Done(_) | act::Sent::Conflict => Ok(layout::go(format!("/console/advertisers/{id}"))),
     }
 }
@@ -150,7 +177,10 @@ async fn parties(State(app): State<AppState>, caller: Caller) -> Response {
         let catalogue = app.platform.catalogue();
         let seen = |id| booking::scope::may_see(&catalogue, &caller, EntityRef::Party(id));
         let all = catalogue.parties.iter().filter(|(id, _)| seen(**id));
-        all.map(|(id, p)| (*id, p.spec.kind, p.spec.established_in.clone(), p.spec.political_gaps.clone(), p.status)).collect()
+        all.map(|(id, p)| {
+            (*id, p.spec.kind, p.spec.established_in.clone(), p.spec.political_gaps.clone(), p.status)
+        })
+        .collect()
     };
     let contacts = caller.may_see_contacts();
     let body = html! {
@@ -174,6 +204,10 @@ async fn parties(State(app): State<AppState>, caller: Caller) -> Response {
         }
     };
     let actions = html! { @if caller.may_book() { a class="btn primary" href="/console/parties/new" { "Add a sponsor or payer" } } };
-    layout::console(&app, &caller, &layout::Frame::new("Sponsors and payers", "/console/parties").actions(actions), &body)
+    layout::console(
+        &app,
+        &caller,
+        &layout::Frame::new("Sponsors and payers", "/console/parties").actions(actions),
+        &body,
+    )
 }
-

@@ -38,7 +38,12 @@ pub enum Sent {
 ///
 /// # Errors
 /// What no field can mend.
-pub async fn submit(app: &AppState, caller: &Caller, command: Command, faults: Faults) -> Result<Sent, Problem> {
+pub async fn submit(
+    app: &AppState,
+    caller: &Caller,
+    command: Command,
+    faults: Faults,
+) -> Result<Sent, Problem> {
     if !faults.is_empty() {
         let mut all = faults;
         for fault in crate::http::booking::send::dry_faults(&app.platform, caller, &command).0 {

@@ -84,7 +84,8 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
         let (campaign, _) = act::see_ad(&catalogue, &caller, id)?;
         (campaign, catalogue.ads.get(&id).cloned().ok_or_else(|| act::missing(id))?)
     };
-    let campaign_name = app.platform.catalogue().campaigns.get(&campaign).map(|c| c.spec.name.clone()).unwrap_or_default();
+    let campaign_name =
+        app.platform.catalogue().campaigns.get(&campaign).map(|c| c.spec.name.clone()).unwrap_or_default();
     let body = html! {
         (figures(&app, id))
         @if let Review::Rejected { reason } = &ad.review {

@@ -2,7 +2,11 @@
 //!
 //! An uploaded picture is stored at once, so that a fault elsewhere in the form does not lose it.
 
-use super::{BOOKS, act, action, form::{Data, Form}, layout, page};
+use super::{
+    BOOKS, act, action,
+    form::{Data, Form},
+    layout, page,
+};
 use crate::http::{App, AppState, Route, auth::Caller, uploads};
 use axum::{
     extract::{DefaultBodyLimit, Path, Query, State},
@@ -60,16 +64,32 @@ fn current_ad(app: &App, caller: &Caller, id: AdId) -> Result<(AdSetId, Data), l
     data.set("revision", ad.kept.revision);
     Ok((set, data))
 }
-async fn create(State(app): State<AppState>, caller: Caller, Path(set): Path<String>, data: Data) -> layout::Html {
+async fn create(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(set): Path<String>,
+    data: Data,
+) -> layout::Html {
     let set: AdSetId = set.parse().map_err(|_| act::missing(&set))?;
     put_ad(&app, &caller, set, None, data).await
 }
-async fn save(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+async fn save(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    data: Data,
+) -> layout::Html {
     let id: AdId = id.parse().map_err(|_| act::missing(&id))?;
     let (_, set) = act::see_ad(&app.platform.catalogue(), &caller, id)?;
     put_ad(&app, &caller, set, Some(id), data).await
 }
-async fn put_ad(app: &AppState, caller: &Caller, set: AdSetId, id: Option<AdId>, mut data: Data) -> layout::Html {
+async fn put_ad(
+    app: &AppState,
+    caller: &Caller,
+    set: AdSetId,
+    id: Option<AdId>,
+    mut data: Data,
+) -> layout::Html {
     let spec = AdSpec {
         ad_set: set,
         name: data.text("name"),
@@ -88,7 +108,15 @@ async fn put_ad(app: &AppState, caller: &Caller, set: AdSetId, id: Option<AdId>,
         }
     }
 }
-fn show_ad(app: &AppState, caller: &Caller, set: AdSetId, id: Option<AdId>, data: &Data, faults: &Faults, theirs: Option<&Data>) -> Response {
+fn show_ad(
+    app: &AppState,
+    caller: &Caller,
+    set: AdSetId,
+    id: Option<AdId>,
+    data: &Data,
+    faults: &Faults,
+    theirs: Option<&Data>,
+) -> Response {
     let form = Form { data, faults, theirs };
     let fields = html! {
         fieldset {
@@ -109,9 +137,11 @@ fn show_ad(app: &AppState, caller: &Caller, set: AdSetId, id: Option<AdId>, data
         (None, None) => "/console/campaigns".into(),
     };
     let to = id.map_or_else(|| format!("/console/ad-sets/{set}/ads"), |id| format!("/console/ads/{id}"));
-    let (title, button) = if id.is_some() { ("Edit the ad", "Save the ad") } else { ("Add an ad", "Add the ad") };
+    let (title, button) =
+        if id.is_some() { ("Edit the ad", "Save the ad") } else { ("Add an ad", "Add the ad") };
     let body = form.wrap(caller, &to, &fields, button, &back);
-    let status = if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status =
+        if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let frame = layout::Frame::new(title, "/console/campaigns").crumb("/console/campaigns", "Campaigns");
     layout::console_with(status, app, caller, &frame, &body)
 }
@@ -122,7 +152,12 @@ struct KindQuery {
     kind: String,
 }
 
-async fn new_version(State(app): State<AppState>, caller: Caller, Path(ad): Path<String>, Query(query): Query<KindQuery>) -> layout::Html {
+async fn new_version(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(ad): Path<String>,
+    Query(query): Query<KindQuery>,
+) -> layout::Html {
     let ad: AdId = ad.parse().map_err(|_| act::missing(&ad))?;
     act::see_ad(&app.platform.catalogue(), &caller, ad)?;
     let mut data = Data::default();
@@ -179,14 +214,25 @@ fn fill_creative(data: &mut Data, creative: &Creative) {
     }
 }
 
-async fn create_version(State(app): State<AppState>, caller: Caller, Path(ad): Path<String>, data: Data) -> layout::Html {
+async fn create_version(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(ad): Path<String>,
+    data: Data,
+) -> layout::Html {
     let ad: AdId = ad.parse().map_err(|_| act::missing(&ad))?;
     act::see_ad(&app.platform.catalogue(), &caller, ad)?;
     put_version(&app, &caller, ad, None, data).await
 }
-async fn save_version(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+async fn save_version(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    data: Data,
+) -> layout::Html {
     let id: VersionId = id.parse().map_err(|_| act::missing(&id))?;
-    let ad = app.platform.catalogue().versions.get(&id).map(|v| v.kept.spec.ad).ok_or_else(|| act::missing(id))?;
+    let ad =
+        app.platform.catalogue().versions.get(&id).map(|v| v.kept.spec.ad).ok_or_else(|| act::missing(id))?;
     act::see_ad(&app.platform.catalogue(), &caller, ad).map_err(|_| act::missing(id))?;
     put_version(&app, &caller, ad, Some(id), data).await
 }
@@ -196,8 +242,12 @@ async fn take_upload(app: &AppState, data: &mut Data, faults: &mut Faults) {
     let Some(bytes) = data.file("file").cloned() else { return };
     match uploads::store(app, bytes).await {
         Ok(asset) => data.set("creative.asset", asset.hash),
-        Err(problem) if problem.faults.is_empty() => faults.add("file", "refused", format!("{} {}", problem.title, problem.detail)),
-        Err(problem) => problem.faults.0.iter().for_each(|f| faults.add("file", "refused", f.message.clone())),
+        Err(problem) if problem.faults.is_empty() => {
+            faults.add("file", "refused", format!("{} {}", problem.title, problem.detail))
+        }
+        Err(problem) => {
+            problem.faults.0.iter().for_each(|f| faults.add("file", "refused", f.message.clone()))
+        }
     }
 }
 /// A stored picture by its hash.
@@ -205,7 +255,12 @@ fn asset(app: &App, data: &Data) -> Option<Asset> {
     let hash = ObjectHash::parse(data.get("creative.asset"))?;
     let bytes = app.platform.objects.get(&hash)?;
     let found = crate::uploads::image_type(&bytes)?;
-    Some(Asset { hash, media_type: found.media_type.into(), size_bytes: u32::try_from(bytes.len()).ok()?, size: found.size })
+    Some(Asset {
+        hash,
+        media_type: found.media_type.into(),
+        size_bytes: u32::try_from(bytes.len()).ok()?,
+        size: found.size,
+    })
 }
 
 fn read_creative(app: &App, data: &Data, faults: &mut Faults) -> Creative {
@@ -229,13 +284,24 @@ fn read_creative(app: &App, data: &Data, faults: &mut Faults) -> Creative {
         _ => {
             let found = asset(app, data);
             faults.when(found.is_none(), "file", "missing", "Choose a picture: PNG, JPEG, GIF or WebP.");
-            let none = || Asset { hash: ObjectHash::default(), media_type: String::new(), size_bytes: 0, size: Size { width: 0, height: 0 } };
+            let none = || Asset {
+                hash: ObjectHash::default(),
+                media_type: String::new(),
+                size_bytes: 0,
+                size: Size { width: 0, height: 0 },
+            };
             Creative::Image { asset: found.unwrap_or_else(none), alt: text("creative.alt") }
         }
     }
 }
 
-async fn put_version(app: &AppState, caller: &Caller, ad: AdId, id: Option<VersionId>, mut data: Data) -> layout::Html {
+async fn put_version(
+    app: &AppState,
+    caller: &Caller,
+    ad: AdId,
+    id: Option<VersionId>,
+    mut data: Data,
+) -> layout::Html {
     let mut faults = Faults::new();
     take_upload(app, &mut data, &mut faults).await;
     let spec = VersionSpec {
@@ -257,7 +323,15 @@ async fn put_version(app: &AppState, caller: &Caller, ad: AdId, id: Option<Versi
     }
 }
 
-fn show_version(app: &AppState, caller: &Caller, ad: AdId, id: Option<VersionId>, data: &Data, faults: &Faults, theirs: Option<&Data>) -> Response {
+fn show_version(
+    app: &AppState,
+    caller: &Caller,
+    ad: AdId,
+    id: Option<VersionId>,
+    data: &Data,
+    faults: &Faults,
+    theirs: Option<&Data>,
+) -> Response {
     let form = Form { data, faults, theirs };
     let kind = data.get("kind");
     let fields = html! {
@@ -286,16 +360,29 @@ fn show_version(app: &AppState, caller: &Caller, ad: AdId, id: Option<VersionId>
     };
     let back = format!("/console/ads/{ad}");
     let to = id.map_or_else(|| format!("/console/ads/{ad}/versions"), |id| format!("/console/versions/{id}"));
-    let (title, button) = if id.is_some() { ("Edit the version", "Save the version") } else { ("Add a version", "Add the version") };
+    let (title, button) = if id.is_some() {
+        ("Edit the version", "Save the version")
+    } else {
+        ("Add a version", "Add the version")
+    };
     let body = form.wrap(caller, &to, &fields, button, &back);
-    let status = if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let status =
+        if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let name = app.platform.catalogue().ads.get(&ad).map(|a| a.kept.spec.name.clone()).unwrap_or_default();
-    let frame = layout::Frame::new(title, "/console/campaigns").crumb("/console/campaigns", "Campaigns").crumb(back, name);
+    let frame = layout::Frame::new(title, "/console/campaigns")
+        .crumb("/console/campaigns", "Campaigns")
+        .crumb(back, name);
     layout::console_with(status, app, caller, &frame, &body)
 }
 
 fn upload(form: &Form<'_>) -> Markup {
-    let faults: Vec<&str> = form.faults.0.iter().filter(|f| f.field == "file" || f.field.starts_with("creative.asset")).map(|f| f.message.as_str()).collect();
+    let faults: Vec<&str> = form
+        .faults
+        .0
+        .iter()
+        .filter(|f| f.field == "file" || f.field.starts_with("creative.asset"))
+        .map(|f| f.message.as_str())
+        .collect();
     let kept = ObjectHash::parse(form.data.get("creative.asset"));
     html! {
         div class=(if faults.is_empty() { "field" } else { "field bad" }) {

@@ -1,6 +1,10 @@
 //! Booking a campaign: objective, money, dates, sponsor and payer, and the declaration of a political one.
 
-use super::{BOOKS, act, action, form::{Data, Form, micros_text}, layout, page};
+use super::{
+    BOOKS, act, action,
+    form::{Data, Form, micros_text},
+    layout, page,
+};
 use crate::http::{App, AppState, Route, auth::Caller, booking};
 use axum::{
     extract::{Path, State},
@@ -150,9 +154,19 @@ fn read_declaration(data: &Data, faults: &mut Faults) -> Declaration {
         let at = |field: &str| format!("political.other_providers[{row}].{field}");
         let code = data.text(&at("currency"));
         let currency = code.parse::<Currency>().ok();
-        faults.when(!code.is_empty() && currency.is_none(), at("currency"), "malformed", "Three capital letters, such as EUR.");
+        faults.when(
+            !code.is_empty() && currency.is_none(),
+            at("currency"),
+            "malformed",
+            "Three capital letters, such as EUR.",
+        );
         let amount_micros = data.micros_opt(&at("amount_micros"), faults);
-        other_providers.push(OtherProvider { provider: data.text(&at("provider")), amount_micros, currency, in_kind: data.text(&at("in_kind")) });
+        other_providers.push(OtherProvider {
+            provider: data.text(&at("provider")),
+            amount_micros,
+            currency,
+            in_kind: data.text(&at("in_kind")),
+        });
     }
     Declaration {
         linked,
@@ -173,7 +187,12 @@ fn read_declaration(data: &Data, faults: &mut Faults) -> Declaration {
 async fn create(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
     put(&app, &caller, None, data).await
 }
-async fn save(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+async fn save(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    data: Data,
+) -> layout::Html {
     let id: CampaignId = id.parse().map_err(|_| act::missing(&id))?;
     put(&app, &caller, Some(id), data).await
 }
@@ -203,7 +222,14 @@ fn choices(app: &App, caller: &Caller) -> (Vec<(String, String)>, Vec<(String, S
     (advertisers, parties.map(|id| named(id.to_string(), &act::party_name(app, *id))).collect())
 }
 
-fn show(app: &AppState, caller: &Caller, id: Option<CampaignId>, data: &Data, faults: &Faults, theirs: Option<&Data>) -> axum::response::Response {
+fn show(
+    app: &AppState,
+    caller: &Caller,
+    id: Option<CampaignId>,
+    data: &Data,
+    faults: &Faults,
+    theirs: Option<&Data>,
+) -> axum::response::Response {
     let form = Form { data, faults, theirs };
     let (advertisers, parties) = choices(app, caller);
     let fields = html! {
@@ -231,11 +257,20 @@ fn show(app: &AppState, caller: &Caller, id: Option<CampaignId>, data: &Data, fa
         details { summary { "For imports" } (form.field("external_id", "Your own id").hint("Sending the same id again edits this campaign.")) }
     };
     let (title, to, back) = match id {
-        Some(id) => ("Edit the campaign", format!("/console/campaigns/{id}"), format!("/console/campaigns/{id}")),
+        Some(id) => {
+            ("Edit the campaign", format!("/console/campaigns/{id}"), format!("/console/campaigns/{id}"))
+        }
         None => ("Book a campaign", "/console/campaigns".to_owned(), "/console/campaigns".to_owned()),
     };
-    let body = form.wrap(caller, &to, &fields, if id.is_some() { "Save the campaign" } else { "Book the campaign" }, &back);
-    let status = if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let body = form.wrap(
+        caller,
+        &to,
+        &fields,
+        if id.is_some() { "Save the campaign" } else { "Book the campaign" },
+        &back,
+    );
+    let status =
+        if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let frame = layout::Frame::new(title, "/console/campaigns").crumb("/console/campaigns", "Campaigns");
     layout::console_with(status, app, caller, &frame, &body)
 }

@@ -1,6 +1,10 @@
 //! The publisher's own forms: settings, sites, placements, advertisers; and sponsors and payers, which advertisers edit too.
 
-use super::{BOOKS, HOUSE, OPERATES, act, action, form::{Data, Form, micros_text}, layout, page};
+use super::{
+    BOOKS, HOUSE, OPERATES, act, action,
+    form::{Data, Form, micros_text},
+    layout, page,
+};
 use crate::http::{App, AppState, Route, auth::Caller, booking};
 use axum::{
     extract::{Path, State},
@@ -66,7 +70,13 @@ struct Place<'a> {
 }
 
 /// A whole page with one form.
-fn form_page(app: &AppState, caller: &Caller, place: &Place<'_>, form: &Form<'_>, fields: &Markup) -> Response {
+fn form_page(
+    app: &AppState,
+    caller: &Caller,
+    place: &Place<'_>,
+    form: &Form<'_>,
+    fields: &Markup,
+) -> Response {
     let body = form.wrap(caller, &place.to, fields, place.button, &place.back);
     let clean = form.faults.is_empty() && form.theirs.is_none();
     let status = if clean { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };

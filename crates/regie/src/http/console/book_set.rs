@@ -1,6 +1,10 @@
 //! Booking an ad set: where it appears, what is paid, how it is spread over time.
 
-use super::{BOOKS, act, action, form::{Data, Form, micros_text}, layout, page, targeting_rows};
+use super::{
+    BOOKS, act, action,
+    form::{Data, Form, micros_text},
+    layout, page, targeting_rows,
+};
 use crate::http::{App, AppState, Route, auth::Caller};
 use axum::{
     extract::{Path, State},
@@ -8,11 +12,7 @@ use axum::{
     routing::{get, post},
 };
 use maud::{Markup, html};
-use regie_model::{
-    AdSetId, CampaignId, Faults, Micros, Zone,
-    booking::*,
-    command::Command,
-};
+use regie_model::{AdSetId, CampaignId, Faults, Micros, Zone, booking::*, command::Command};
 
 /// The module's routes.
 pub fn routes() -> Vec<Route> {
@@ -27,8 +27,13 @@ pub fn routes() -> Vec<Route> {
 /// A tier in words.
 pub fn tier_words(tier: &Tier) -> String {
     match tier {
-        Tier::Sponsorship { share_ppm } => format!("sponsorship of {} of the matching requests", super::ui::percent(u64::from(*share_ppm), 1_000_000)),
-        Tier::Guaranteed { impressions_count } => format!("guaranteed {} impressions", super::ui::count(*impressions_count)),
+        Tier::Sponsorship { share_ppm } => format!(
+            "sponsorship of {} of the matching requests",
+            super::ui::percent(u64::from(*share_ppm), 1_000_000)
+        ),
+        Tier::Guaranteed { impressions_count } => {
+            format!("guaranteed {} impressions", super::ui::count(*impressions_count))
+        }
         Tier::Auction => "in the auction".into(),
         Tier::House => "house ad".into(),
     }
@@ -52,7 +57,10 @@ async fn edit(State(app): State<AppState>, caller: Caller, Path(id): Path<String
 
 fn zone_of(app: &App, campaign: CampaignId) -> Zone {
     let catalogue = app.platform.catalogue();
-    catalogue.campaigns.get(&campaign).map_or_else(Zone::utc, |c| act::account_zone(&catalogue, c.spec.advertiser))
+    catalogue
+        .campaigns
+        .get(&campaign)
+        .map_or_else(Zone::utc, |c| act::account_zone(&catalogue, c.spec.advertiser))
 }
 
 fn current(app: &App, caller: &Caller, id: AdSetId) -> Result<(CampaignId, Data), layout::PageError> {
@@ -100,7 +108,10 @@ fn fill(spec: &AdSetSpec, zone: &Zone) -> Data {
     data.set("pacing", if spec.pacing == Pacing::Asap { "asap" } else { "even" });
     for (row, cap) in spec.caps.iter().enumerate() {
         data.set(format!("caps[{row}].impressions_count"), cap.impressions_count);
-        data.set(format!("caps[{row}].period"), PERIODS.iter().find(|p| p.2 == cap.period).map_or("", |p| p.0));
+        data.set(
+            format!("caps[{row}].period"),
+            PERIODS.iter().find(|p| p.2 == cap.period).map_or("", |p| p.0),
+        );
         data.set(format!("caps[{row}].scope"), SCOPES.iter().find(|s| s.2 == cap.scope).map_or("", |s| s.0));
     }
     if let Some(flight) = spec.flight {
@@ -140,9 +151,14 @@ fn read(app: &App, campaign: CampaignId, data: &mut Data, faults: &mut Faults) -
     let mut caps = Vec::new();
     for row in 0..data.rows("caps") {
         let at = |field: &str| format!("caps[{row}].{field}");
-        let period = PERIODS.iter().find(|p| p.0 == data.get(&at("period"))).map_or(CapPeriod::PageView, |p| p.2);
+        let period =
+            PERIODS.iter().find(|p| p.0 == data.get(&at("period"))).map_or(CapPeriod::PageView, |p| p.2);
         let scope = SCOPES.iter().find(|s| s.0 == data.get(&at("scope"))).map_or(CapScope::AdSet, |s| s.2);
-        caps.push(FrequencyCap { scope, period, impressions_count: data.whole(&at("impressions_count"), 0, faults) });
+        caps.push(FrequencyCap {
+            scope,
+            period,
+            impressions_count: data.whole(&at("impressions_count"), 0, faults),
+        });
     }
     AdSetSpec {
         campaign,
@@ -162,7 +178,10 @@ fn read_bid(data: &Data, faults: &mut Faults) -> Bid {
     match data.get("bid.kind") {
         "cpm" => Bid::Cpm { micros_per_mille: data.micros("bid.micros_per_mille", faults) },
         "cpc" => Bid::Cpc { micros_per_click: data.micros("bid.micros_per_click", faults) },
-        "cpa" => Bid::Cpa { micros_per_conversion: data.micros("bid.micros_per_conversion", faults), action: data.text("bid.action") },
+        "cpa" => Bid::Cpa {
+            micros_per_conversion: data.micros("bid.micros_per_conversion", faults),
+            action: data.text("bid.action"),
+        },
         "flat_fee" => Bid::FlatFee { total_micros: Micros(data.micros("bid.total_micros", faults)) },
         "free" => Bid::Free,
         _ => {
@@ -177,22 +196,40 @@ fn read_tier(data: &Data, faults: &mut Faults) -> Tier {
             let percent = data.micros("tier.share_ppm", faults);
             Tier::Sponsorship { share_ppm: u32::try_from(percent / 100).unwrap_or(u32::MAX) }
         }
-        "guaranteed" => Tier::Guaranteed { impressions_count: data.whole("tier.impressions_count", 0, faults) },
+        "guaranteed" => {
+            Tier::Guaranteed { impressions_count: data.whole("tier.impressions_count", 0, faults) }
+        }
         "house" => Tier::House,
         _ => Tier::Auction,
     }
 }
 
-async fn create(State(app): State<AppState>, caller: Caller, Path(campaign): Path<String>, data: Data) -> layout::Html {
+async fn create(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(campaign): Path<String>,
+    data: Data,
+) -> layout::Html {
     let campaign: CampaignId = campaign.parse().map_err(|_| act::missing(&campaign))?;
     put(&app, &caller, campaign, None, data).await
 }
-async fn save(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+async fn save(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    data: Data,
+) -> layout::Html {
     let id: AdSetId = id.parse().map_err(|_| act::missing(&id))?;
     let campaign = act::see_set(&app.platform.catalogue(), &caller, id)?;
     put(&app, &caller, campaign, Some(id), data).await
 }
-async fn put(app: &AppState, caller: &Caller, campaign: CampaignId, id: Option<AdSetId>, mut data: Data) -> layout::Html {
+async fn put(
+    app: &AppState,
+    caller: &Caller,
+    campaign: CampaignId,
+    id: Option<AdSetId>,
+    mut data: Data,
+) -> layout::Html {
     let mut faults = Faults::new();
     let spec = read(app, campaign, &mut data, &mut faults);
     let command = Command::PutAdSet { id, revision: data.get("revision").parse().ok(), spec };
@@ -207,7 +244,15 @@ async fn put(app: &AppState, caller: &Caller, campaign: CampaignId, id: Option<A
     }
 }
 
-fn show(app: &AppState, caller: &Caller, campaign: CampaignId, id: Option<AdSetId>, data: &Data, faults: &Faults, theirs: Option<&Data>) -> axum::response::Response {
+fn show(
+    app: &AppState,
+    caller: &Caller,
+    campaign: CampaignId,
+    id: Option<AdSetId>,
+    data: &Data,
+    faults: &Faults,
+    theirs: Option<&Data>,
+) -> axum::response::Response {
     let form = Form { data, faults, theirs };
     let fields = html! {
         fieldset { legend { "Ad set" } (form.field("name", "Name").required()) }
@@ -215,13 +260,24 @@ fn show(app: &AppState, caller: &Caller, campaign: CampaignId, id: Option<AdSetI
         (targeting_rows::rows(&form))
         (spread(&form))
     };
-    let name = app.platform.catalogue().campaigns.get(&campaign).map(|c| c.spec.name.clone()).unwrap_or_default();
+    let name =
+        app.platform.catalogue().campaigns.get(&campaign).map(|c| c.spec.name.clone()).unwrap_or_default();
     let back = format!("/console/campaigns/{campaign}");
-    let to = id.map_or_else(|| format!("/console/campaigns/{campaign}/ad-sets"), |id| format!("/console/ad-sets/{id}"));
-    let (title, button) = if id.is_some() { ("Edit the ad set", "Save the ad set") } else { ("Add an ad set", "Add the ad set") };
+    let to = id.map_or_else(
+        || format!("/console/campaigns/{campaign}/ad-sets"),
+        |id| format!("/console/ad-sets/{id}"),
+    );
+    let (title, button) = if id.is_some() {
+        ("Edit the ad set", "Save the ad set")
+    } else {
+        ("Add an ad set", "Add the ad set")
+    };
     let body = form.wrap(caller, &to, &fields, button, &back);
-    let status = if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let frame = layout::Frame::new(title, "/console/campaigns").crumb("/console/campaigns", "Campaigns").crumb(back, name);
+    let status =
+        if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let frame = layout::Frame::new(title, "/console/campaigns")
+        .crumb("/console/campaigns", "Campaigns")
+        .crumb(back, name);
     layout::console_with(status, app, caller, &frame, &body)
 }
 

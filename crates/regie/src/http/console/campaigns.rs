@@ -59,7 +59,9 @@ pub fn currency(catalogue: &Catalogue, id: AdvertiserId) -> Currency {
 /// A flight in words of the account's zone.
 pub fn flight_words(catalogue: &Catalogue, advertiser: AdvertiserId, flight: Flight) -> String {
     let zone = act::account_zone(catalogue, advertiser);
-    let end = flight.ends_at.map_or_else(|| "until stopped".to_owned(), |end| format!("to {}", zone.local_text(end)));
+    let end = flight
+        .ends_at
+        .map_or_else(|| "until stopped".to_owned(), |end| format!("to {}", zone.local_text(end)));
     format!("{} {end}", zone.local_text(flight.starts_at))
 }
 
@@ -84,7 +86,12 @@ async fn list(State(app): State<AppState>, caller: Caller, Query(query): Query<L
         div id="list" class="card flush" { (rows(&app, &caller, &query)) }
     };
     let actions = html! { @if caller.may_book() { a class="btn primary" href="/console/campaigns/new" { "Book a campaign" } } };
-    layout::console(&app, &caller, &layout::Frame::new("Campaigns", "/console/campaigns").actions(actions), &body)
+    layout::console(
+        &app,
+        &caller,
+        &layout::Frame::new("Campaigns", "/console/campaigns").actions(actions),
+        &body,
+    )
 }
 
 fn rows(app: &App, caller: &Caller, query: &ListQuery) -> Markup {
@@ -98,7 +105,8 @@ fn rows(app: &App, caller: &Caller, query: &ListQuery) -> Markup {
             && (query.advertiser.is_empty() || c.spec.advertiser.to_string() == query.advertiser)
             && query.after.is_none_or(|after| id.0 < after)
     };
-    let found: Vec<_> = catalogue.campaigns.iter().rev().filter(|(id, c)| wanted(id, c)).take(ROWS_MAX + 1).collect();
+    let found: Vec<_> =
+        catalogue.campaigns.iter().rev().filter(|(id, c)| wanted(id, c)).take(ROWS_MAX + 1).collect();
     if found.is_empty() {
         return ui::empty("No campaign fits. Book one, or look with fewer conditions.");
     }
@@ -141,7 +149,10 @@ fn rows(app: &App, caller: &Caller, query: &ListQuery) -> Markup {
 }
 fn next_query(query: &ListQuery, after: u32) -> String {
     let mut pairs = url::form_urlencoded::Serializer::new(String::new());
-    pairs.append_pair("q", &query.q).append_pair("status", &query.status).append_pair("advertiser", &query.advertiser);
+    pairs
+        .append_pair("q", &query.q)
+        .append_pair("status", &query.status)
+        .append_pair("advertiser", &query.advertiser);
     pairs.append_pair("after", &after.to_string());
     pairs.finish()
 }
@@ -159,7 +170,10 @@ pub fn word(status: Status) -> &'static str {
 pub fn status_buttons(caller: &Caller, id: &str, status: Status, back: &str) -> Markup {
     let moves: &[(&str, &str, &str)] = match status {
         Status::Active => &[("paused", "Pause", "")],
-        Status::Paused | Status::Draft => &[("active", "Resume", ""), ("archived", "Archive", "Put this away? It stays readable and no longer delivers.")],
+        Status::Paused | Status::Draft => &[
+            ("active", "Resume", ""),
+            ("archived", "Archive", "Put this away? It stays readable and no longer delivers."),
+        ],
         Status::Archived => &[("paused", "Take out of the archive", "")],
     };
     html! {
@@ -220,7 +234,9 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
         @if caller.may_book() { a class="btn" href={ (back) "/edit" } { "Edit" } }
         a class="btn" href={ "/console/reports?campaign=" (id) } { "Report" }
     };
-    let frame = layout::Frame::new(&spec.name, "/console/campaigns").crumb("/console/campaigns", "Campaigns").actions(actions);
+    let frame = layout::Frame::new(&spec.name, "/console/campaigns")
+        .crumb("/console/campaigns", "Campaigns")
+        .actions(actions);
     Ok(layout::console(&app, &caller, &frame, &body))
 }
 
@@ -256,7 +272,9 @@ fn figures(app: &App, id: CampaignId, spec: &CampaignSpec) -> Markup {
 fn facts(app: &App, id: CampaignId, spec: &CampaignSpec, advertiser: &str) -> Markup {
     let catalogue = app.platform.catalogue();
     let money = currency(&catalogue, spec.advertiser);
-    let amount = |m: Option<regie_model::Micros>| m.map_or_else(|| "no limit".to_owned(), |m| ui::money_micros(m, money));
+    let amount = |m: Option<regie_model::Micros>| {
+        m.map_or_else(|| "no limit".to_owned(), |m| ui::money_micros(m, money))
+    };
     html! {
         div class="card" {
             h2 { "Booked" }
@@ -291,7 +309,9 @@ pub fn bid_words(bid: &Bid, currency: Currency) -> String {
     match bid {
         Bid::Cpm { micros_per_mille } => format!("{} CPM", money(*micros_per_mille)),
         Bid::Cpc { micros_per_click } => format!("{} CPC", money(*micros_per_click)),
-        Bid::Cpa { micros_per_conversion, action } => format!("{} per {action}", money(*micros_per_conversion)),
+        Bid::Cpa { micros_per_conversion, action } => {
+            format!("{} per {action}", money(*micros_per_conversion))
+        }
         Bid::FlatFee { total_micros } => format!("{} flat", money(total_micros.0)),
         Bid::Free => "free".into(),
     }

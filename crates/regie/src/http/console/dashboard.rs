@@ -115,12 +115,20 @@ fn attention(app: &App, caller: &Caller) -> Vec<Attention> {
     let mut found = Vec::new();
     if caller.sees_everything() {
         for (what, reason) in catalogue.stops.iter().take(5) {
-            let words = format!("{} is stopped{}", super::stops::words(&catalogue, what), if reason.is_empty() { String::new() } else { format!(": {reason}") });
+            let words = format!(
+                "{} is stopped{}",
+                super::stops::words(&catalogue, what),
+                if reason.is_empty() { String::new() } else { format!(": {reason}") }
+            );
             found.push(Attention { kind: "bad", words, href: "/console/stops".into() });
         }
         let waiting = super::review::waiting_count(&catalogue);
         if waiting > 0 && caller.may_operate() {
-            found.push(Attention { kind: "warn", words: format!("{waiting} ads wait for review"), href: "/console/review".into() });
+            found.push(Attention {
+                kind: "warn",
+                words: format!("{waiting} ads wait for review"),
+                href: "/console/review".into(),
+            });
         }
     }
     found.extend(campaigns_in_need(app, &catalogue, caller, now));
@@ -140,16 +148,28 @@ fn campaigns_in_need(app: &App, catalogue: &Catalogue, caller: &Caller, now: Utc
         let name = &campaign.spec.name;
         let mut add = |kind, words: String| found.push(Attention { kind, words, href: href.clone() });
         let sets: Vec<_> = catalogue.ad_sets_of.get(id).into_iter().flatten().copied().collect();
-        let ads: Vec<_> = sets.iter().filter_map(|s| catalogue.ads_of.get(s)).flatten().filter_map(|a| catalogue.ads.get(a)).collect();
+        let ads: Vec<_> = sets
+            .iter()
+            .filter_map(|s| catalogue.ads_of.get(s))
+            .flatten()
+            .filter_map(|a| catalogue.ads.get(a))
+            .collect();
         if ads.iter().any(|ad| matches!(ad.review, Review::Rejected { .. })) {
             add("bad", format!("An ad of \u{201c}{name}\u{201d} was rejected"));
         }
         if ads.is_empty() {
             add("warn", format!("\u{201c}{name}\u{201d} has no ad yet"));
         }
-        let spent = folds.ledger.campaign_budget(*id, now).and_then(|b| b.remaining()).is_some_and(|left| left.0 == 0);
+        let spent = folds
+            .ledger
+            .campaign_budget(*id, now)
+            .and_then(|b| b.remaining())
+            .is_some_and(|left| left.0 == 0);
         let account = folds.ledger.account(campaign.spec.advertiser).is_some_and(|a| a.remaining.0 <= 0);
-        let paid = sets.iter().filter_map(|s| catalogue.ad_sets.get(s)).any(|s| s.spec.bid != regie_model::booking::Bid::Free);
+        let paid = sets
+            .iter()
+            .filter_map(|s| catalogue.ad_sets.get(s))
+            .any(|s| s.spec.bid != regie_model::booking::Bid::Free);
         if spent && paid {
             add("warn", format!("The budget of \u{201c}{name}\u{201d} is spent for now"));
         } else if account && paid {
@@ -164,7 +184,11 @@ fn first_steps(app: &App) -> Markup {
     let steps = [
         ("/console/settings", "Write the publisher's settings", catalogue.publisher.is_some()),
         ("/console/sites/new", "Add a site and its placements", !catalogue.placements.is_empty()),
-        ("/console/advertisers/new", "Add an advertiser, a sponsor and a payer", !catalogue.advertisers.is_empty()),
+        (
+            "/console/advertisers/new",
+            "Add an advertiser, a sponsor and a payer",
+            !catalogue.advertisers.is_empty(),
+        ),
         ("/console/campaigns/new", "Book a campaign", !catalogue.campaigns.is_empty()),
     ];
     html! {

@@ -1,6 +1,10 @@
 //! The design system on one page: tokens and components as the pages use them.
 
-use super::{HOUSE, form::{Data, Form}, layout, page, ui};
+use super::{
+    HOUSE,
+    form::{Data, Form},
+    layout, page, ui,
+};
 use crate::http::{AppState, Route, auth::Caller};
 use axum::{extract::State, response::Response, routing::get};
 use maud::html;
@@ -14,7 +18,11 @@ pub fn routes() -> Vec<Route> {
 async fn show(State(app): State<AppState>, caller: Caller) -> Response {
     let mut data = Data::default();
     data.set("name", "A name");
-    let faults = Faults(vec![Fault { field: "amount".into(), code: "missing".into(), message: "Please fill in the amount.".into() }]);
+    let faults = Faults(vec![Fault {
+        field: "amount".into(),
+        code: "missing".into(),
+        message: "Please fill in the amount.".into(),
+    }]);
     let form = Form { data: &data, faults: &faults, theirs: None };
     let points: Vec<ui::Point> = [3.0, 5.0, 4.0, 9.0, 12.0, 10.0, 16.0]
         .into_iter()

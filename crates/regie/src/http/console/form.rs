@@ -263,7 +263,8 @@ impl<'a> Form<'a> {
     }
     /// The faults of a group of fields that is no field itself.
     pub fn faults_at(&self, name: &str) -> Markup {
-        let found: Vec<&str> = self.faults.0.iter().filter(|f| f.field == name).map(|f| f.message.as_str()).collect();
+        let found: Vec<&str> =
+            self.faults.0.iter().filter(|f| f.field == name).map(|f| f.message.as_str()).collect();
         html! { @if !found.is_empty() { p class="fault" id={ "f-" (slug(name)) } { (found.join(" ")) } } }
     }
     /// All faults, with links to their fields; nothing without faults.
@@ -364,9 +365,11 @@ impl<'a> Field<'a> {
         self
     }
     /// One of several: (value, words).
-    pub fn select<V: ToString, W: ToString>(mut self, options: impl IntoIterator<Item = (V, W)>) -> Field<'a> {
-        self.kind =
-            Kind::Select(options.into_iter().map(|(v, w)| (v.to_string(), w.to_string())).collect());
+    pub fn select<V: ToString, W: ToString>(
+        mut self,
+        options: impl IntoIterator<Item = (V, W)>,
+    ) -> Field<'a> {
+        self.kind = Kind::Select(options.into_iter().map(|(v, w)| (v.to_string(), w.to_string())).collect());
         self
     }
     /// A box to tick.
@@ -411,7 +414,8 @@ impl Render for Field<'_> {
     fn render(&self) -> Markup {
         let id = format!("f-{}", slug(&self.name));
         let faults: Vec<&str> = self.form.faults_of(&self.name).collect();
-        let theirs = self.form.theirs.map(|t| t.get(&self.name)).filter(|t| *t != self.form.data.get(&self.name));
+        let theirs =
+            self.form.theirs.map(|t| t.get(&self.name)).filter(|t| *t != self.form.data.get(&self.name));
         let (hint_id, fault_id) = (format!("h-{}", slug(&self.name)), format!("e-{}", slug(&self.name)));
         let mut described = Vec::new();
         if !self.hint.is_empty() {
@@ -422,7 +426,11 @@ impl Render for Field<'_> {
         }
         let control = self.control(&id, &described.join(" "), !faults.is_empty());
         let check = matches!(self.kind, Kind::Check);
-        let class = format!("field{}{}", if check { " check" } else { "" }, if faults.is_empty() { "" } else { " bad" });
+        let class = format!(
+            "field{}{}",
+            if check { " check" } else { "" },
+            if faults.is_empty() { "" } else { " bad" }
+        );
         html! {
             div class=(class) {
                 @if check {
@@ -489,7 +497,11 @@ mod tests {
     fn what_was_typed_comes_back_escaped() {
         let mut data = Data::default();
         data.set("name", "<script>\"'&");
-        let faults = Faults(vec![regie_model::Fault { field: "name".into(), code: "x".into(), message: "No <b>.".into() }]);
+        let faults = Faults(vec![regie_model::Fault {
+            field: "name".into(),
+            code: "x".into(),
+            message: "No <b>.".into(),
+        }]);
         let form = Form { data: &data, faults: &faults, theirs: None };
         let markup = form.field("name", "Name").required().render().0;
         assert!(markup.contains("&lt;script&gt;&quot;'&amp;"), "{markup}");

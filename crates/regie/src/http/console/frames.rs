@@ -34,7 +34,11 @@ async fn show(
     let (hash, origins) = {
         let catalogue = app.platform.catalogue();
         act::see_ad(&catalogue, &caller, id)?;
-        let state = catalogue.versions.get(&version).filter(|v| v.kept.spec.ad == id).ok_or_else(|| act::missing(version))?;
+        let state = catalogue
+            .versions
+            .get(&version)
+            .filter(|v| v.kept.spec.ad == id)
+            .ok_or_else(|| act::missing(version))?;
         let ad = catalogue.ads.get(&id).ok_or_else(|| act::missing(id))?;
         let approved = query.what == "approved";
         let hash = state.approved.filter(|_| approved).map_or(state.kept.spec.creative, |(hash, _)| hash);

@@ -34,12 +34,21 @@ struct HistoryQuery {
 ///
 /// # Errors
 /// SQLite's error. For threads that may block.
-pub fn changes(app: &App, entity: Option<&str>, before: u64, max: usize) -> anyhow::Result<Vec<(u64, Booked)>> {
+pub fn changes(
+    app: &App,
+    entity: Option<&str>,
+    before: u64,
+    max: usize,
+) -> anyhow::Result<Vec<(u64, Booked)>> {
     app.platform.flush(false)?;
     let state = app.platform.state();
     let sql = match entity {
-        Some(_) => "SELECT position, body FROM changes WHERE entity = ?1 AND position < ?2 ORDER BY position DESC LIMIT ?3",
-        None => "SELECT position, body FROM changes WHERE ?1 = '' AND position < ?2 ORDER BY position DESC LIMIT ?3",
+        Some(_) => {
+            "SELECT position, body FROM changes WHERE entity = ?1 AND position < ?2 ORDER BY position DESC LIMIT ?3"
+        }
+        None => {
+            "SELECT position, body FROM changes WHERE ?1 = '' AND position < ?2 ORDER BY position DESC LIMIT ?3"
+        }
     };
     let mut statement = state.connection().prepare_cached(sql)?;
     let before = i64::try_from(before).unwrap_or(i64::MAX);
@@ -53,20 +62,28 @@ pub fn changes(app: &App, entity: Option<&str>, before: u64, max: usize) -> anyh
     Ok(found)
 }
 
-async fn show(State(app): State<AppState>, caller: Caller, Query(query): Query<HistoryQuery>) -> layout::Html {
+async fn show(
+    State(app): State<AppState>,
+    caller: Caller,
+    Query(query): Query<HistoryQuery>,
+) -> layout::Html {
     let entity = query.entity.trim().to_owned();
     if !caller.sees_everything() {
         let named = booking::kind::parse_any(&entity);
         let own = named.is_some_and(|e| booking::scope::may_see(&app.platform.catalogue(), &caller, e));
         if !own {
-            return Err(Problem::forbidden("Open the history of one of your own campaigns, ad sets or ads.").into());
+            return Err(
+                Problem::forbidden("Open the history of one of your own campaigns, ad sets or ads.").into()
+            );
         }
     }
     let reader = Arc::clone(&app);
     let wanted = entity.clone();
     let before = query.before.unwrap_or(u64::MAX);
-    let read = move || changes(&reader, (!wanted.is_empty()).then_some(wanted.as_str()), before, ROWS_MAX + 1);
-    let found = tokio::task::spawn_blocking(read).await.map_err(Problem::internal)?.map_err(Problem::internal)?;
+    let read =
+        move || changes(&reader, (!wanted.is_empty()).then_some(wanted.as_str()), before, ROWS_MAX + 1);
+    let found =
+        tokio::task::spawn_blocking(read).await.map_err(Problem::internal)?.map_err(Problem::internal)?;
     let zone = act::zone(&app);
     let body = html! {
         form class="filters" method="get" action="/console/history" {
@@ -100,7 +117,8 @@ async fn show(State(app): State<AppState>, caller: Caller, Query(query): Query<H
 fn who(app: &App, caller: &Caller, actor: &Actor) -> String {
     match actor {
         Actor::User(id) => {
-            let known = caller.sees_everything().then(|| app.platform.secrets.user(*id).ok().flatten()).flatten();
+            let known =
+                caller.sees_everything().then(|| app.platform.secrets.user(*id).ok().flatten()).flatten();
             known.map_or_else(|| id.to_string(), |u| if u.name.is_empty() { u.email } else { u.name })
         }
         Actor::Token(id) => format!("token {id}"),

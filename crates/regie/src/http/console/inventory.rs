@@ -45,7 +45,12 @@ async fn list(State(app): State<AppState>, caller: Caller) -> Response {
         }
     };
     let actions = html! { @if caller.may_book_inventory() { a class="btn primary" href="/console/sites/new" { "Add a site" } } };
-    layout::console(&app, &caller, &layout::Frame::new("Inventory", "/console/inventory").actions(actions), &body)
+    layout::console(
+        &app,
+        &caller,
+        &layout::Frame::new("Inventory", "/console/inventory").actions(actions),
+        &body,
+    )
 }
 
 fn placements(catalogue: &Catalogue, site: SiteId) -> Markup {
@@ -92,16 +97,23 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
             a class="btn primary" href={ "/console/sites/" (id) "/placements/new" } { "Add a placement" }
         }
     };
-    let frame = layout::Frame::new(&site.spec.name, "/console/inventory").crumb("/console/inventory", "Inventory").actions(actions);
+    let frame = layout::Frame::new(&site.spec.name, "/console/inventory")
+        .crumb("/console/inventory", "Inventory")
+        .actions(actions);
     Ok(layout::console(&app, &caller, &frame, &body))
 }
 
 fn snippets(app: &App, site: SiteId) -> Markup {
     let base = &app.config.public_url;
     let catalogue = app.platform.catalogue();
-    let first = catalogue.placements.iter().find(|(_, p)| p.spec.site == site).map_or("front-top", |(_, p)| p.spec.name.as_str());
+    let first = catalogue
+        .placements
+        .iter()
+        .find(|(_, p)| p.spec.site == site)
+        .map_or("front-top", |(_, p)| p.spec.name.as_str());
     let head = format!("<script async src=\"{base}/regie.js\" data-regie-site=\"{site}\"></script>");
-    let names: Vec<&str> = catalogue.placements.values().filter(|p| p.spec.site == site).map(|p| p.spec.name.as_str()).collect();
+    let names: Vec<&str> =
+        catalogue.placements.values().filter(|p| p.spec.site == site).map(|p| p.spec.name.as_str()).collect();
     html! {
         div class="card" {
             h2 { "Put ads on a page" }
@@ -145,7 +157,9 @@ fn empty_words(reason: &str) -> String {
     match reason {
         "not_set_up" => "The publisher's settings are missing.".into(),
         "too_many_placements" => "The page asked for too many placements at once.".into(),
-        "unknown_placement" => "The page asked for a placement that does not exist; check the name in its tag.".into(),
+        "unknown_placement" => {
+            "The page asked for a placement that does not exist; check the name in its tag.".into()
+        }
         "other_site" => "The page asked for a placement of another site.".into(),
         "site_not_active" => "The site is paused or archived.".into(),
         "placement_not_active" => "The placement is paused or archived.".into(),

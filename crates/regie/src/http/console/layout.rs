@@ -153,13 +153,8 @@ pub fn publisher_name(app: &App) -> String {
 /// A page of the public record.
 pub fn public(app: &App, title: &str, body: &Markup) -> Markup {
     let publisher = publisher_name(app);
-    let contact = app
-        .platform
-        .catalogue()
-        .publisher
-        .as_ref()
-        .map(|p| p.spec.legal_address.clone())
-        .unwrap_or_default();
+    let contact =
+        app.platform.catalogue().publisher.as_ref().map(|p| p.spec.legal_address.clone()).unwrap_or_default();
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -299,7 +294,8 @@ pub fn console_with(
 ) -> Response {
     let publisher = publisher_name(app);
     let halted = app.platform.halted();
-    let waiting = if caller.may_operate() { super::review::waiting_count(&app.platform.catalogue()) } else { 0 };
+    let waiting =
+        if caller.may_operate() { super::review::waiting_count(&app.platform.catalogue()) } else { 0 };
     let markup = html! {
         (DOCTYPE)
         html lang="en" {

@@ -77,7 +77,12 @@ pub struct Live {
 }
 
 /// What happened to an ad today in its account's zone.
-fn today(catalogue: &Catalogue, ledger: &regie_ledger::Ledger, ad: regie_model::AdId, now: UtcMs) -> Counters {
+fn today(
+    catalogue: &Catalogue,
+    ledger: &regie_ledger::Ledger,
+    ad: regie_model::AdId,
+    now: UtcMs,
+) -> Counters {
     let account = catalogue
         .parents_of(ad)
         .and_then(|(campaign, _)| catalogue.campaigns.get(&campaign))
@@ -97,7 +102,8 @@ pub fn figures(app: &App, caller: &Caller) -> Live {
     let (mut sum, mut spend) = (Counters::default(), BTreeMap::<Currency, Nanos>::new());
     let mut campaigns = BTreeMap::new();
     for (id, campaign) in catalogue.campaigns.iter().filter(|(_, c)| caller.may_see(c.spec.advertiser)) {
-        let currency = catalogue.advertisers.get(&campaign.spec.advertiser).map_or(Currency::EUR, |a| a.spec.currency);
+        let currency =
+            catalogue.advertisers.get(&campaign.spec.advertiser).map_or(Currency::EUR, |a| a.spec.currency);
         let mut own = Counters::default();
         let sets = catalogue.ad_sets_of.get(id).into_iter().flatten();
         for ad in sets.filter_map(|set| catalogue.ads_of.get(set)).flatten() {
@@ -109,14 +115,17 @@ pub fn figures(app: &App, caller: &Caller) -> Live {
         *spend.entry(currency).or_default() += charged;
         let gross = budget.map_or(Nanos::ZERO, |b| b.gross);
         let whole = budget.and_then(|b| b.lifetime).map_or(0, |n| n.0);
-        campaigns.insert(id.to_string(), LiveCampaign {
-            impressions: ui::count(own.impressions_count),
-            clicks: ui::count(own.clicks_count),
-            ctr: ui::percent(own.clicks_count, own.impressions_count),
-            spend: ui::money(charged, currency),
-            spent: ui::money(gross, currency),
-            spent_permille: if whole > 0 { (gross.0 * 1_000 / whole).min(1_000) as i64 } else { 0 },
-        });
+        campaigns.insert(
+            id.to_string(),
+            LiveCampaign {
+                impressions: ui::count(own.impressions_count),
+                clicks: ui::count(own.clicks_count),
+                ctr: ui::percent(own.clicks_count, own.impressions_count),
+                spend: ui::money(charged, currency),
+                spent: ui::money(gross, currency),
+                spent_permille: if whole > 0 { (gross.0 * 1_000 / whole).min(1_000) as i64 } else { 0 },
+            },
+        );
     }
     let midnight = zone.day_start(zone.day(now)).hour();
     let (mut requests, mut fills) = (0, 0);
@@ -176,13 +185,14 @@ async fn stream(State(app): State<AppState>, caller: Caller) -> Result<Response,
 
 fn still_in(app: &App, caller: &Caller) -> bool {
     match caller.who {
-        crate::http::auth::Who::User(id) => app
-            .platform
-            .catalogue()
-            .users
-            .get(&id)
-            .is_some_and(|u| u.active && Some(u.role) == caller.role && (u.advertiser == caller.advertiser || u.advertiser.is_none())),
-        crate::http::auth::Who::Token(id) => app.platform.catalogue().tokens.get(&id).is_some_and(|t| t.active),
+        crate::http::auth::Who::User(id) => app.platform.catalogue().users.get(&id).is_some_and(|u| {
+            u.active
+                && Some(u.role) == caller.role
+                && (u.advertiser == caller.advertiser || u.advertiser.is_none())
+        }),
+        crate::http::auth::Who::Token(id) => {
+            app.platform.catalogue().tokens.get(&id).is_some_and(|t| t.active)
+        }
     }
 }
 

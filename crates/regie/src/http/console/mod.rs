@@ -3,8 +3,8 @@
 //! Server-rendered; everything works without scripts. Reads the catalogue and the ledger, acts only by commands.
 //! Refuses to show one advertiser another's things: every page asks [`act`] what the caller may see.
 
-pub mod act;
 pub mod accounts;
+pub mod act;
 pub mod ads;
 pub mod book_ad;
 pub mod book_campaign;

@@ -1,6 +1,10 @@
 //! Users and tokens: who may sign in, and which programs may. Their names live apart from the journal.
 
-use super::{OWNER, PEOPLE, action, form::{Data, Form}, layout, page, ui};
+use super::{
+    OWNER, PEOPLE, action,
+    form::{Data, Form},
+    layout, page, ui,
+};
 use crate::http::{
     AppState, Route,
     accounts::people::{check_person, check_role, make_token},
@@ -59,7 +63,14 @@ async fn users(State(app): State<AppState>, caller: Caller) -> layout::Html {
     users_page(&app, &caller, StatusCode::OK, &Data::default(), &Faults::new(), &ui::nothing())
 }
 
-fn users_page(app: &AppState, caller: &Caller, status: StatusCode, data: &Data, faults: &Faults, note: &Markup) -> layout::Html {
+fn users_page(
+    app: &AppState,
+    caller: &Caller,
+    status: StatusCode,
+    data: &Data,
+    faults: &Faults,
+    note: &Markup,
+) -> layout::Html {
     let people = app.platform.secrets.users().map_err(Problem::internal)?;
     let records = app.platform.catalogue().users.clone();
     let owner = caller.is_one_of(&[Role::Owner], None);
@@ -119,12 +130,19 @@ async fn add_user(State(app): State<AppState>, caller: Caller, data: Data) -> la
     let made = tokio::task::spawn_blocking(move || links::add_user(&platform, by, record));
     let id = made.await.map_err(Problem::internal)?.map_err(Problem::internal)?;
     let secrets = &app.platform.secrets;
-    secrets.add_user(id, &data.text("email"), &data.text("name"), app.platform.now()).map_err(Problem::internal)?;
+    secrets
+        .add_user(id, &data.text("email"), &data.text("name"), app.platform.now())
+        .map_err(Problem::internal)?;
     let link = links::make(&app.platform, &app.config, id, "setup").map_err(Problem::internal)?;
     users_page(&app, &caller, StatusCode::OK, &Data::default(), &Faults::new(), &link_note(&link))
 }
 
-async fn edit_user(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+async fn edit_user(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    data: Data,
+) -> layout::Html {
     let id: UserId = id.parse().map_err(|_| super::act::missing(&id))?;
     let (record, owners) = {
         let catalogue = app.platform.catalogue();
@@ -133,7 +151,14 @@ async fn edit_user(State(app): State<AppState>, caller: Caller, Path(id): Path<S
     };
     if data.get("do") == "link" {
         let link = links::make(&app.platform, &app.config, id, "reset").map_err(Problem::internal)?;
-        return users_page(&app, &caller, StatusCode::OK, &Data::default(), &Faults::new(), &link_note(&link));
+        return users_page(
+            &app,
+            &caller,
+            StatusCode::OK,
+            &Data::default(),
+            &Faults::new(),
+            &link_note(&link),
+        );
     }
     let active = data.get("do") == "open";
     if !active && record.role == Role::Owner && record.active && owners == 1 {
@@ -153,7 +178,14 @@ async fn tokens(State(app): State<AppState>, caller: Caller) -> Response {
     tokens_page(&app, &caller, StatusCode::OK, &Data::default(), &Faults::new(), &ui::nothing())
 }
 
-fn tokens_page(app: &AppState, caller: &Caller, status: StatusCode, data: &Data, faults: &Faults, note: &Markup) -> Response {
+fn tokens_page(
+    app: &AppState,
+    caller: &Caller,
+    status: StatusCode,
+    data: &Data,
+    faults: &Faults,
+    note: &Markup,
+) -> Response {
     let records = app.platform.catalogue().tokens.clone();
     let owner = caller.is_one_of(&[Role::Owner], None);
     let form = Form { data, faults, theirs: None };
@@ -190,13 +222,21 @@ fn scope_word(scope: Scope) -> &'static str {
 }
 
 async fn add_token(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
-    let scopes: Vec<Scope> = SCOPES.iter().filter(|(v, _, _)| data.has(&format!("scope_{v}"))).map(|(_, _, s)| *s).collect();
+    let scopes: Vec<Scope> =
+        SCOPES.iter().filter(|(v, _, _)| data.has(&format!("scope_{v}"))).map(|(_, _, s)| *s).collect();
     let advertiser: Option<AdvertiserId> = data.get("advertiser").parse().ok();
     let mut faults = Faults::new();
     faults.text("name", data.get("name"), NAME_CHARS_MAX);
     faults.when(scopes.is_empty(), "scope_read", "missing", "Tick at least one.");
     if !faults.is_empty() {
-        return Ok(tokens_page(&app, &caller, StatusCode::UNPROCESSABLE_ENTITY, &data, &faults, &ui::nothing()));
+        return Ok(tokens_page(
+            &app,
+            &caller,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &data,
+            &faults,
+            &ui::nothing(),
+        ));
     }
     let record = TokenRecord { name: data.text("name"), scopes, advertiser, active: true };
     let (platform, by) = (app.platform.clone(), caller.actor.clone());

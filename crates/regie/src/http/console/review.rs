@@ -28,7 +28,10 @@ pub fn routes() -> Vec<Route> {
 fn waiting_versions(catalogue: &Catalogue, ad: AdId) -> Vec<VersionId> {
     let of = catalogue.versions_of.get(&ad).into_iter().flatten();
     of.filter(|v| {
-        catalogue.versions.get(v).is_some_and(|s| s.review == Review::Pending && s.kept.status != Status::Archived)
+        catalogue
+            .versions
+            .get(v)
+            .is_some_and(|s| s.review == Review::Pending && s.kept.status != Status::Archived)
     })
     .copied()
     .collect()
@@ -103,7 +106,11 @@ fn landing(ad: &AdState) -> Markup {
     }
 }
 fn origins(list: &[String]) -> String {
-    if list.is_empty() { "loads nothing from elsewhere".into() } else { format!("loads from {}", list.join(", ")) }
+    if list.is_empty() {
+        "loads nothing from elsewhere".into()
+    } else {
+        format!("loads from {}", list.join(", "))
+    }
 }
 
 fn side_by_side(catalogue: &Catalogue, ad: AdId, version: VersionId) -> Markup {
@@ -141,11 +148,13 @@ async fn decide(State(app): State<AppState>, caller: Caller, data: Data) -> layo
     let revision = app.platform.catalogue().ads.get(&id).map(|a| a.kept.revision.to_string());
     if revision.as_deref() != Some(data.get("revision")) {
         let changed = "The ad was edited while you were looking; look at the new revision first.";
-        let problem = crate::http::problem::Problem::new(axum::http::StatusCode::CONFLICT, "conflict", changed);
+        let problem =
+            crate::http::problem::Problem::new(axum::http::StatusCode::CONFLICT, "conflict", changed);
         return Err(problem.into());
     }
     let verdict = if data.get("verdict") == "approved" { Verdict::Approved } else { Verdict::Rejected };
-    let command = Command::Review { ads: vec![id], versions: Vec::new(), verdict, reason: data.text("reason") };
+    let command =
+        Command::Review { ads: vec![id], versions: Vec::new(), verdict, reason: data.text("reason") };
     act::run(&app, &caller, vec![command]).await?;
     Ok(layout::go("/console/review"))
 }

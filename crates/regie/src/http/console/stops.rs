@@ -2,7 +2,11 @@
 
 use super::{HOUSE, OPERATES, act, action, form::Data, layout, page, ui};
 use crate::http::{AppState, Route, auth::Caller, problem::Problem};
-use axum::{extract::State, response::Response, routing::{get, post}};
+use axum::{
+    extract::State,
+    response::Response,
+    routing::{get, post},
+};
 use maud::html;
 use regie_model::{
     catalogue::Catalogue,
@@ -108,7 +112,8 @@ async fn show(State(app): State<AppState>, caller: Caller) -> Response {
 }
 
 async fn switch(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
-    let what = parse(data.get("what")).ok_or_else(|| Problem::bad_request("Name a sponsor (party_1) or an ad (ad_1)."))?;
+    let what = parse(data.get("what"))
+        .ok_or_else(|| Problem::bad_request("Name a sponsor (party_1) or an ad (ad_1)."))?;
     let command = Command::SetStop { what, on: data.has("on"), reason: data.text("reason") };
     act::run(&app, &caller, vec![command]).await?;
     Ok(layout::go("/console/stops"))

@@ -56,13 +56,22 @@ pub fn read(data: &mut Data, faults: &mut Faults) -> Targeting {
             plain => plain.to_owned(),
         };
         let dimension = text.parse().unwrap_or_else(|_| {
-            let why = if text.starts_with("key:") { "Name the key: letters, digits, -, _ and dots." } else { "Choose what is looked at." };
+            let why = if text.starts_with("key:") {
+                "Name the key: letters, digits, -, _ and dots."
+            } else {
+                "Choose what is looked at."
+            };
             faults.add(at("dimension"), "unknown", why);
             Dimension::Topic
         });
         let zone = data.text(&at("zone"));
         let parsed = Zone::parse(&zone);
-        faults.when(!zone.is_empty() && parsed.is_none(), at("zone"), "unknown", "A time zone such as Europe/Paris.");
+        faults.when(
+            !zone.is_empty() && parsed.is_none(),
+            at("zone"),
+            "unknown",
+            "A time zone such as Europe/Paris.",
+        );
         let op = if data.get(&at("op")) == "not_in" { Op::NotIn } else { Op::In };
         let zone = parsed.filter(|_| !zone.is_empty());
         targeting.clauses.push(Clause { dimension, op, values: data.list(&at("values")), zone });

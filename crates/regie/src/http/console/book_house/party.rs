@@ -8,7 +8,8 @@ fn current(app: &App, caller: &Caller, id: PartyId) -> Result<Data, layout::Page
         let seen = booking::scope::may_see(&catalogue, caller, EntityRef::Party(id));
         catalogue.parties.get(&id).filter(|_| seen).cloned().ok_or_else(|| act::missing(id))?
     };
-    let identity = app.platform.secrets.unseal(&kept.spec.identity).map_err(crate::http::problem::Problem::internal)?;
+    let identity =
+        app.platform.secrets.unseal(&kept.spec.identity).map_err(crate::http::problem::Problem::internal)?;
     let (identity, mut data) = (identity.unwrap_or_default(), Data::default());
     data.set("revision", kept.revision);
     data.set("kind", if kept.spec.kind == PartyKind::Person { "person" } else { "organisation" });
@@ -50,7 +51,11 @@ pub(super) async fn new(State(app): State<AppState>, caller: Caller) -> Response
     data.set("kind", "organisation");
     render(&app, &caller, None, &data, &Faults::new(), None)
 }
-pub(super) async fn edit(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> layout::Html {
+pub(super) async fn edit(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> layout::Html {
     let id: PartyId = id.parse().map_err(|_| act::missing(&id))?;
     let data = current(&app, &caller, id)?;
     Ok(render(&app, &caller, Some(id), &data, &Faults::new(), None))
@@ -58,7 +63,12 @@ pub(super) async fn edit(State(app): State<AppState>, caller: Caller, Path(id): 
 pub(super) async fn create(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
     put(&app, &caller, None, data).await
 }
-pub(super) async fn save(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+pub(super) async fn save(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    data: Data,
+) -> layout::Html {
     let id: PartyId = id.parse().map_err(|_| act::missing(&id))?;
     put(&app, &caller, Some(id), data).await
 }
@@ -77,12 +87,22 @@ async fn put(app: &AppState, caller: &Caller, id: Option<PartyId>, mut data: Dat
     }
 }
 
-fn render(app: &AppState, caller: &Caller, id: Option<PartyId>, data: &Data, faults: &Faults, theirs: Option<&Data>) -> Response {
+fn render(
+    app: &AppState,
+    caller: &Caller,
+    id: Option<PartyId>,
+    data: &Data,
+    faults: &Faults,
+    theirs: Option<&Data>,
+) -> Response {
     let form = Form { data, faults, theirs };
     let advertisers: Vec<(String, String)> = {
         let catalogue = app.platform.catalogue();
-        let all = catalogue.advertisers.iter().map(|(id, a)| (id.to_string(), format!("{} ({id})", a.spec.name)));
-        std::iter::once((String::new(), "the publisher's: anybody in the house may name it".to_owned())).chain(all).collect()
+        let all =
+            catalogue.advertisers.iter().map(|(id, a)| (id.to_string(), format!("{} ({id})", a.spec.name)));
+        std::iter::once((String::new(), "the publisher's: anybody in the house may name it".to_owned()))
+            .chain(all)
+            .collect()
     };
     let fields = html! {
         fieldset {

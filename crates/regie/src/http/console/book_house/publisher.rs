@@ -54,7 +54,11 @@ fn read(data: &mut Data, faults: &mut Faults) -> PublisherSpec {
         let rate = read_rate(data.get(&at("rate_nanos")));
         faults.when(rate.is_none(), at("rate_nanos"), "malformed", "A rate such as 1.0835.");
         let currency = read_currency(data, &at("currency"), faults);
-        rates.push(DatedRate { currency, rate_nanos: rate.unwrap_or(1), quoted_on: data.text(&at("quoted_on")) });
+        rates.push(DatedRate {
+            currency,
+            rate_nanos: rate.unwrap_or(1),
+            quoted_on: data.text(&at("quoted_on")),
+        });
     }
     PublisherSpec {
         name: data.text("name"),
@@ -120,7 +124,13 @@ fn render(app: &AppState, caller: &Caller, data: &Data, faults: &Faults, theirs:
             (form.field("sample_ppm", "Decisions kept for replay").amount().unit("percent").hint("Political decisions are always kept, with personal inputs left out."))
         }
     };
-    let place = Place { title: "Settings", nav: "/console/settings", to: "/console/settings".into(), back: "/console".into(), button: "Save the settings" };
+    let place = Place {
+        title: "Settings",
+        nav: "/console/settings",
+        to: "/console/settings".into(),
+        back: "/console".into(),
+        button: "Save the settings",
+    };
     if caller.may_book_inventory() {
         return form_page(app, caller, &place, &form, &fields);
     }

@@ -26,7 +26,14 @@ fn current_site(app: &App, id: SiteId) -> Result<Data, layout::PageError> {
     data.set_some("language", kept.spec.language);
     Ok(data)
 }
-fn site_page(app: &AppState, caller: &Caller, id: Option<SiteId>, data: &Data, faults: &Faults, theirs: Option<&Data>) -> Response {
+fn site_page(
+    app: &AppState,
+    caller: &Caller,
+    id: Option<SiteId>,
+    data: &Data,
+    faults: &Faults,
+    theirs: Option<&Data>,
+) -> Response {
     let form = Form { data, faults, theirs };
     let fields = html! {
         fieldset {
@@ -39,12 +46,22 @@ fn site_page(app: &AppState, caller: &Caller, id: Option<SiteId>, data: &Data, f
     let to = id.map_or_else(|| "/console/sites".to_owned(), |id| format!("/console/sites/{id}"));
     let back = id.map_or_else(|| "/console/inventory".to_owned(), |id| format!("/console/sites/{id}"));
     let title = if id.is_some() { "Edit the site" } else { "Add a site" };
-    form_page(app, caller, &Place { title, nav: "/console/inventory", to, back, button: "Save the site" }, &form, &fields)
+    form_page(
+        app,
+        caller,
+        &Place { title, nav: "/console/inventory", to, back, button: "Save the site" },
+        &form,
+        &fields,
+    )
 }
 pub(super) async fn new_site(State(app): State<AppState>, caller: Caller) -> Response {
     site_page(&app, &caller, None, &Data::default(), &Faults::new(), None)
 }
-pub(super) async fn edit_site(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> layout::Html {
+pub(super) async fn edit_site(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> layout::Html {
     let id: SiteId = id.parse().map_err(|_| act::missing(&id))?;
     let data = current_site(&app, id)?;
     Ok(site_page(&app, &caller, Some(id), &data, &Faults::new(), None))
@@ -52,7 +69,12 @@ pub(super) async fn edit_site(State(app): State<AppState>, caller: Caller, Path(
 pub(super) async fn create_site(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
     put_site(&app, &caller, None, data).await
 }
-pub(super) async fn save_site(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+pub(super) async fn save_site(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    data: Data,
+) -> layout::Html {
     let id: SiteId = id.parse().map_err(|_| act::missing(&id))?;
     put_site(&app, &caller, Some(id), data).await
 }
@@ -124,7 +146,8 @@ fn read_placement(site: SiteId, data: &mut Data, faults: &mut Faults) -> Placeme
     let mut floors = Vec::new();
     for row in 0..data.rows("floors") {
         let at = |field: &str| format!("floors[{row}].{field}");
-        let tier = TIERS.iter().find(|(v, _)| *v == data.get(&at("tier"))).map_or(TierKind::Auction, |(_, t)| *t);
+        let tier =
+            TIERS.iter().find(|(v, _)| *v == data.get(&at("tier"))).map_or(TierKind::Auction, |(_, t)| *t);
         let currency = read_currency(data, &at("currency"), faults);
         floors.push(Floor { tier, currency, micros_per_mille: data.micros(&at("micros_per_mille"), faults) });
     }
@@ -133,12 +156,23 @@ fn read_placement(site: SiteId, data: &mut Data, faults: &mut Faults) -> Placeme
         "native" => Format::Native,
         "text" => Format::Text,
         _ => {
-            faults.when(sizes.iter().any(Option::is_none), "format.sizes", "malformed", "Sizes as 300x250, 728x90.");
+            faults.when(
+                sizes.iter().any(Option::is_none),
+                "format.sizes",
+                "malformed",
+                "Sizes as 300x250, 728x90.",
+            );
             Format::Banner { sizes: sizes.into_iter().flatten().collect() }
         }
     };
-    let blocked: Vec<Option<AdvertiserId>> = data.list("blocked_advertisers").iter().map(|t| t.parse().ok()).collect();
-    faults.when(blocked.iter().any(Option::is_none), "blocked_advertisers", "malformed", "Ids such as adv_1, adv_2.");
+    let blocked: Vec<Option<AdvertiserId>> =
+        data.list("blocked_advertisers").iter().map(|t| t.parse().ok()).collect();
+    faults.when(
+        blocked.iter().any(Option::is_none),
+        "blocked_advertisers",
+        "malformed",
+        "Ids such as adv_1, adv_2.",
+    );
     PlacementSpec {
         site,
         name: data.text("name"),
@@ -156,7 +190,15 @@ fn read_placement(site: SiteId, data: &mut Data, faults: &mut Faults) -> Placeme
         political: data.has("political"),
     }
 }
-fn placement_page(app: &AppState, caller: &Caller, site: SiteId, id: Option<PlacementId>, data: &Data, faults: &Faults, theirs: Option<&Data>) -> Response {
+fn placement_page(
+    app: &AppState,
+    caller: &Caller,
+    site: SiteId,
+    id: Option<PlacementId>,
+    data: &Data,
+    faults: &Faults,
+    theirs: Option<&Data>,
+) -> Response {
     let form = Form { data, faults, theirs };
     let floors = data.rows("floors") + 1;
     let fields = html! {
@@ -189,12 +231,25 @@ fn placement_page(app: &AppState, caller: &Caller, site: SiteId, id: Option<Plac
             (form.field("fallback_html", "Shown when there is no ad").area(4).hint("HTML without scripts."))
         }
     };
-    let to = id.map_or_else(|| format!("/console/sites/{site}/placements"), |id| format!("/console/placements/{id}"));
+    let to = id.map_or_else(
+        || format!("/console/sites/{site}/placements"),
+        |id| format!("/console/placements/{id}"),
+    );
     let title = if id.is_some() { "Edit the placement" } else { "Add a placement" };
-    let place = Place { title, nav: "/console/inventory", to, back: format!("/console/sites/{site}"), button: "Save the placement" };
+    let place = Place {
+        title,
+        nav: "/console/inventory",
+        to,
+        back: format!("/console/sites/{site}"),
+        button: "Save the placement",
+    };
     form_page(app, caller, &place, &form, &fields)
 }
-pub(super) async fn new_placement(State(app): State<AppState>, caller: Caller, Path(site): Path<String>) -> layout::Html {
+pub(super) async fn new_placement(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(site): Path<String>,
+) -> layout::Html {
     let site: SiteId = site.parse().map_err(|_| act::missing(&site))?;
     let mut data = Data::default();
     data.set("format.kind", "banner");
@@ -202,21 +257,41 @@ pub(super) async fn new_placement(State(app): State<AppState>, caller: Caller, P
     data.set("behaviour.refresh_s", 0);
     Ok(placement_page(&app, &caller, site, None, &data, &Faults::new(), None))
 }
-pub(super) async fn edit_placement(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> layout::Html {
+pub(super) async fn edit_placement(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> layout::Html {
     let id: PlacementId = id.parse().map_err(|_| act::missing(&id))?;
     let (site, data) = current_placement(&app, id)?;
     Ok(placement_page(&app, &caller, site, Some(id), &data, &Faults::new(), None))
 }
-pub(super) async fn create_placement(State(app): State<AppState>, caller: Caller, Path(site): Path<String>, data: Data) -> layout::Html {
+pub(super) async fn create_placement(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(site): Path<String>,
+    data: Data,
+) -> layout::Html {
     let site: SiteId = site.parse().map_err(|_| act::missing(&site))?;
     put_placement(&app, &caller, site, None, data).await
 }
-pub(super) async fn save_placement(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+pub(super) async fn save_placement(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    data: Data,
+) -> layout::Html {
     let id: PlacementId = id.parse().map_err(|_| act::missing(&id))?;
     let (site, _) = current_placement(&app, id)?;
     put_placement(&app, &caller, site, Some(id), data).await
 }
-async fn put_placement(app: &AppState, caller: &Caller, site: SiteId, id: Option<PlacementId>, mut data: Data) -> layout::Html {
+async fn put_placement(
+    app: &AppState,
+    caller: &Caller,
+    site: SiteId,
+    id: Option<PlacementId>,
+    mut data: Data,
+) -> layout::Html {
     let mut faults = Faults::new();
     let spec = read_placement(site, &mut data, &mut faults);
     let command = Command::PutPlacement { id, revision: data.get("revision").parse().ok(), spec };
@@ -247,7 +322,14 @@ fn current_advertiser(app: &App, id: AdvertiserId) -> Result<Data, layout::PageE
     data.set("invoice_address", &spec.invoice_address);
     Ok(data)
 }
-fn advertiser_page(app: &AppState, caller: &Caller, id: Option<AdvertiserId>, data: &Data, faults: &Faults, theirs: Option<&Data>) -> Response {
+fn advertiser_page(
+    app: &AppState,
+    caller: &Caller,
+    id: Option<AdvertiserId>,
+    data: &Data,
+    faults: &Faults,
+    theirs: Option<&Data>,
+) -> Response {
     let form = Form { data, faults, theirs };
     let fields = html! {
         fieldset {
@@ -271,11 +353,18 @@ fn advertiser_page(app: &AppState, caller: &Caller, id: Option<AdvertiserId>, da
     };
     let to = id.map_or_else(|| "/console/advertisers".to_owned(), |id| format!("/console/advertisers/{id}"));
     let title = if id.is_some() { "Edit the advertiser" } else { "Add an advertiser" };
-    form_page(app, caller, &Place { title, nav: "/console/advertisers", back: to.clone(), to, button: "Save the advertiser" }, &form, &fields)
+    form_page(
+        app,
+        caller,
+        &Place { title, nav: "/console/advertisers", back: to.clone(), to, button: "Save the advertiser" },
+        &form,
+        &fields,
+    )
 }
 pub(super) async fn new_advertiser(State(app): State<AppState>, caller: Caller) -> Response {
     let mut data = Data::default();
-    let publisher = app.platform.catalogue().publisher.as_ref().map(|p| (p.spec.auction_currency, p.spec.zone.clone()));
+    let publisher =
+        app.platform.catalogue().publisher.as_ref().map(|p| (p.spec.auction_currency, p.spec.zone.clone()));
     if let Some((currency, zone)) = publisher {
         data.set("currency", currency);
         data.set("zone", zone.name());
@@ -283,22 +372,42 @@ pub(super) async fn new_advertiser(State(app): State<AppState>, caller: Caller) 
     data.set("funding.kind", "prepaid");
     advertiser_page(&app, &caller, None, &data, &Faults::new(), None)
 }
-pub(super) async fn edit_advertiser(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> layout::Html {
+pub(super) async fn edit_advertiser(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> layout::Html {
     let id: AdvertiserId = id.parse().map_err(|_| act::missing(&id))?;
     let data = current_advertiser(&app, id)?;
     Ok(advertiser_page(&app, &caller, Some(id), &data, &Faults::new(), None))
 }
-pub(super) async fn create_advertiser(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
+pub(super) async fn create_advertiser(
+    State(app): State<AppState>,
+    caller: Caller,
+    data: Data,
+) -> layout::Html {
     put_advertiser(&app, &caller, None, data).await
 }
-pub(super) async fn save_advertiser(State(app): State<AppState>, caller: Caller, Path(id): Path<String>, data: Data) -> layout::Html {
+pub(super) async fn save_advertiser(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    data: Data,
+) -> layout::Html {
     let id: AdvertiserId = id.parse().map_err(|_| act::missing(&id))?;
     put_advertiser(&app, &caller, Some(id), data).await
 }
-async fn put_advertiser(app: &AppState, caller: &Caller, id: Option<AdvertiserId>, data: Data) -> layout::Html {
+async fn put_advertiser(
+    app: &AppState,
+    caller: &Caller,
+    id: Option<AdvertiserId>,
+    data: Data,
+) -> layout::Html {
     let mut faults = Faults::new();
     let funding = match data.get("funding.kind") {
-        "credit" => Funding::Credit { limit_micros: Micros(data.micros("funding.limit_micros", &mut faults)) },
+        "credit" => {
+            Funding::Credit { limit_micros: Micros(data.micros("funding.limit_micros", &mut faults)) }
+        }
         _ => Funding::Prepaid,
     };
     let pixel = "pixel_conversions.daily_count_max";
@@ -308,7 +417,9 @@ async fn put_advertiser(app: &AppState, caller: &Caller, id: Option<AdvertiserId
         zone: read_zone(&data, "zone", &mut faults),
         funding,
         categories: data.list("categories"),
-        pixel_conversions: data.has(pixel).then(|| PixelConversions { daily_count_max: data.whole(pixel, 0, &mut faults) }),
+        pixel_conversions: data
+            .has(pixel)
+            .then(|| PixelConversions { daily_count_max: data.whole(pixel, 0, &mut faults) }),
         invoice_address: data.text("invoice_address"),
     };
     let command = Command::PutAdvertiser { id, revision: data.get("revision").parse().ok(), spec };

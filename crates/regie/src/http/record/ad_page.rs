@@ -1,0 +1,249 @@
+//! One ad in the record: as it ran, with its label, facts, notice and figures.
+
+use super::{data, open_json, wants_json};
+use crate::http::{
+    AppState,
+    console::{act, layout, ui},
+    frames,
+    problem::Problem,
+};
+use axum::{
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::Response,
+};
+use maud::{Markup, html};
+use regie_model::{AdId, Nanos, VersionId};
+use regie_record::{Entry, PublicParty, RunStatus};
+use std::sync::Arc;
+
+/// Versions shown as frames; the JSON lists all.
+const FRAMES_MAX: usize = 6;
+
+fn not_here(id: &str) -> Problem {
+    Problem::not_found(&format!("ad {id} in the record; an ad appears here with its first impression"))
+}
+
+/// `GET /record/ads/{id}`, also with `.json`.
+pub(super) async fn show(
+    State(app): State<AppState>,
+    Path(text): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    use axum::response::IntoResponse;
+    let (json, bare) = wants_json(&text, &headers);
+    let refuse = |problem: Problem| {
+        if json { problem.into_response() } else { layout::PageError(problem).into_response() }
+    };
+    let id: AdId = bare.parse().map_err(|_| refuse(not_here(bare)))?;
+    let reader = Arc::clone(&app);
+    let entry = tokio::task::spawn_blocking(move || data::entry(&reader, id))
+        .await
+        .map_err(|e| refuse(Problem::internal(e)))?;
+    let entry = entry.map_err(refuse)?.ok_or_else(|| refuse(not_here(bare)))?;
+    if json {
+        let value = serde_json::to_value(&entry).map_err(|e| refuse(Problem::internal(e)))?;
+        return Ok(open_json(&value));
+    }
+    let title = format!("Ad on behalf of {}", entry.sponsor.name);
+    let body = page(&app, &entry);
+    Ok(layout::page(StatusCode::OK, &layout::public(&app, &title, &body)))
+}
+
+/// `GET /record/ads/{id}/versions/{version}/frame`: the creative in a sandbox; its links lead nowhere.
+pub(super) async fn frame(
+    State(app): State<AppState>,
+    Path((id, version)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let id: AdId = id.parse().map_err(|_| not_here(&id))?;
+    let version: VersionId = version.parse().map_err(|_| act::missing(&version))?;
+    let shown = app.platform.folds().ledger.totals(id).impressions_count > 0;
+    let hash = {
+        let catalogue = app.platform.catalogue();
+        let state = catalogue.versions.get(&version).filter(|v| shown && v.kept.spec.ad == id);
+        let state = state.ok_or_else(|| not_here(&id.to_string()))?;
+        let rejected = matches!(state.review, regie_model::catalogue::Review::Rejected { .. });
+        let hash =
+            state.approved.map(|(hash, _)| hash).or_else(|| rejected.then_some(state.kept.spec.creative));
+        hash.ok_or_else(|| not_here(&id.to_string()))?
+    };
+    let creative =
+        data::document(&app, &hash).ok_or_else(|| Problem::not_found("creative of this version"))?;
+    let document = frames::document(&creative, "#", "record", 0);
+    // In the record an ad loads nothing from elsewhere: a reader of the record is no visitor of the ad.
+    let mut response = frames::framed(document, &creative, &[]);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
+}
+
+fn page(app: &AppState, entry: &Entry) -> Markup {
+    let zone = act::zone(app);
+    html! {
+        p class="crumbs" { a href="/record" { "Record" } span { (entry.id) } }
+        div class="head" {
+            h1 { "On behalf of " (entry.sponsor.name) }
+            div class="actions" { (state(entry)) (ui::political(entry.political)) a class="btn" href={ "/record/ads/" (entry.id) ".json" } { "JSON" } }
+        }
+        p class="intro" {
+            "Paid for by " strong { (entry.payer.name) } ". Shown " strong class="num" { (ui::count(entry.figures.impressions_count)) } " times for "
+            strong class="num" { (amount(&entry.figures.spend_nanos, entry.figures.currency)) } "."
+        }
+        (as_it_ran(entry))
+        div class="grid" { (who(entry)) (when(entry, &zone)) }
+        (reach(entry))
+        (money(entry))
+        @if !entry.notice.is_empty() { (notice(entry)) }
+        (history(entry, &zone))
+    }
+}
+
+fn amount(nanos: &str, currency: regie_model::Currency) -> String {
+    ui::money(Nanos(nanos.parse().unwrap_or(0)), currency)
+}
+
+fn state(entry: &Entry) -> Markup {
+    match entry.status {
+        RunStatus::Running => ui::badge("good", "running"),
+        RunStatus::Stopped => ui::badge("bad", entry.status.word()),
+        RunStatus::Scheduled | RunStatus::Paused | RunStatus::Ended => ui::badge("", entry.status.word()),
+    }
+}
+
+fn as_it_ran(entry: &Entry) -> Markup {
+    let label = if entry.political { "Political advertisement" } else { "Advertisement" };
+    html! {
+        section aria-label="The ad as it ran" {
+            @for version in entry.content.versions.iter().take(FRAMES_MAX) {
+                @let (width, height) = (version.width.unwrap_or(320), version.height.unwrap_or(if version.kind == "text" { 130 } else { 320 }));
+                div class="adbox" {
+                    p class="adlabel" { b { (label) } ", on behalf of " (entry.sponsor.name) ", paid for by " (entry.payer.name) }
+                    @if version.kind.is_empty() { p class="muted" { "The creative is not held any more. Its hash: " code { (version.creative) } } }
+                    @else {
+                        iframe class="adframe" src={ "/record/ads/" (entry.id) "/versions/" (version.version) "/frame" } width=(width) height=(height)
+                            sandbox=(if version.kind == "html" { "allow-scripts" } else { "" }) loading="lazy" title={ "The ad, " (version.version) } {}
+                    }
+                }
+            }
+            @if entry.content.versions.len() > FRAMES_MAX { p class="muted" { "and " (entry.content.versions.len() - FRAMES_MAX) " more versions, listed in the JSON" } }
+            p { span class="muted" { "A click leads to " } span class="mono wrap-any" { (entry.content.landing_url) } }
+        }
+    }
+}
+
+fn party(title: &str, party: &PublicParty) -> Markup {
+    html! {
+        dt { (title) } dd {
+            a href={ "/record/sponsors/" (party.id) } { (party.name) }
+            @if !party.controller.is_empty() { div class="small" { "controlled by " (party.controller) } }
+            @if !party.established_in.is_empty() { div class="small muted" { "established in " (party.established_in) } }
+            @if !party.register_id.is_empty() { div class="small muted" { (party.register_id) } }
+        }
+    }
+}
+
+fn who(entry: &Entry) -> Markup {
+    html! {
+        section class="card" {
+            h2 { "Who" }
+            dl class="facts" {
+                (party("Sponsor", &entry.sponsor))
+                @if entry.payer.id == entry.sponsor.id { dt { "Payer" } dd { "the sponsor itself" } } @else { (party("Payer", &entry.payer)) }
+            }
+        }
+    }
+}
+
+fn when(entry: &Entry, zone: &regie_model::Zone) -> Markup {
+    let period = &entry.period;
+    html! {
+        section class="card" {
+            h2 { "When" }
+            dl class="facts" {
+                dt { "Intended" } dd { (zone.local_text(period.starts_at)) " to " @match period.ends_at { Some(end) => (zone.local_text(end)), None => "until stopped" } }
+                dt { "First shown" } dd { @match period.first_day { Some(day) => (day), None => "not yet" } }
+                dt { "Last shown" } dd { @match period.last_day { Some(day) => (day), None => "not yet" } }
+                dt { "Days of" } dd { (period.zone) }
+            }
+        }
+    }
+}
+
+fn reach(entry: &Entry) -> Markup {
+    html! {
+        section class="card" {
+            h2 { "By what it was targeted" }
+            p { (entry.targeting.words) }
+            @if !entry.targeting.clauses.is_empty() {
+                ul { @for clause in &entry.targeting.clauses { li { @if clause.op == "not_in" { (ui::badge("warn", "excluded")) " " } (clause.words) } } }
+            }
+            @for cap in &entry.targeting.caps { p class="small muted" { "Cap: " (cap) "." } }
+            @if entry.targeting.learned { p class="small muted" { "It has several versions; how often each is shown may follow measured results by context, never by person." } }
+        }
+    }
+}
+
+fn money(entry: &Entry) -> Markup {
+    let figures = &entry.figures;
+    let points: Vec<ui::Point> = figures
+        .days
+        .iter()
+        .map(|d| ui::Point {
+            label: d.day.to_string().get(5..).unwrap_or("").to_owned(),
+            value: d.impressions_count as f64,
+            words: format!(
+                "{} impressions, {} {}",
+                ui::count(d.impressions_count),
+                d.spend,
+                figures.currency
+            ),
+        })
+        .collect();
+    html! {
+        section class="card" {
+            h2 { "What it cost, and how often it was shown" }
+            p { (entry.price.words) }
+            @if points.len() > 1 { h3 { "Impressions a day" } (ui::line_chart("Impressions a day; the table has the same figures", &points, "")) }
+            div class="scroll" { table {
+                thead { tr { th { "Day" } th class="right" { "Impressions" } th class="right" { "Spend, " (figures.currency) } } }
+                tbody { @for day in &figures.days { tr { th scope="row" { (day.day) } td class="right" { (ui::count(day.impressions_count)) } td class="right" { (day.spend) } } } }
+                tfoot {
+                    tr { th scope="row" { "This ad, in all" } td class="right" { (ui::count(figures.impressions_count)) } td class="right" { (figures.spend) } }
+                    tr { th scope="row" { "Its whole campaign" } td class="right" { (ui::count(entry.campaign_figures.impressions_count)) } td class="right" { (entry.campaign_figures.spend) } }
+                }
+                caption { "Exact. Spend is what was charged less what was credited" @if figures.credited_nanos != "0" { ": " (amount(&figures.gross_nanos, figures.currency)) " less " (amount(&figures.credited_nanos, figures.currency)) } "." }
+            } }
+        }
+    }
+}
+
+fn notice(entry: &Entry) -> Markup {
+    html! {
+        section class="card" id="notice" {
+            h2 { "Transparency notice" }
+            p class="muted" { "Items of Art. 12(1) of Regulation (EU) 2024/900. What the sponsor declared is marked; the publisher stays answerable for completeness." }
+            ol class="notice" {
+                @for item in &entry.notice {
+                    li {
+                        h3 { (item.title) }
+                        dl class="facts" { @for value in &item.values { dt { (value.label) } dd { (value.value) } } }
+                        p class="small muted" { (item.source) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn history(entry: &Entry, zone: &regie_model::Zone) -> Markup {
+    html! {
+        section class="card flush" {
+            div class="cardhead" { h2 { "Approvals and suspensions" } }
+            @if entry.history.is_empty() { (ui::empty("None.")) } @else {
+                table {
+                    thead { tr { th { "When" } th { "What" } th { "Of" } th { "Reason" } } }
+                    tbody { @for line in &entry.history { tr { td class="nowrap" { (zone.local_text(line.at)) } td { (line.event.replace('_', " ")) } td { (line.about.replace('_', " ")) } td { (line.reason) } } } }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! From catalogue and ledger to entries: search, one ad, what a sponsor spent. For threads that may block.
+
+use crate::{
+    http::{App, problem::Problem},
+    platform::view::{PartyView, View},
+};
+use regie_ledger::{Counters, Ledger};
+use regie_model::{
+    AdId, AdSetId, CampaignId, Currency, Day, Nanos, PartyId, UtcHour, VersionId, Zone,
+    catalogue::Catalogue,
+    creative::{Creative, ObjectHash},
+};
+use regie_record::{Entry, Figures, PublicParty, Sources, Subject};
+use std::collections::BTreeMap;
+
+/// A search.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// All must be found.
+    pub words: Vec<String>,
+    /// Only this sponsor.
+    pub sponsor: Option<PartyId>,
+    /// Only political ads.
+    pub political: bool,
+    /// Only ads booked before this one.
+    pub before: Option<AdId>,
+}
+
+/// The words of a search, in lower case.
+pub fn words(text: &str) -> Vec<String> {
+    text.split_whitespace().take(12).map(str::to_lowercase).collect()
+}
+
+/// A party as the record may show it.
+pub fn public_party(view: &View, id: PartyId) -> PublicParty {
+    let party = view
+        .parties
+        .get(&id)
+        .cloned()
+        .unwrap_or_else(|| PartyView { name: id.to_string(), ..PartyView::default() });
+    PublicParty {
+        id,
+        name: party.name,
+        withheld: party.withheld,
+        controller: party.controller,
+        email: party.email,
+        postal_address: party.postal_address,
+        register_id: party.register_id,
+        established_in: party.established_in,
+    }
+}
+
+fn was_shown(ledger: &Ledger, ad: AdId) -> bool {
+    ledger.totals(ad).impressions_count > 0
+}
+/// How many ads the record has.
+pub fn shown_count(app: &App) -> usize {
+    app.platform.folds().ledger.ads().filter(|(_, c)| c.impressions_count > 0).count()
+}
+
+/// The newest ads that a search finds, and where the next answer begins.
+pub fn search(app: &App, wanted: &Wanted, limit: usize) -> (Vec<AdId>, Option<AdId>) {
+    let view = app.platform.current_view();
+    let catalogue = app.platform.catalogue();
+    let candidates: Vec<AdId> = {
+        let folds = app.platform.folds();
+        let newest = catalogue.ads.keys().rev().filter(|id| wanted.before.is_none_or(|b| **id < b));
+        newest.filter(|id| was_shown(&folds.ledger, **id)).copied().collect()
+    };
+    let mut found = Vec::new();
+    for id in candidates {
+        if fits(app, &catalogue, &view, id, wanted) {
+            if found.len() == limit {
+                return (found.clone(), found.last().copied());
+            }
+            found.push(id);
+        }
+    }
+    (found, None)
+}
+
+fn fits(app: &App, catalogue: &Catalogue, view: &View, id: AdId, wanted: &Wanted) -> bool {
+    let campaign = catalogue.parents_of(id).and_then(|(c, _)| catalogue.campaigns.get(&c));
+    let Some(campaign) = campaign.map(|c| &c.spec) else { return false };
+    let narrowed = wanted.sponsor.is_none_or(|s| campaign.sponsor == s)
+        && (!wanted.political || campaign.political.is_some());
+    if !narrowed || wanted.words.is_empty() {
+        return narrowed;
+    }
+    let mut text = String::new();
+    for party in [campaign.sponsor, campaign.payer] {
+        let party = public_party(view, party);
+        text.push_str(&format!("{} {} ", party.name, party.controller));
+    }
+    for linked in campaign.political.iter().flat_map(|d| &d.linked) {
+        text.push_str(&format!("{} ", linked.name));
+    }
+    if let Some(ad) = catalogue.ads.get(&id) {
+        text.push_str(&format!("{id} {} ", ad.kept.spec.landing_url));
+    }
+    for version in catalogue.versions_of.get(&id).into_iter().flatten() {
+        // What was never approved was never shown, and is not for the public.
+        let shown = catalogue.versions.get(version).and_then(|v| v.approved);
+        if let Some(creative) = shown.and_then(|(hash, _)| document(app, &hash)) {
+            text.push_str(&creative_text(&creative));
+        }
+    }
+    let text = text.to_lowercase();
+    wanted.words.iter().all(|word| text.contains(word))
+}
+
+/// A creative document.
+pub fn document(app: &App, hash: &ObjectHash) -> Option<Creative> {
+    app.creatives.get(&app.platform.objects, &hash.short()).map(|c| Creative::clone(&c))
+}
+fn creative_text(creative: &Creative) -> String {
+    match creative {
+        Creative::Image { alt, .. } => format!("{alt} "),
+        Creative::Html { .. } => String::new(),
+        Creative::Native { title, body, call_to_action, alt, .. } => {
+            format!("{title} {body} {call_to_action} {alt} ")
+        }
+        Creative::Text { title, body } => format!("{title} {body} "),
+    }
+}
+
+/// The entry of an ad; none when it was never shown.
+///
+/// # Errors
+/// SQLite's error.
+pub fn entry(app: &App, id: AdId) -> Result<Option<Entry>, Problem> {
+    let Some(subject) = subject(&app.platform.catalogue(), id) else { return Ok(None) };
+    if !was_shown(&app.platform.folds().ledger, id) {
+        return Ok(None);
+    }
+    let history = app.record.history(app, &subject).map_err(Problem::internal)?;
+    let flat = flat_fee_days(app, subject.ad_set).map_err(Problem::internal)?;
+    let view = app.platform.current_view();
+    let catalogue = app.platform.catalogue();
+    let (figures, campaign_figures) = {
+        let folds = app.platform.folds();
+        let figures = figures(&catalogue, &folds.ledger, &subject, flat);
+        (figures, campaign(&catalogue, &folds.ledger, subject.campaign, app.platform.now()))
+    };
+    let sources = Sources {
+        catalogue: &catalogue,
+        now: app.platform.now(),
+        party: &|party| public_party(&view, party),
+        creative: &|hash| document(app, hash),
+        figures,
+        campaign_figures,
+        history,
+    };
+    Ok(regie_record::entry(id, &sources))
+}
+
+fn subject(catalogue: &Catalogue, ad: AdId) -> Option<Subject> {
+    let (campaign, ad_set) = catalogue.parents_of(ad)?;
+    Some(Subject {
+        ad,
+        versions: catalogue.versions_of.get(&ad).cloned().unwrap_or_default(),
+        ad_set,
+        campaign,
+        sponsor: catalogue.campaigns.get(&campaign)?.spec.sponsor,
+        since: catalogue.ads.get(&ad)?.kept.created_at,
+    })
+}
+
+/// Accrued days of a flat fee, which belongs to an ad set and to no ad.
+fn flat_fee_days(app: &App, set: AdSetId) -> anyhow::Result<Vec<(UtcHour, Nanos)>> {
+    let campaign = app.platform.catalogue().ad_sets.get(&set).map_or(0, |s| s.spec.campaign.0);
+    let sql = "SELECT hour, sum(spend_nanos - credited_nanos) FROM rollups WHERE campaign = ?2 AND ad_set = ?1 AND ad = 0 GROUP BY hour";
+    let state = app.platform.state();
+    let mut statement = state.connection().prepare_cached(sql)?;
+    let rows = statement
+        .query_map([set.0, campaign], |r| Ok((UtcHour(r.get(0)?), Nanos(i128::from(r.get::<_, i64>(1)?)))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Totals of an ad. The flat fee of an ad set with one ad is that ad's.
+fn figures(
+    catalogue: &Catalogue,
+    ledger: &Ledger,
+    subject: &Subject,
+    flat: Vec<(UtcHour, Nanos)>,
+) -> Figures {
+    let total: Counters = ledger.totals(subject.ad);
+    let mut figures = Figures {
+        impressions_count: total.impressions_count,
+        clicks_count: total.clicks_count,
+        conversions_count: total.conversions_count,
+        gross: total.gross_nanos,
+        credited: total.credited_nanos,
+        days: Vec::new(),
+    };
+    let mut days: BTreeMap<Day, (u64, Nanos)> = BTreeMap::new();
+    for (day, counters) in ledger.ad_days(subject.ad) {
+        days.insert(*day, (counters.impressions_count, counters.net_nanos()));
+    }
+    let alone = catalogue.ads_of.get(&subject.ad_set).is_some_and(|ads| ads.len() == 1);
+    if alone && !flat.is_empty() {
+        let zone = zone_of(catalogue, subject.campaign);
+        for (hour, nanos) in flat {
+            days.entry(zone.day(hour.start())).or_default().1 += nanos;
+        }
+        if let Some(budget) = ledger.ad_set_budget(subject.ad_set, regie_model::UtcMs(0)) {
+            (figures.gross, figures.credited) = (budget.gross, budget.credited);
+        }
+    }
+    figures.days = days
+        .into_iter()
+        .filter(|(_, (n, net))| *n > 0 || net.0 != 0)
+        .map(|(d, (n, net))| (d, n, net))
+        .collect();
+    figures
+}
+fn zone_of(catalogue: &Catalogue, campaign: CampaignId) -> Zone {
+    let advertiser = catalogue.campaigns.get(&campaign).map(|c| c.spec.advertiser);
+    advertiser.map_or_else(Zone::utc, |a| crate::http::console::act::account_zone(catalogue, a))
+}
+
+fn campaign(catalogue: &Catalogue, ledger: &Ledger, id: CampaignId, now: regie_model::UtcMs) -> Figures {
+    let counts = crate::http::console::campaigns::counts(catalogue, ledger, id);
+    let budget = ledger.campaign_budget(id, now);
+    Figures {
+        impressions_count: counts.impressions_count,
+        clicks_count: counts.clicks_count,
+        conversions_count: counts.conversions_count,
+        gross: budget.map_or(Nanos::ZERO, |b| b.gross),
+        credited: budget.map_or(Nanos::ZERO, |b| b.credited),
+        days: Vec::new(),
+    }
+}
+
+/// A line of a list.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The ad.
+    pub id: AdId,
+    /// On whose behalf.
+    pub sponsor: PartyId,
+    /// Its name.
+    pub sponsor_name: String,
+    /// Who pays.
+    pub payer_name: String,
+    /// Declared as political.
+    pub political: bool,
+    /// Its first approved version.
+    pub version: Option<VersionId>,
+    /// Times shown.
+    pub impressions_count: u64,
+    /// Net charge.
+    pub net: Nanos,
+    /// Of the money.
+    pub currency: Currency,
+    /// First and last day with an impression.
+    pub days: Option<(Day, Day)>,
+    /// It may run now.
+    pub running: bool,
+}
+
+/// The lines of these ads.
+pub fn lines(app: &App, ids: &[AdId]) -> Vec<Line> {
+    let view = app.platform.current_view();
+    let catalogue = app.platform.catalogue();
+    let folds = app.platform.folds();
+    let now = app.platform.now();
+    let one = |id: &AdId| {
+        let (campaign_id, set) = catalogue.parents_of(*id)?;
+        let campaign = &catalogue.campaigns.get(&campaign_id)?.spec;
+        let kept = catalogue.ads.get(id)?;
+        let total = folds.ledger.totals(*id);
+        let mut shown =
+            folds.ledger.ad_days(*id).iter().filter(|(_, c)| c.impressions_count > 0).map(|(d, _)| *d);
+        let first = shown.next();
+        let last = shown.next_back().or(first);
+        let active = |status| status == regie_model::booking::Status::Active;
+        let parents = catalogue
+            .ad_sets
+            .get(&set)
+            .is_some_and(|s| active(s.status) && s.spec.flight_in(campaign).contains(now))
+            && catalogue.campaigns.get(&campaign_id).is_some_and(|c| active(c.status));
+        let versions = catalogue.versions_of.get(id).into_iter().flatten();
+        Some(Line {
+            id: *id,
+            sponsor: campaign.sponsor,
+            sponsor_name: public_party(&view, campaign.sponsor).name,
+            payer_name: public_party(&view, campaign.payer).name,
+            political: campaign.political.is_some(),
+            version: versions
+                .copied()
+                .find(|v| catalogue.versions.get(v).is_some_and(|s| s.approved.is_some())),
+            impressions_count: total.impressions_count,
+            net: total.net_nanos(),
+            currency: crate::http::console::campaigns::currency(&catalogue, campaign.advertiser),
+            days: first.zip(last),
+            running: parents && active(kept.kept.status) && kept.approved.is_some(),
+        })
+    };
+    ids.iter().filter_map(one).collect()
+}
+
+/// What sponsors of shown ads spent since a day: (sponsor, currency, net), the largest first. Flat fees included.
+///
+/// # Errors
+/// SQLite's error.
+pub fn spenders(app: &App, since: UtcHour) -> Result<Vec<(PartyId, Currency, Nanos)>, Problem> {
+    let by_campaign: Vec<(u32, i64)> = {
+        let state = app.platform.state();
+        let sql = "SELECT campaign, sum(spend_nanos - credited_nanos) FROM rollups WHERE hour >= ?1 GROUP BY campaign";
+        let mut statement = state.connection().prepare_cached(sql).map_err(Problem::internal)?;
+        let rows =
+            statement.query_map([since.0], |r| Ok((r.get(0)?, r.get(1)?))).map_err(Problem::internal)?;
+        rows.collect::<Result<_, _>>().map_err(Problem::internal)?
+    };
+    let catalogue = app.platform.catalogue();
+    let folds = app.platform.folds();
+    let mut sums: BTreeMap<(PartyId, Currency), Nanos> = BTreeMap::new();
+    for (id, nanos) in by_campaign {
+        let Some(campaign) = catalogue.campaigns.get(&CampaignId(id)) else { continue };
+        let sets = catalogue.ad_sets_of.get(&CampaignId(id)).into_iter().flatten();
+        let mut ads = sets.filter_map(|s| catalogue.ads_of.get(s)).flatten();
+        if ads.any(|ad| was_shown(&folds.ledger, *ad)) {
+            let currency = crate::http::console::campaigns::currency(&catalogue, campaign.spec.advertiser);
+            *sums.entry((campaign.spec.sponsor, currency)).or_default() += Nanos(i128::from(nanos));
+        }
+    }
+    let mut rows: Vec<_> =
+        sums.into_iter().filter(|(_, net)| net.0 > 0).map(|((p, c), net)| (p, c, net)).collect();
+    rows.sort_by(|a, b| a.1.cmp(&b.1).then(b.2.cmp(&a.2)).then(a.0.cmp(&b.0)));
+    Ok(rows)
+}

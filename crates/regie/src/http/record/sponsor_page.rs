@@ -1,0 +1,152 @@
+//! A sponsor or payer in the record: what it spent, on which ads.
+
+use super::{data, open_json, wants_json};
+use crate::http::{
+    AppState,
+    console::{layout, ui},
+    problem::Problem,
+};
+use axum::{
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use maud::{Markup, html};
+use regie_model::{AdId, Currency, Day, Nanos, PartyId};
+use regie_record::PublicParty;
+use serde::Deserialize;
+use serde_json::json;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Ads on the page.
+const ADS: usize = 50;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct After {
+    cursor: Option<AdId>,
+}
+
+struct Found {
+    party: PublicParty,
+    lines: Vec<data::Line>,
+    next: Option<AdId>,
+    totals: Vec<(Currency, Nanos)>,
+    days: BTreeMap<(Currency, Day), Nanos>,
+}
+
+fn collect(app: &AppState, id: PartyId, before: Option<AdId>) -> Result<Option<Found>, Problem> {
+    let wanted = data::Wanted { sponsor: Some(id), before, ..data::Wanted::default() };
+    let (ids, next) = data::search(app, &wanted, ADS);
+    let lines = data::lines(app, &ids);
+    if lines.is_empty() && before.is_none() {
+        return Ok(None);
+    }
+    let totals = data::spenders(app, regie_model::UtcHour(0))?.into_iter().filter(|(p, _, _)| *p == id);
+    let totals = totals.map(|(_, currency, net)| (currency, net)).collect();
+    let (all, _) =
+        data::search(app, &data::Wanted { sponsor: Some(id), ..data::Wanted::default() }, usize::MAX);
+    let mut days: BTreeMap<(Currency, Day), Nanos> = BTreeMap::new();
+    let currencies: BTreeMap<AdId, Currency> =
+        data::lines(app, &all).into_iter().map(|l| (l.id, l.currency)).collect();
+    let folds = app.platform.folds();
+    for ad in &all {
+        let currency = currencies.get(ad).copied().unwrap_or(Currency::EUR);
+        for (day, counters) in folds.ledger.ad_days(*ad) {
+            *days.entry((currency, *day)).or_default() += counters.net_nanos();
+        }
+    }
+    drop(folds);
+    let party = data::public_party(&app.platform.current_view(), id);
+    Ok(Some(Found { party, lines, next, totals, days }))
+}
+
+/// `GET /record/sponsors/{id}`, also with `.json`.
+pub(super) async fn show(
+    State(app): State<AppState>,
+    Path(text): Path<String>,
+    Query(after): Query<After>,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    let (json, bare) = wants_json(&text, &headers);
+    let refuse = |problem: Problem| {
+        if json { problem.into_response() } else { layout::PageError(problem).into_response() }
+    };
+    let none = || refuse(Problem::not_found(&format!("sponsor {bare} in the record")));
+    let id: PartyId = bare.parse().map_err(|_| none())?;
+    let reader = Arc::clone(&app);
+    let found = tokio::task::spawn_blocking(move || collect(&reader, id, after.cursor)).await;
+    let found = found.map_err(|e| refuse(Problem::internal(e)))?.map_err(refuse)?.ok_or_else(none)?;
+    if json {
+        return Ok(open_json(&as_json(&found)));
+    }
+    let body = page(&found);
+    Ok(layout::page(StatusCode::OK, &layout::public(&app, &found.party.name, &body)))
+}
+
+fn as_json(found: &Found) -> serde_json::Value {
+    let ads: Vec<_> = found
+        .lines
+        .iter()
+        .map(|l| {
+            json!({ "ad": l.id, "political": l.political, "impressions_count": l.impressions_count, "currency": l.currency,
+                "spend_nanos": l.net.0.to_string(), "spend": l.net.display(l.currency, 9) })
+        })
+        .collect();
+    let totals: Vec<_> = found
+        .totals
+        .iter()
+        .map(|(currency, net)| json!({ "currency": currency, "spend_nanos": net.0.to_string(), "spend": net.display(*currency, 9) }))
+        .collect();
+    json!({
+        "schema_version": regie_record::SCHEMA_VERSION, "id": found.party.id, "name": found.party.name, "withheld": found.party.withheld,
+        "established_in": found.party.established_in, "controller": found.party.controller, "totals": totals, "ads": ads,
+        "cursor": found.next.map(|id| id.to_string()),
+    })
+}
+
+fn page(found: &Found) -> Markup {
+    let party = &found.party;
+    html! {
+        p class="crumbs" { a href="/record" { "Record" } span { (party.id) } }
+        h1 { (party.name) }
+        @if party.withheld { div class="note warn" { p { "The identity of this sponsor was erased on request. Its ads and figures stay in the record." } } }
+        p class="muted" {
+            @if !party.established_in.is_empty() { "Established in " (party.established_in) ". " }
+            @if !party.controller.is_empty() { "Controlled by " (party.controller) ". " }
+            @if !party.register_id.is_empty() { (party.register_id) ". " }
+        }
+        dl class="figures" {
+            @for (currency, net) in &found.totals { (ui::figure("Spent in all", &ui::money(*net, *currency), "")) }
+            (ui::figure("Ads in the record", &if found.next.is_some() { format!("{}+", found.lines.len()) } else { found.lines.len().to_string() }, ""))
+        }
+        @for (currency, _) in &found.totals { (chart(found, *currency)) }
+        h2 { "Its ads" }
+        (super::home::hits(&found.lines))
+        @if let Some(next) = found.next { p { a class="btn" href={ "/record/sponsors/" (party.id) "?cursor=" (next) } { "Older ads" } } }
+        p { a href={ "/record/sponsors/" (party.id) ".json" } { "The same as JSON" } }
+    }
+}
+
+fn chart(found: &Found, currency: Currency) -> Markup {
+    let days: Vec<(Day, Nanos)> =
+        found.days.iter().filter(|((c, _), _)| *c == currency).map(|((_, d), n)| (*d, *n)).collect();
+    if days.len() < 2 {
+        return ui::nothing();
+    }
+    let points: Vec<ui::Point> = days
+        .iter()
+        .map(|(day, net)| ui::Point {
+            label: day.to_string().get(5..).unwrap_or("").to_owned(),
+            value: net.0 as f64 / 1e9,
+            words: ui::money(*net, currency),
+        })
+        .collect();
+    html! {
+        section class="card" {
+            h2 { "Spend a day, " (currency) }
+            (ui::line_chart("Spend a day; the table below has the same figures", &points, ""))
+            details { summary { "As a table" } table { tbody { @for (day, net) in &days { tr { th scope="row" { (day) } td class="right" { (ui::money(*net, currency)) } } } } } }
+        }
+    }
+}
