@@ -245,6 +245,7 @@ impl Server {
             geo,
             creatives: Default::default(),
             metrics: http::health::Metrics::new(engine.committer().clone()),
+            record: Default::default(),
         });
         let router = http::router(Arc::clone(&app)).merge(extra.with_state(Arc::clone(&app)));
         let (stop, stopped) = tokio::sync::watch::channel(false);

@@ -21,7 +21,6 @@ pub mod preview;
 pub mod problem;
 pub mod record;
 pub mod reports;
-pub mod reports;
 pub mod serve;
 pub mod tag;
 pub mod uploads;
@@ -111,7 +110,6 @@ pub fn routes() -> Vec<Route> {
     all.extend(preview::routes());
     all.extend(console::routes());
     all.extend(record::routes());
-    all.extend(reports::routes());
     all.extend(billing::routes());
     all
 }
