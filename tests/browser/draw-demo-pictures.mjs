@@ -17,12 +17,12 @@ const plain = (name, width = 320, height = 180) => ({
 const guesthouse = [
   {
     file: 'guesthouse-300x250', width: 300, height: 250,
-    html: `<style>.a{position:absolute;inset:0}.a svg{width:300px;height:250px}
+    html: `<style>.a{position:absolute;inset:0}.a svg{width:380px;height:250px;margin-left:-10px}
       .t{position:absolute;left:16px;top:14px;color:#fff;font:700 25px/1.12 ${FONT};text-shadow:0 1px 6px #14224f}
-      .n{position:absolute;left:16px;bottom:12px;color:#fff;font:600 13px system-ui,sans-serif}
-      .c{position:absolute;right:14px;bottom:10px;background:#ffd76a;color:#14224f;font:700 12px system-ui,sans-serif;padding:7px 11px;border-radius:16px}</style>
+      .n{position:absolute;left:16px;top:76px;color:#cfd6f3;font:600 12px/1.3 system-ui,sans-serif}
+      .c{position:absolute;left:16px;bottom:10px;background:#ffd76a;color:#14224f;font:700 12px system-ui,sans-serif;padding:7px 11px;border-radius:16px}</style>
       <div class=a>${art('lighthouse')}</div><div class=t>Sleep where<br>the light turns</div>
-      <div class=n>Lighthouse Guesthouse</div><div class=c>See rooms</div>`,
+      <div class=n>Lighthouse<br>Guesthouse</div><div class=c>See rooms</div>`,
   },
   {
     file: 'guesthouse-728x90', width: 728, height: 90,

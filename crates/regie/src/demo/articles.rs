@@ -91,7 +91,23 @@ pub const SECTIONS: [Section; 4] = [
 
 /// Reports of the live page, by tab.
 pub const LIVE: [(&str, &str, &[&str]); 3] = [
-    ("all", "Everything", &["18:42 Kick-off is delayed: a seal is on the pitch.", "18:31 The council is counting hands again.", "18:12 Low water; the sandbank café opens."]),
-    ("match", "The match", &["18:42 Kick-off is delayed: a seal is on the pitch.", "18:20 Line-ups: no surprises, one seal."]),
-    ("council", "The council", &["18:31 The council is counting hands again.", "18:05 Item four of nineteen."]),
+    (
+        "all",
+        "Everything",
+        &[
+            "18:42 Kick-off is delayed: a seal is on the pitch.",
+            "18:31 The council is counting hands again.",
+            "18:12 Low water; the sandbank café opens.",
+        ],
+    ),
+    (
+        "match",
+        "The match",
+        &["18:42 Kick-off is delayed: a seal is on the pitch.", "18:20 Line-ups: no surprises, one seal."],
+    ),
+    (
+        "council",
+        "The council",
+        &["18:31 The council is counting hands again.", "18:05 Item four of nineteen."],
+    ),
 ];

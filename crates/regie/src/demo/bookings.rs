@@ -33,8 +33,8 @@ pub fn appeal(slug: &str) -> Appeal {
     let (click_rate, order_rate, topics) = match slug {
         "bikes" => (0.014, 0.06, [0.6, 0.0, 0.1, 0.2, 0.9]),
         "guesthouse" => (0.016, 0.05, [0.0, 0.5, 0.0, 0.4, 0.8]),
-        "coffee" => (0.030, 0.22, [0.0, 0.5, 0.2, 1.0, 0.1]),
-        "trail" => (0.022, 0.08, [1.0, 0.0, 0.0, 0.0, 0.7]),
+        "coffee" => (0.040, 0.40, [0.0, 0.5, 0.2, 1.0, 0.1]),
+        "trail" => (0.030, 0.15, [1.0, 0.0, 0.0, 0.0, 0.7]),
         "opera" => (0.010, 0.10, [0.0, 1.0, 0.1, 0.1, 0.0]),
         "wind" => (0.006, 0.03, [0.1, 0.1, 0.5, 0.0, 0.5]),
         "tide" => (0.025, 0.10, [0.2, 0.2, 0.1, 0.4, 0.2]),
@@ -135,7 +135,9 @@ fn inventory(desk: &Desk, origins: Vec<String>) -> Result<SiteId> {
             blocked_advertisers: Vec::new(),
             blocked_categories: Vec::new(),
             blocked_domains: Vec::new(),
-            fallback_html: "<p style=\"font:13px system-ui;color:#777;text-align:center\">This space is free today.</p>".into(),
+            fallback_html:
+                "<p style=\"font:13px system-ui;color:#777;text-align:center\">This space is free today.</p>"
+                    .into(),
             behaviour,
             political: true,
         })?;
@@ -144,7 +146,13 @@ fn inventory(desk: &Desk, origins: Vec<String>) -> Result<SiteId> {
 }
 
 /// A company that advertises for itself: account and sponsor.
-fn firm(desk: &Desk, name: &str, slug: &str, category: &str, prepaid: Option<Micros>) -> Result<(AdvertiserId, PartyId)> {
+fn firm(
+    desk: &Desk,
+    name: &str,
+    slug: &str,
+    category: &str,
+    prepaid: Option<Micros>,
+) -> Result<(AdvertiserId, PartyId)> {
     let advertiser = desk.advertiser(name, &[category], prepaid)?;
     let identity = Identity {
         name: name.into(),
@@ -215,9 +223,13 @@ fn house(desk: &Desk) -> Result<()> {
     let firm = firm(desk, COURIER, "harbour-courier", "publishing", None)?;
     let campaign = campaign(desk, firm, "Subscribe (house ads)", Objective::Impressions, (None, None))?;
     let set = desk.ad_set(ad_set(campaign, "Everywhere", Tier::House, Bid::Free, Pacing::Asap))?;
-    let words = Words { over: COURIER, title: "Good morning, Port Brume. Read us at sea, too.", button: "Subscribe" };
-    let mut versions =
-        sizes(&looks::COURIER, words, &[("leaderboard", LEADERBOARD), ("rectangle", RECTANGLE), ("billboard", BILLBOARD)]);
+    let words =
+        Words { over: COURIER, title: "Good morning, Port Brume. Read us at sea, too.", button: "Subscribe" };
+    let mut versions = sizes(
+        &looks::COURIER,
+        words,
+        &[("leaderboard", LEADERBOARD), ("rectangle", RECTANGLE), ("billboard", BILLBOARD)],
+    );
     let body = "Every morning at six, without a single cookie.".to_owned();
     versions.push(("text", Creative::Text { title: "The Courier by e-mail".into(), body: body.clone() }));
     let native = Creative::Native {
@@ -236,13 +248,20 @@ fn bikes(desk: &Desk) -> Result<()> {
     let firm = firm(desk, "Brume Bikes", "brume-bikes", "vehicles", None)?;
     let budgets = (Some(euros(4_000)), Some(euros(600)));
     let campaign = campaign(desk, firm, "Cargo bikes, spring", Objective::ViewableImpressions, budgets)?;
-    let set = AdSetSpec { caps: once_a_page(), ..ad_set(campaign, "All pages", Tier::Auction, cpm(320), Pacing::Even) };
+    let set = AdSetSpec {
+        caps: once_a_page(),
+        ..ad_set(campaign, "All pages", Tier::Auction, cpm(320), Pacing::Even)
+    };
     let set = desk.ad_set(set)?;
     let over = "BRUME BIKES";
     let mut versions = Vec::new();
     for (names, title, button) in [
         (["school, leaderboard", "school, rectangle"], "The school run, without the jam.", "Try a ride"),
-        (["market, leaderboard", "market, rectangle"], "Carries the market, parks at the door.", "See the bikes"),
+        (
+            ["market, leaderboard", "market, rectangle"],
+            "Carries the market, parks at the door.",
+            "See the bikes",
+        ),
         (["price, leaderboard", "price, rectangle"], "A second car for 39 a month.", "Count it through"),
     ] {
         let words = Words { over, title, button };
@@ -258,10 +277,14 @@ fn guesthouse(desk: &Desk) -> Result<()> {
     let firm = firm(desk, "Lighthouse Guesthouse", "lighthouse-guesthouse", "travel", Some(euros(1_500)))?;
     let campaign = campaign(desk, firm, "Rooms with a light", Objective::Clicks, (Some(euros(1_200)), None))?;
     let bid = Bid::Cpc { micros_per_click: cents(140).0 };
-    let set = AdSetSpec { caps: once_a_page(), ..ad_set(campaign, "By the click", Tier::Auction, bid, Pacing::Asap) };
+    let set = AdSetSpec {
+        caps: once_a_page(),
+        ..ad_set(campaign, "By the click", Tier::Auction, bid, Pacing::Asap)
+    };
     let set = desk.ad_set(set)?;
     let alt = "A lighthouse at dusk: sleep where the light turns. Lighthouse Guesthouse, Port Brume.";
-    let image = |bytes| -> Result<Creative> { Ok(Creative::Image { asset: desk.picture(bytes)?, alt: alt.into() }) };
+    let image =
+        |bytes| -> Result<Creative> { Ok(Creative::Image { asset: desk.picture(bytes)?, alt: alt.into() }) };
     let text = Creative::Text {
         title: "Sleep where the light turns".into(),
         body: "Six rooms in a working lighthouse, breakfast with gulls. From 64 a night.".into(),
@@ -280,8 +303,13 @@ fn coffee_and_trail(desk: &Desk) -> Result<()> {
     let coffee = campaign(desk, roasters, "First bag", Objective::Conversions, (Some(euros(2_000)), None))?;
     let bid = Bid::Cpa { micros_per_conversion: euros(6).0, action: "order".into() };
     let set = desk.ad_set(ad_set(coffee, "By the order", Tier::Auction, bid, Pacing::Asap))?;
-    let words = Words { over: "", title: "Roasted on the quay on Tuesday, in your cup on Thursday", button: "Order a first bag" };
-    let body = "Saltwind roasts in small drums above the old fish market. The first bag comes without postage.";
+    let words = Words {
+        over: "",
+        title: "Roasted on the quay on Tuesday, in your cup on Thursday",
+        button: "Order a first bag",
+    };
+    let body =
+        "Saltwind roasts in small drums above the old fish market. The first bag comes without postage.";
     let native = desk.native(pictures::COFFEE, "A steaming cup of coffee.", body, words)?;
     let text = Creative::Text {
         title: "Coffee roasted on the quay".into(),
@@ -290,11 +318,16 @@ fn coffee_and_trail(desk: &Desk) -> Result<()> {
     desk.ad(set, "First bag", "coffee", vec![("native", native), ("words", text)])?;
 
     let shoes = firm(desk, "Kestrel Trail Shoes", "kestrel-trail", "sports", None)?;
-    let trail = campaign(desk, shoes, "Muddy season", Objective::Clicks, (Some(euros(900)), Some(euros(300))))?;
+    let trail =
+        campaign(desk, shoes, "Muddy season", Objective::Clicks, (Some(euros(900)), Some(euros(300))))?;
     let bid = Bid::Cpc { micros_per_click: cents(60).0 };
     let set = ad_set(trail, "Sport pages", Tier::Auction, bid, Pacing::Even);
     let set = desk.ad_set(AdSetSpec { targeting: sections(&["sport", "live"]), ..set })?;
-    let words = Words { over: "KESTREL", title: "Made for the cliff path, washed in the sea.", button: "Find your size" };
+    let words = Words {
+        over: "KESTREL",
+        title: "Made for the cliff path, washed in the sea.",
+        button: "Find your size",
+    };
     let body = "A shoe for wet rock and long Sundays. Resoled for free, twice.";
     let native = desk.native(pictures::TRAIL, "Mountains and a yellow path at dusk.", body, words)?;
     let mut versions = vec![("native", native)];
@@ -305,12 +338,26 @@ fn coffee_and_trail(desk: &Desk) -> Result<()> {
 /// A guaranteed number of impressions by an agreed day.
 fn opera(desk: &Desk) -> Result<()> {
     let firm = firm(desk, "Harbour Opera", "harbour-opera", "arts", None)?;
-    let campaign = campaign(desk, firm, "The Drowned Bell, premiere", Objective::Impressions, (Some(euros(3_000)), None))?;
+    let campaign = campaign(
+        desk,
+        firm,
+        "The Drowned Bell, premiere",
+        Objective::Impressions,
+        (Some(euros(3_000)), None),
+    )?;
     let tier = Tier::Guaranteed { impressions_count: 120_000 };
     let two_days = Some(desk.flight(2));
-    let set = AdSetSpec { flight: two_days, caps: once_a_page(), ..ad_set(campaign, "120,000 by the premiere", tier, cpm(700), Pacing::Even) };
+    let set = AdSetSpec {
+        flight: two_days,
+        caps: once_a_page(),
+        ..ad_set(campaign, "120,000 by the premiere", tier, cpm(700), Pacing::Even)
+    };
     let set = desk.ad_set(set)?;
-    let words = Words { over: "HARBOUR OPERA", title: "The Drowned Bell. Premiere on Saturday.", button: "Seats left" };
+    let words = Words {
+        over: "HARBOUR OPERA",
+        title: "The Drowned Bell. Premiere on Saturday.",
+        button: "Seats left",
+    };
     let body = "A new opera about the bell that Port Brume lost in the storm of 1784.";
     let native = desk.native(pictures::OPERA, "A singer on a stage between red curtains.", body, words)?;
     let mut versions = vec![("native", native)];
@@ -321,12 +368,17 @@ fn opera(desk: &Desk) -> Result<()> {
 /// A sponsorship: a share of the front page for a flat fee.
 fn wind(desk: &Desk) -> Result<()> {
     let firm = firm(desk, "Northlight Energy Cooperative", "northlight-energy", "energy", None)?;
-    let campaign = campaign(desk, firm, "Front page sponsor", Objective::Impressions, (Some(euros(1_500)), None))?;
+    let campaign =
+        campaign(desk, firm, "Front page sponsor", Objective::Impressions, (Some(euros(1_500)), None))?;
     let bid = Bid::FlatFee { total_micros: euros(1_500) };
     let tier = Tier::Sponsorship { share_ppm: 700_000 };
     let set = ad_set(campaign, "70% of the billboard", tier, bid, Pacing::Asap);
     let set = desk.ad_set(AdSetSpec { targeting: sections(&["front"]), ..set })?;
-    let words = Words { over: "NORTHLIGHT ENERGY COOPERATIVE", title: "The wind belongs to everyone. So does our company.", button: "Become a member" };
+    let words = Words {
+        over: "NORTHLIGHT ENERGY COOPERATIVE",
+        title: "The wind belongs to everyone. So does our company.",
+        button: "Become a member",
+    };
     desk.ad(set, "Members", "wind", sizes(&looks::WIND, words, &[("billboard", BILLBOARD)])).map(drop)
 }
 
@@ -334,8 +386,13 @@ fn wind(desk: &Desk) -> Result<()> {
 fn short(desk: &Desk) -> Result<()> {
     let firm = firm(desk, "Tidal Outlet", "tidal-outlet", "retail", Some(euros(50)))?;
     let campaign = campaign(desk, firm, SHORT_CAMPAIGN, Objective::Impressions, (Some(cents(80)), None))?;
-    let set = desk.ad_set(ad_set(campaign, "As fast as possible", Tier::Auction, cpm(1_200), Pacing::Asap))?;
-    let words = Words { over: "TIDAL OUTLET", title: "Spring tide clearance: everything must float.", button: "Come aboard" };
+    let set =
+        desk.ad_set(ad_set(campaign, "As fast as possible", Tier::Auction, cpm(1_200), Pacing::Asap))?;
+    let words = Words {
+        over: "TIDAL OUTLET",
+        title: "Spring tide clearance: everything must float.",
+        button: "Come aboard",
+    };
     let list = [("leaderboard", LEADERBOARD), ("rectangle", RECTANGLE)];
     desk.ad(set, "Clearance", "tide", sizes(&looks::TIDE, words, &list)).map(drop)
 }

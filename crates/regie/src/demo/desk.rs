@@ -53,7 +53,8 @@ impl Desk {
         let (done, wait) = mpsc::sync_channel::<Result<Vec<Accepted>, _>>(1);
         let ack = Box::new(move |result| drop(done.send(result)));
         self.platform.command(Actor::Job("demo".into()), vec![command], ack);
-        let accepted = wait.recv().context("the journal stopped")?.map_err(|e| anyhow!("booking the demo: {e}"))?;
+        let accepted =
+            wait.recv().context("the journal stopped")?.map_err(|e| anyhow!("booking the demo: {e}"))?;
         accepted.into_iter().next().map(|a| a.id).context("a command without an id")
     }
     fn put<Id: FromStr>(&self, command: Command) -> Result<Id> {
@@ -101,7 +102,12 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Desk::send`].
-    pub fn advertiser(&self, name: &str, categories: &[&str], prepaid: Option<Micros>) -> Result<AdvertiserId> {
+    pub fn advertiser(
+        &self,
+        name: &str,
+        categories: &[&str],
+        prepaid: Option<Micros>,
+    ) -> Result<AdvertiserId> {
         let funding = match prepaid {
             Some(_) => Funding::Prepaid,
             None => Funding::Credit { limit_micros: euros(20_000) },
@@ -117,7 +123,11 @@ impl Desk {
         };
         let id = self.put(Command::PutAdvertiser { id: None, revision: None, spec })?;
         if let Some(amount_micros) = prepaid {
-            self.send(Command::Deposit { advertiser: id, amount_micros, reference: "Bank transfer 1".into() })?;
+            self.send(Command::Deposit {
+                advertiser: id,
+                amount_micros,
+                reference: "Bank transfer 1".into(),
+            })?;
         }
         Ok(id)
     }
@@ -139,7 +149,13 @@ impl Desk {
     ///
     /// # Errors
     /// As [`Desk::send`].
-    pub fn ad(&self, ad_set: AdSetId, name: &str, slug: &str, versions: Vec<(&str, Creative)>) -> Result<AdId> {
+    pub fn ad(
+        &self,
+        ad_set: AdSetId,
+        name: &str,
+        slug: &str,
+        versions: Vec<(&str, Creative)>,
+    ) -> Result<AdId> {
         let id = self.put_ad(None, ad_set, name, slug)?;
         for (name, creative) in versions {
             let spec = VersionSpec { ad: id, name: name.into(), creative, weight: 1, external_id: None };

@@ -65,7 +65,8 @@ fn make(platform: &Arc<Platform>, path: &Path) -> Result<Kept> {
         conversions_token: token(platform, "Advertisers' shops", vec![Scope::Conversions])?,
         api_token: token(platform, "Scripts", all)?,
     };
-    std::fs::write(path, serde_json::to_vec_pretty(&kept)?).with_context(|| format!("cannot write {}", path.display()))?;
+    std::fs::write(path, serde_json::to_vec_pretty(&kept)?)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

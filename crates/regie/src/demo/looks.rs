@@ -42,8 +42,13 @@ pub struct Look {
 pub const BIKES: Look =
     Look { ground: "#f7f3df", ink: "#16332f", button: "#e4572e", button_ink: "#fff", art: art!("bikes") };
 /// Guesthouse.
-pub const GUESTHOUSE: Look =
-    Look { ground: "#14224f", ink: "#fff", button: "#ffd76a", button_ink: "#14224f", art: art!("lighthouse") };
+pub const GUESTHOUSE: Look = Look {
+    ground: "#14224f",
+    ink: "#fff",
+    button: "#ffd76a",
+    button_ink: "#14224f",
+    art: art!("lighthouse"),
+};
 /// Coffee.
 pub const COFFEE: Look =
     Look { ground: "#f3e3cf", ink: "#3a2414", button: "#2f4858", button_ink: "#fff", art: art!("coffee") };
@@ -63,8 +68,13 @@ pub const TIDE: Look =
 pub const COURIER: Look =
     Look { ground: "#fbfaf6", ink: "#1d2b36", button: "#1d2b36", button_ink: "#fff", art: art!("courier") };
 /// A party.
-pub const OPEN_HARBOUR: Look =
-    Look { ground: "#0e5a6b", ink: "#fff", button: "#f6b73c", button_ink: "#12303a", art: art!("open-harbour") };
+pub const OPEN_HARBOUR: Look = Look {
+    ground: "#0e5a6b",
+    ink: "#fff",
+    button: "#f6b73c",
+    button_ink: "#12303a",
+    art: art!("open-harbour"),
+};
 /// Another party.
 pub const FORWARD: Look =
     Look { ground: "#2b2a66", ink: "#fff", button: "#ff7a3d", button_ink: "#231a10", art: art!("forward") };
@@ -108,7 +118,7 @@ pub fn html(look: &Look, words: Words, size: Size) -> Creative {
             "svg{left:0;top:0;width:170px;height:90px}i{left:170px}.w{left:190px;top:0;height:90px;width:350px}b{font-size:21px}u{right:18px;top:27px}"
         }
         BILLBOARD => {
-            "svg{right:0;top:0;width:440px;height:250px}.w{left:44px;top:0;height:186px;width:460px}b{font-size:38px}u{left:44px;bottom:38px;font-size:17px;padding:10px 20px}"
+            "svg{right:0;top:0;width:440px;height:250px}.w{left:44px;top:0;height:180px;width:460px}b{font-size:34px}u{left:44px;bottom:34px;font-size:17px;padding:10px 20px}"
         }
         _ => {
             "svg{left:0;top:0;width:300px;height:128px}.w{left:16px;top:132px;width:268px;height:74px}b{font-size:20px}u{left:16px;bottom:12px}"

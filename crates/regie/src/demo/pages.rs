@@ -41,12 +41,17 @@ pub type Shared = Arc<OnceLock<Facts>>;
 pub fn router(shared: Shared) -> Router<AppState> {
     let page = |work: fn(&Facts, &str) -> Option<Markup>| {
         let shared = Arc::clone(&shared);
-        get(move |path: Option<Path<String>>| async move { show(&shared, path.as_ref().map_or("", |p| p.as_str()), work) })
+        get(move |path: Option<Path<String>>| async move {
+            show(&shared, path.as_ref().map_or("", |p| p.as_str()), work)
+        })
     };
     let (signing, ordering) = (Arc::clone(&shared), Arc::clone(&shared));
     Router::new()
         .route("/demo", page(|facts, _| Some(section(facts, &SECTIONS[0]))))
-        .route("/demo/{section}", page(|facts, word| SECTIONS.iter().find(|s| s.word == word).map(|s| section(facts, s))))
+        .route(
+            "/demo/{section}",
+            page(|facts, word| SECTIONS.iter().find(|s| s.word == word).map(|s| section(facts, s))),
+        )
         .route("/demo/live", page(|facts, _| live(facts, "all")))
         .route("/demo/live/{tab}", page(live))
         .route("/demo/without-script", page(|facts, _| Some(without_script(facts))))
@@ -66,7 +71,9 @@ fn missing() -> Response {
 
 /// A page of the newspaper, under a policy that lets in nothing but itself and the ad server.
 fn show(shared: &OnceLock<Facts>, word: &str, work: fn(&Facts, &str) -> Option<Markup>) -> Response {
-    let Some(facts) = shared.get() else { return (StatusCode::SERVICE_UNAVAILABLE, "The demo is being set up.\n").into_response() };
+    let Some(facts) = shared.get() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "The demo is being set up.\n").into_response();
+    };
     let Some(markup) = work(facts, word) else { return missing() };
     let ads = &facts.ads;
     let policy = format!(
@@ -77,7 +84,9 @@ fn show(shared: &OnceLock<Facts>, word: &str, work: fn(&Facts, &str) -> Option<M
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
-    response.headers_mut().insert(HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
     response
 }
 
@@ -209,7 +218,9 @@ fn live(facts: &Facts, tab: &str) -> Option<Markup> {
 /// The variants for sites that allow no script: an iframe, and a picture with a link.
 fn without_script(facts: &Facts) -> Markup {
     let (ads, site) = (&facts.ads, facts.site);
-    let n = crate::platform::secrets::random_bytes().map(|b| format!("{:x}", u64::from(b[0]) << 32 | u64::from(b[1]) << 16 | u64::from(b[2]))).unwrap_or_default();
+    let n = crate::platform::secrets::random_bytes()
+        .map(|b| format!("{:x}", u64::from(b[0]) << 32 | u64::from(b[1]) << 16 | u64::from(b[2])))
+        .unwrap_or_default();
     let query = format!("site={site}&placement=side&n={n}");
     let body = html! {
         main {
@@ -295,7 +306,10 @@ async fn order(shared: Shared, Path(slug): Path<String>, Query(query): Query<Lan
     let order_id = format!("order-{}", query.regie_click.get(..24).unwrap_or("none"));
     let body = serde_json::json!({ "click_ids": [query.regie_click], "action": "order", "order_id": order_id, "value_micros": 20_000_000 });
     let sent = tokio::task::spawn_blocking(move || {
-        ureq::post(&address).header("authorization", &format!("Bearer {token}")).send(body.to_string().as_bytes()).map(drop)
+        ureq::post(&address)
+            .header("authorization", &format!("Bearer {token}"))
+            .send(body.to_string().as_bytes())
+            .map(drop)
     });
     let counted = matches!(sent.await, Ok(Ok(())));
     plain(
@@ -320,14 +334,19 @@ struct KeyQuery {
 /// Signs the demo's visitor in as its owner, and leads to the console.
 async fn sign_in(shared: Shared, State(app): State<AppState>, Query(query): Query<KeyQuery>) -> Response {
     let facts = shared.get();
-    let known = facts.and_then(|f| f.sign_in_key.as_ref()).is_some_and(|key| auth::csrf::same(key.as_bytes(), query.key.as_bytes()));
+    let known = facts
+        .and_then(|f| f.sign_in_key.as_ref())
+        .is_some_and(|key| auth::csrf::same(key.as_bytes(), query.key.as_bytes()));
     let user = facts.and_then(|f| app.platform.secrets.user_by_email(&f.kept.email).ok().flatten());
     let (Some(user), true) = (user, known) else {
         return (StatusCode::FORBIDDEN, "Take the address that the demo printed.\n").into_response();
     };
     match app.platform.secrets.open_session(user.id, app.platform.now()) {
         Ok((secret, _)) => {
-            let headers = [(header::LOCATION, "/console".to_owned()), (header::SET_COOKIE, auth::set_cookie(&app, &secret))];
+            let headers = [
+                (header::LOCATION, "/console".to_owned()),
+                (header::SET_COOKIE, auth::set_cookie(&app, &secret)),
+            ];
             (StatusCode::SEE_OTHER, headers).into_response()
         }
         Err(error) => crate::http::problem::Problem::internal(error).into_response(),

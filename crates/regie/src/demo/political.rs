@@ -8,10 +8,7 @@ use super::{
 };
 use anyhow::Result;
 use regie_model::{
-    AdvertiserId, Currency, Micros, PartyId,
-    booking::*,
-    creative::Creative,
-    personal::Identity,
+    AdvertiserId, Currency, Micros, PartyId, booking::*, creative::Creative, personal::Identity,
     targeting::Targeting,
 };
 
@@ -27,33 +24,51 @@ pub fn book(desk: &Desk) -> Result<()> {
     let sponsor = party(desk, account, "Open Harbour List", "open-harbour", "")?;
     let friends = "Friends of the Open Harbour (association)";
     let payer = party(desk, account, friends, "friends-open-harbour", "Open Harbour List")?;
-    let words = Words { over: "OPEN HARBOUR LIST", title: "A ferry every ten minutes. For everyone.", button: "Read our plan" };
+    let words = Words {
+        over: "OPEN HARBOUR LIST",
+        title: "A ferry every ten minutes. For everyone.",
+        button: "Read our plan",
+    };
     let text = Creative::Text {
         title: "Open Harbour List: a ferry every ten minutes".into(),
         body: "Our plan for the harbour, the school roads and the night bus, on four pages.".into(),
     };
     let declared = declaration(desk, ELECTION, 40, Some(("Tern & Tide Agency", euros(120))));
-    let mut versions = sizes(&looks::OPEN_HARBOUR, words, &[("leaderboard", LEADERBOARD), ("rectangle", RECTANGLE)]);
+    let mut versions =
+        sizes(&looks::OPEN_HARBOUR, words, &[("leaderboard", LEADERBOARD), ("rectangle", RECTANGLE)]);
     versions.push(("words", text));
     let sale = Sale { account, name: "Ferries for everyone", sponsor, payer, budget: euros(900) };
     sale.book(desk, "open-harbour", declared, Targeting::default(), 420, versions)?;
 
     let account = self::account(desk, "Port Brume Forward", euros(700))?;
     let forward = party(desk, account, "Port Brume Forward", "port-brume-forward", "")?;
-    let words = Words { over: "PORT BRUME FORWARD", title: "Build where we live. Homes before hotels.", button: "Meet the team" };
+    let words = Words {
+        over: "PORT BRUME FORWARD",
+        title: "Build where we live. Homes before hotels.",
+        button: "Meet the team",
+    };
     let declared = declaration(desk, ELECTION, 40, None);
     let versions = sizes(&looks::FORWARD, words, &[("leaderboard", LEADERBOARD), ("rectangle", RECTANGLE)]);
-    let sale = Sale { account, name: "Homes before hotels", sponsor: forward, payer: forward, budget: euros(700) };
+    let sale =
+        Sale { account, name: "Homes before hotels", sponsor: forward, payer: forward, budget: euros(700) };
     sale.book(desk, "forward", declared, sections(&["politics", "front", "live"]), 520, versions)?;
 
     let account = self::account(desk, "Keep the Old Quay", euros(250))?;
     let quay = party(desk, account, "Keep the Old Quay (citizens' initiative)", "old-quay", "")?;
-    let words = Words { over: "KEEP THE OLD QUAY", title: "Four hundred years old. Vote on the 12th.", button: "See what is planned" };
+    let words = Words {
+        over: "KEEP THE OLD QUAY",
+        title: "Four hundred years old. Vote on the 12th.",
+        button: "See what is planned",
+    };
     let declared = declaration(desk, REFERENDUM, 26, None);
     let body = "What would be torn down, what would be built, what it would cost: all plans in one place.";
     let native = desk.native(pictures::OLD_QUAY, "Four old gabled houses on a quay.", body, words)?;
     let mut versions = vec![("native", native)];
-    versions.extend(sizes(&looks::OLD_QUAY, words, &[("leaderboard", LEADERBOARD), ("rectangle", RECTANGLE)]));
+    versions.extend(sizes(
+        &looks::OLD_QUAY,
+        words,
+        &[("leaderboard", LEADERBOARD), ("rectangle", RECTANGLE)],
+    ));
     let sale = Sale { account, name: "Keep the old quay", sponsor: quay, payer: quay, budget: euros(250) };
     sale.book(desk, "old-quay", declared, sections(&["politics"]), 600, versions)
 }

@@ -73,7 +73,8 @@ impl Visitors {
         let setting = Arc::new(setting);
         let mut threads = Vec::new();
         for _ in 0..WORKERS {
-            let (receiver, setting, missed) = (Arc::clone(&receiver), Arc::clone(&setting), Arc::clone(&missed_count));
+            let (receiver, setting, missed) =
+                (Arc::clone(&receiver), Arc::clone(&setting), Arc::clone(&missed_count));
             let work = move || {
                 let agent = agent();
                 loop {
@@ -88,7 +89,8 @@ impl Visitors {
         }
         let (stopping, missed) = (Arc::clone(&stop), Arc::clone(&missed_count));
         let coming = move || {
-            let pages = PAGES.iter().map(|(_, weight, topic, _)| Page { weight: *weight, topic: *topic }).collect();
+            let pages =
+                PAGES.iter().map(|(_, weight, topic, _)| Page { weight: *weight, topic: *topic }).collect();
             let mut audience = Audience::new(setting.seed, pages);
             // The first visitors come at noon.
             let noon = f64::from(DAY_MS) / 2.0;
@@ -96,7 +98,9 @@ impl Visitors {
             for at in Arrivals::new(setting.seed, DayShape::news(DAY_MS), setting.per_second, noon) {
                 let due = start + Duration::from_secs_f64((at - noon) / 1_000.0);
                 while Instant::now() < due && !stopping.load(Ordering::Relaxed) {
-                    std::thread::sleep(due.saturating_duration_since(Instant::now()).min(Duration::from_millis(50)));
+                    std::thread::sleep(
+                        due.saturating_duration_since(Instant::now()).min(Duration::from_millis(50)),
+                    );
                 }
                 if stopping.load(Ordering::Relaxed) {
                     break;
@@ -122,6 +126,7 @@ impl Visitors {
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder()
         .max_redirects(0)
+        .max_redirects_will_error(false)
         .http_status_as_error(false)
         .timeout_global(Some(Duration::from_secs(10)));
     config.build().into()
@@ -141,14 +146,17 @@ fn visit(agent: &ureq::Agent, setting: &Setting, mut visitor: Visitor) -> Option
     });
     let bearer = format!("Bearer {}", setting.kept.decide_token);
     let post = agent.post(format!("{}/v1/decisions", setting.ads)).header("authorization", &bearer);
-    let answer: Value = serde_json::from_reader(post.send(request.to_string().as_bytes()).ok()?.body_mut().as_reader()).ok()?;
+    let answer: Value =
+        serde_json::from_reader(post.send(request.to_string().as_bytes()).ok()?.body_mut().as_reader())
+            .ok()?;
     let mut events = Vec::new();
     let mut clicked = Vec::new();
     for (position, slot) in answer["decisions"].as_array()?.iter().enumerate() {
         let ad = &slot["ad"];
         let Some(ticket) = ad["ticket"].as_str() else { continue };
         // What loads only near the view is shown only to those who come near it.
-        let near = !slot["behaviour"]["lazy"].as_bool().unwrap_or(false) || visitor.sees(position.saturating_sub(1));
+        let near =
+            !slot["behaviour"]["lazy"].as_bool().unwrap_or(false) || visitor.sees(position.saturating_sub(1));
         if !near {
             continue;
         }

@@ -62,8 +62,15 @@ pub fn routes() -> Vec<Route> {
 }
 
 /// The snippet that a publisher pastes for a placement, as the console shows it.
-pub fn snippet(public_url: &str, site: SiteId, placement: &str, size: Option<(u16, u16)>, lazy: bool) -> String {
-    let size = size.map_or(String::new(), |(w, h)| format!(" data-regie-width=\"{w}\" data-regie-height=\"{h}\""));
+pub fn snippet(
+    public_url: &str,
+    site: SiteId,
+    placement: &str,
+    size: Option<(u16, u16)>,
+    lazy: bool,
+) -> String {
+    let size =
+        size.map_or(String::new(), |(w, h)| format!(" data-regie-width=\"{w}\" data-regie-height=\"{h}\""));
     let lazy = if lazy { " data-regie-lazy" } else { "" };
     format!(
         "<script async src=\"{public_url}/regie.js\" data-site=\"{site}\"></script>\n\
@@ -72,7 +79,9 @@ pub fn snippet(public_url: &str, site: SiteId, placement: &str, size: Option<(u1
 }
 
 async fn script(headers: HeaderMap) -> Response {
-    let has = |name: HeaderName, part: &str| headers.get(name).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains(part));
+    let has = |name: HeaderName, part: &str| {
+        headers.get(name).and_then(|v| v.to_str().ok()).is_some_and(|v| v.contains(part))
+    };
     let fresh = has(header::IF_NONE_MATCH, &SERVED.etag);
     let packed = !SERVED.gzip.is_empty() && has(header::ACCEPT_ENCODING, "gzip");
     let mut response = match (fresh, packed) {
@@ -122,7 +131,9 @@ async fn embed(
     Query(query): Query<EmbedQuery>,
 ) -> Result<Response, Problem> {
     let view = app.platform.current_view();
-    let Some(site) = view.sites.get(&query.site) else { return Err(Problem::not_found("site of this number")) };
+    let Some(site) = view.sites.get(&query.site) else {
+        return Err(Problem::not_found("site of this number"));
+    };
     let referer = headers.get(header::REFERER).and_then(|v| v.to_str().ok());
     let url = query.url.as_deref().or(referer).unwrap_or("").split(['?', '#']).next().unwrap_or("");
     let language = query.language.as_deref().or(site.language.as_deref());
@@ -145,7 +156,8 @@ async fn embed(
          style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self' {}",
         site.origins.join(" ")
     );
-    let mut response = ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.into_string()).into_response();
+    let mut response =
+        ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.into_string()).into_response();
     if let Ok(policy) = HeaderValue::from_str(&policy) {
         response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     }
@@ -164,7 +176,8 @@ struct NoscriptQuery {
 }
 impl NoscriptQuery {
     fn check(&self) -> Result<(), Problem> {
-        let fits = |text: &str| !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_graphic());
+        let fits =
+            |text: &str| !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_graphic());
         if fits(&self.n) && fits(&self.placement) {
             return Ok(());
         }
@@ -244,12 +257,19 @@ async fn image(
             let target = HeaderValue::from_str(&joined.image_path).map_err(Problem::internal)?;
             (StatusCode::FOUND, [(header::LOCATION, target), no_store]).into_response()
         }
-        None => ([(header::CONTENT_TYPE, HeaderValue::from_static("image/gif")), no_store], PIXEL).into_response(),
+        None => {
+            ([(header::CONTENT_TYPE, HeaderValue::from_static("image/gif")), no_store], PIXEL).into_response()
+        }
     })
 }
 
 /// An image ad that is not political, or none.
-fn decide(app: &AppState, headers: &HeaderMap, peer: SocketAddr, query: &NoscriptQuery) -> Result<Option<Joined>, Problem> {
+fn decide(
+    app: &AppState,
+    headers: &HeaderMap,
+    peer: SocketAddr,
+    query: &NoscriptQuery,
+) -> Result<Option<Joined>, Problem> {
     let view = app.platform.current_view();
     for _ in 0..NOSCRIPT_TRIES {
         let input = decisions::DecisionInput {
@@ -312,7 +332,9 @@ mod tests {
     #[test]
     fn the_tag_is_small_and_keeps_its_promises() {
         assert!(SCRIPT.len() < 12 * 1024, "{} bytes", SCRIPT.len());
-        for word in ["cookie", "localStorage", "sessionStorage", "indexedDB", "innerHTML", "eval(", "document.write"] {
+        for word in
+            ["cookie", "localStorage", "sessionStorage", "indexedDB", "innerHTML", "eval(", "document.write"]
+        {
             assert!(!SCRIPT.replace("No cookies", "").replace("with cookies", "").contains(word), "{word}");
         }
     }
