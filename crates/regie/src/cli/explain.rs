@@ -2,7 +2,7 @@
 
 use super::Cli;
 use crate::platform::{
-    deciding::{KeptInputs, Recorded},
+    deciding::KeptInputs,
     folder::Folder,
     objects::Objects,
     state_db::StateDb,
@@ -108,9 +108,8 @@ pub fn again(folder: &Folder, kept: &KeptInputs) -> Result<(regie_decide::Explan
     };
     let snapshot = Snapshot::build(&catalogue_at(folder, kept.snapshot)?, kept.snapshot);
     let tables = tables.align(&snapshot);
-    let gate = Recorded(&kept.refused);
-    let decision = regie_decide::decide(&snapshot, &tables, &kept.request, &gate, &mut |_, _| {});
-    let explanation = regie_decide::explain(&snapshot, &tables, &kept.request, &gate);
+    let decision = regie_decide::decide(&snapshot, &tables, &kept.request, &kept.gate, &mut |_, _| {});
+    let explanation = regie_decide::explain(&snapshot, &tables, &kept.request, &kept.gate);
     Ok((explanation, decision == kept.decision))
 }
 

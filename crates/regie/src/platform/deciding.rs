@@ -5,7 +5,7 @@ use super::{
     traffic::{Origin, rollup_key},
     view::View,
 };
-use regie_decide::{BudgetGate, Decision, Elimination, Fill, Request, Slot, Tables};
+use regie_decide::{BudgetGate, Decision, Elimination, Fill, RecordedGate, Request, Slot, Tables};
 use regie_model::{
     AdSetId, UtcMs,
     event::{DecisionSample, Event},
@@ -14,6 +14,7 @@ use regie_model::{
 use serde::{Deserialize, Serialize};
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -48,8 +49,8 @@ pub struct KeptInputs {
     pub tables: regie_model::creative::ObjectHash,
     /// The request with its derived context, time and seed.
     pub request: Request,
-    /// Ad sets that the budget gate refused.
-    pub refused: Vec<AdSetId>,
+    /// What the budget gate answered.
+    pub gate: RecordedGate,
     /// What was answered.
     pub decision: Decision,
 }
@@ -57,23 +58,20 @@ pub struct KeptInputs {
 /// A gate that remembers what it refused.
 struct Recording<'a> {
     gate: &'a dyn BudgetGate,
-    refused: RefCell<Vec<AdSetId>>,
+    refused: RefCell<BTreeSet<AdSetId>>,
+    /// Read once, so that the whole decision sees the same.
+    house_only: bool,
 }
 impl BudgetGate for Recording<'_> {
     fn refuses(&self, ad_set: AdSetId) -> bool {
         let refuses = self.gate.refuses(ad_set);
         if refuses {
-            self.refused.borrow_mut().push(ad_set);
+            self.refused.borrow_mut().insert(ad_set);
         }
         refuses
     }
-}
-
-/// A recorded set of refusals, for taking a decision again.
-pub struct Recorded<'a>(pub &'a [AdSetId]);
-impl BudgetGate for Recorded<'_> {
-    fn refuses(&self, ad_set: AdSetId) -> bool {
-        self.0.contains(&ad_set)
+    fn house_only(&self) -> bool {
+        self.house_only
     }
 }
 
@@ -99,7 +97,8 @@ impl Platform {
     pub fn decide(&self, view: &View, request: &Request) -> Vec<Answer> {
         let tables = self.tables.load();
         let mut eliminated: Vec<(AdSetId, &'static str)> = Vec::new();
-        let gate = Recording { gate: &self.gate, refused: RefCell::new(Vec::new()) };
+        let house_only = self.gate.house_only();
+        let gate = Recording { gate: &self.gate, refused: RefCell::default(), house_only };
         let mut sink = |ad_set: AdSetId, why: Elimination| eliminated.push((ad_set, why.code()));
         let decision = regie_decide::decide(&view.snapshot, &tables, request, &gate, &mut sink);
         self.traffic.eliminated(&eliminated);
@@ -131,7 +130,8 @@ impl Platform {
             }
         }
         if let Some(id) = keep {
-            self.keep_inputs(view, &tables, id, request, gate.refused.into_inner(), decision);
+            let gate = RecordedGate { refused: gate.refused.into_inner(), house_only };
+            self.keep_inputs(view, &tables, id, request, gate, decision);
         }
         answers
     }
@@ -179,7 +179,7 @@ impl Platform {
         tables: &Tables,
         id: TicketId,
         request: &Request,
-        refused: Vec<AdSetId>,
+        gate: RecordedGate,
         decision: Decision,
     ) {
         let request = view.reduce(request);
@@ -187,7 +187,7 @@ impl Platform {
             snapshot: view.snapshot.position(),
             tables: tables.hash(),
             request,
-            refused,
+            gate,
             decision,
         };
         if self.objects.put(&tables.to_bytes()).is_err() {

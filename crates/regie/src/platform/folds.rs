@@ -228,8 +228,9 @@ impl Platform {
             };
         }
         let Some((event, _)) = applied else {
+            let broken = folds.broken.clone();
             drop(folds);
-            self.halt(Halt::Law, true);
+            self.alarm(broken);
             return;
         };
         match &event {
@@ -247,6 +248,16 @@ impl Platform {
             }
             Event::Booked(_) | Event::FlatFeeAccrued { .. } | Event::Conversion(_) => folds.gate_stale = true,
             _ => {}
+        }
+    }
+    /// A law was found broken: billing stops, house ads go on, the evidence is journalled.
+    fn alarm(&self, broken: Option<LawBroken>) {
+        if self.halt(Halt::Law, true) {
+            return;
+        }
+        if let Some(LawBroken { law, detail }) = broken {
+            tracing::error!(law, detail, "a law was found broken: everything paid is stopped");
+            let _ = self.submit(&[Event::LawBroken { law, detail }], Box::new(|_| {}));
         }
     }
     /// Tells those who wait how far the folds are.

@@ -151,10 +151,13 @@ impl BudgetGate for Gate {
         match self.draws.load().get(&ad_set) {
             Some(draws) if draws.house => false,
             Some(draws) => {
-                self.is_paid_stopped() || draws.goal.is_empty() || draws.budgets.iter().any(|b| b.is_empty())
+                draws.goal.is_empty() || draws.budgets.iter().any(|b| b.is_empty())
             }
             None => true,
         }
+    }
+    fn house_only(&self) -> bool {
+        self.is_paid_stopped()
     }
 }
 
@@ -203,7 +206,7 @@ mod tests {
             (AdSetId(2), Draws { house: true, ..draws }),
         ]));
         gate.stop_paid(true);
-        assert!(gate.refuses(AdSetId(1)));
+        assert!(gate.house_only());
         assert!(!gate.refuses(AdSetId(2)));
     }
 }

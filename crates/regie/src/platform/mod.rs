@@ -233,15 +233,17 @@ impl Platform {
     pub fn position(&self) -> u64 {
         lock(&self.folds).position()
     }
-    /// Stops everything paid for a reason, or lifts that reason.
-    pub fn halt(&self, why: Halt, on: bool) {
+    /// Stops everything paid for a reason, or lifts that reason; whether it stood before.
+    pub fn halt(&self, why: Halt, on: bool) -> bool {
         let bit = why as u32;
-        if on {
-            self.halts.fetch_or(bit, Ordering::SeqCst);
-        } else {
-            self.halts.fetch_and(!bit, Ordering::SeqCst);
+        let before = match on {
+            true => self.halts.fetch_or(bit, Ordering::SeqCst),
+            false => self.halts.fetch_and(!bit, Ordering::SeqCst),
+        };
+        if (before & bit != 0) != on {
+            self.apply_halts();
         }
-        self.apply_halts();
+        before & bit != 0
     }
     fn apply_halts(&self) {
         let switched = self.catalogue().is_stopped(regie_model::command::Stop::AllPaid);

@@ -162,7 +162,7 @@ impl Platform {
         let parties: HashMap<PartyId, PartyView> =
             catalogue.parties.iter().map(|(id, kept)| (*id, self.party_view(&kept.spec))).collect();
         let mut view = View {
-            snapshot: Snapshot::build(catalogue, position),
+            snapshot: Snapshot::build_for(catalogue, position, &self.tables.load()),
             publisher: catalogue.publisher.as_ref().map(|p| p.spec.clone()),
             sites: catalogue.sites.iter().map(|(id, s)| (*id, s.spec.clone())).collect(),
             parties,

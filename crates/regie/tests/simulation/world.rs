@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 use regie::platform::{
     Ack, Appender, Parts, Platform,
-    deciding::{Answer, KeptInputs, Recorded},
+    deciding::{Answer, KeptInputs},
     objects::Objects,
     secrets::Secrets,
     state_db::StateDb,
@@ -347,13 +347,7 @@ impl World {
             let snapshot = Snapshot::build(&catalogue, kept.snapshot);
             let bytes = objects.get(&kept.tables).ok_or("law D1: the tables are gone")?;
             let tables = Tables::from_bytes(&bytes).ok_or("law D1: the tables are damaged")?.align(&snapshot);
-            let again = regie_decide::decide(
-                &snapshot,
-                &tables,
-                &kept.request,
-                &Recorded(&kept.refused),
-                &mut |_, _| {},
-            );
+            let again = regie_decide::decide(&snapshot, &tables, &kept.request, &kept.gate, &mut |_, _| {});
             if serde_json::to_vec(&again).ok() != serde_json::to_vec(&kept.decision).ok() {
                 return Err(format!(
                     "law D1: decision {}-{} came out differently",
