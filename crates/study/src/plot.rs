@@ -42,6 +42,12 @@ fn short(text: &str, max: usize) -> String {
     }
 }
 
+/// A label that fits beside the bars: capitals are wider.
+fn label(text: &str) -> String {
+    let capitals = text.chars().filter(|c| c.is_uppercase()).count();
+    short(text, if capitals * 2 > text.chars().count() { 27 } else { 36 })
+}
+
 /// Horizontal bars from nothing to the published figure, with a line from the smallest to the largest
 /// possible; an open arrow where the upper bound is unknown.
 pub fn intervals(name: &str, rows: &[Interval], show: &dyn Fn(i128) -> String) -> Markup {
@@ -62,7 +68,7 @@ pub fn intervals(name: &str, rows: &[Interval], show: &dyn Fn(i128) -> String) -
             @for (index, row) in rows.iter().enumerate() {
                 @let y = ROW * index as i128 + 8;
                 @let middle = y + 8;
-                text.label x=(LABEL - 8) y=(y + 12) text-anchor="end" { (short(&row.label, 36)) }
+                text.label x=(LABEL - 8) y=(y + 12) text-anchor="end" { (label(&row.label)) }
                 rect.bar x=(LABEL) y=(y) height="16" width=(at(row.value, top, span).max(1)) {
                     title { (row.label) ": " (show(row.value)) }
                 }
@@ -112,7 +118,7 @@ pub fn series(name: &str, points: &[Point], show: &dyn Fn(i128) -> String) -> Ma
     let above = points.iter().enumerate().map(|(i, p)| format!("{},{}", x(i), y(p.upper.unwrap_or(p.value))));
     let below = points.iter().enumerate().rev().map(|(i, p)| format!("{},{}", x(i), y(p.lower)));
     let band: Vec<String> = above.chain(below).collect();
-    let every = (points.len() / 6).max(1);
+    let every = points.len().div_ceil(6).max(1);
     html! {
         svg role="img" viewBox=(format!("0 0 {WIDTH} {height}")) aria-label=(name) xmlns="http://www.w3.org/2000/svg" {
             title { (name) }
@@ -128,7 +134,7 @@ pub fn series(name: &str, points: &[Point], show: &dyn Fn(i128) -> String) -> Ma
                     circle.dot cx=(x(i)) cy=(y(p.value)) r="3" { title { (p.label) ": " (show(p.value)) } }
                 }
                 @if i % every == 0 {
-                    text.tick x=(x(i)) y=(height - 12) text-anchor=(if i == 0 { "start" } else { "middle" }) { (p.label) }
+                    text.tick x=(x(i)) y=(height - 12) text-anchor=(if i == 0 { "start" } else if i + every >= points.len() { "end" } else { "middle" }) { (p.label) }
                 }
             }
         }

@@ -108,6 +108,7 @@ pub fn ranking(title: &str, r: &Ranking) -> Markup {
 
 fn rank_table(r: &Ranking, unit: &str) -> Markup {
     let has_views = r.ranked.iter().any(|x| x.views_published > 0);
+    let has_ads = r.ranked.iter().any(|x| x.ads_count > 0);
     html! {
         div.scroll tabindex="0" role="region" aria-label="Ranking table" {
             table {
@@ -115,13 +116,13 @@ fn rank_table(r: &Ranking, unit: &str) -> Markup {
                 thead { tr {
                     th scope="col" { "#" } th scope="col" { "Rank" } th scope="col" { "Who" }
                     th.n scope="col" { "Published" } th.n scope="col" { "At least" } th.n scope="col" { "At most" }
-                    th.n scope="col" { "Ads" }
+                    @if has_ads { th.n scope="col" { "Ads" } }
                     @if has_views { th.n scope="col" { "Impressions, at least" } }
                     th scope="col" { "Certainty" }
                 } }
                 tbody { @for x in &r.ranked {
                     tr {
-                        td { (x.rank) } td { (ranks(x)) }
+                        td { (x.rank) } td.k { (ranks(x)) }
                         th scope="row" {
                             (x.label.name)
                             @if x.is_grouped { span.tag { (x.units_count) " joined" } }
@@ -129,7 +130,7 @@ fn rank_table(r: &Ranking, unit: &str) -> Markup {
                             @if !x.label.payer.is_empty() && x.label.payer != x.label.name { span.sub { "paid for by " (x.label.payer) } }
                         }
                         td.n { (figure(r.measure, x.published)) } td.n { (figure(r.measure, x.lower)) } td.n { (bound(r.measure, x.upper)) }
-                        td.n { (thousands(i128::from(x.ads_count))) }
+                        @if has_ads { td.n { (thousands(i128::from(x.ads_count))) } }
                         @if has_views { td.n { (thousands(x.views_published)) } }
                         td { (certainty(x)) }
                     }

@@ -33,7 +33,7 @@ pub fn certainty(r: &Ranked) -> String {
     match (r.worst, r.undecided_with.as_slice()) {
         (Some(worst), _) if worst == r.best => "certain".into(),
         (None, _) => "undecided: others may have spent more".into(),
-        (_, []) => format!("undecided with {} not shown", r.undecided_count),
+        (_, []) => format!("undecided with {} further down", r.undecided_count),
         (_, with) => {
             let list: Vec<String> = with.iter().map(|w| format!("#{w}")).collect();
             let more = if r.undecided_count > with.len() as u64 {
