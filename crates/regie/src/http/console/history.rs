@@ -1,13 +1,14 @@
 //! Who changed what: the journal's booked changes, newest first, of everything or of one thing.
 
-use super::{SIGNED, act, layout, page, ui};
-use crate::http::{App, AppState, Route, auth::Caller, booking, problem::Problem};
+use super::{act, layout, page, ui};
+use crate::http::{Access, App, AppState, Route, auth::Caller, booking, problem::Problem};
 use axum::{
     extract::{Query, State},
     routing::get,
 };
 use maud::{Markup, html};
 use regie_model::{
+    booking::Role,
     command::Change,
     event::{Actor, Booked, Event},
 };
@@ -18,9 +19,15 @@ use std::sync::Arc;
 /// Changes on one page.
 const ROWS_MAX: usize = 50;
 
+/// Who reads the history: those who act, and the auditor.
+const READS: Access = Access::Signed {
+    roles: &[Role::Owner, Role::AdOperations, Role::Advertiser, Role::Auditor],
+    scope: None,
+};
+
 /// The module's routes.
 pub fn routes() -> Vec<Route> {
-    vec![page("/console/history", SIGNED, get(show))]
+    vec![page("/console/history", READS, get(show))]
 }
 
 #[derive(Deserialize, Default)]

@@ -193,6 +193,7 @@ enum Sees {
     House,
     Operates,
     People,
+    History,
 }
 const NAVIGATION: [(&str, &[Item]); 4] = [
     (
@@ -223,7 +224,7 @@ const NAVIGATION: [(&str, &[Item]); 4] = [
     (
         "House",
         &[
-            Item("/console/history", "History", Sees::House),
+            Item("/console/history", "History", Sees::History),
             Item("/console/users", "Users", Sees::People),
             Item("/console/tokens", "Tokens", Sees::Operates),
             Item("/console/design", "Design system", Sees::House),
@@ -235,6 +236,9 @@ fn visible(caller: &Caller, sees: Sees) -> bool {
         Sees::All => true,
         Sees::House => caller.sees_everything(),
         Sees::People => caller.may_see_people(),
+        Sees::History => {
+            caller.is_one_of(&[Role::Owner, Role::AdOperations, Role::Auditor], None)
+        }
         Sees::Operates => caller.is_one_of(&[Role::Owner, Role::Auditor], None),
     }
 }
