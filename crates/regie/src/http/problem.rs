@@ -11,9 +11,6 @@ use serde::Serialize;
 /// An error as the caller sees it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Problem {
-    /// Where the code is explained.
-    #[serde(rename = "type")]
-    pub kind: String,
     /// HTTP status.
     pub status: u16,
     /// Stable machine word.
@@ -35,7 +32,6 @@ impl Problem {
     /// A problem of a code.
     pub fn new(status: StatusCode, code: &'static str, title: impl Into<String>) -> Problem {
         Problem {
-            kind: format!("about:regie#{code}"),
             status: status.as_u16(),
             code,
             title: title.into(),
@@ -87,10 +83,20 @@ impl Problem {
     }
 }
 
+/// The form on the wire: with the address where the code is explained.
+#[derive(Serialize)]
+struct Wire<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(flatten)]
+    problem: &'a Problem,
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_string(&self).unwrap_or_default();
+        let wire = Wire { kind: format!("about:regie#{}", self.code), problem: &self };
+        let body = serde_json::to_string(&wire).unwrap_or_default();
         (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response()
     }
 }
@@ -145,5 +151,6 @@ pub async fn problem_of_plain(response: Response) -> Response {
         return response;
     }
     let code = if status == StatusCode::PAYLOAD_TOO_LARGE { "too_large" } else { "bad_request" };
-    Problem::new(status, code, status.canonical_reason().unwrap_or("The request cannot be understood.")).into_response()
+    Problem::new(status, code, status.canonical_reason().unwrap_or("The request cannot be understood."))
+        .into_response()
 }

@@ -276,14 +276,10 @@ pub fn settle(
     // The other fields are checked on a value made up for the ones that could not be read.
     let mut more = send::asset_faults(&app.platform, &command);
     more.0.append(&mut send::dry_faults(&app.platform, caller, &command).0);
-    let told = |field: &str| faults.0.iter().any(|f| covers(&f.field, field));
+    let told = |field: &str| faults.0.iter().any(|f| parse::covers(&f.field, field));
     let rest: Vec<_> = more.0.into_iter().filter(|fault| !told(&fault.field)).collect();
     Err(Problem::faults(Faults(faults.0.iter().cloned().chain(rest).collect())))
 }
-fn covers(told: &str, field: &str) -> bool {
-    field == told || field.strip_prefix(told).is_some_and(|rest| rest.starts_with(['.', '[']))
-}
-
 /// A limited caller's parties are its advertiser's.
 pub fn own(caller: &Caller, command: &mut Command) {
     if let (Command::PutParty { spec, .. }, Some(own)) = (command, caller.scope_filter()) {

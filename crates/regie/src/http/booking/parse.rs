@@ -69,7 +69,7 @@ pub fn read<T: DeserializeOwned>(mut json: Value) -> Read<T> {
         let message = plain(&error.into_inner().to_string());
         let path = narrowed(&json, path, &message, &inserted);
         let (at, fault) = place(&path, &message);
-        let made_up = faults.0.iter().any(|f| at == f.field || at.starts_with(&format!("{}.", f.field)));
+        let made_up = faults.0.iter().any(|f| covers(&f.field, &at));
         let unknown = fault.code == "unknown_field";
         if !made_up {
             faults.0.push(fault);
@@ -83,6 +83,15 @@ pub fn read<T: DeserializeOwned>(mut json: Value) -> Read<T> {
         }
     }
     Read { value: None, faults }
+}
+
+/// Whether a fault at `told` makes one at `field` a mere consequence: the same field, one below it, or one beside an
+/// unreadable `kind`, which decides what its object holds.
+pub fn covers(told: &str, field: &str) -> bool {
+    let below = |holder: &str| field.strip_prefix(holder).is_some_and(|rest| rest.starts_with(['.', '[']));
+    field == told
+        || below(told)
+        || told.strip_suffix(".kind").is_some_and(|holder| field == holder || below(holder))
 }
 
 /// Errors inside a tagged object name only the object: this finds the field that they are about.

@@ -6,9 +6,11 @@ use super::kind::id_of;
 use crate::http::{auth::Caller, problem::Problem};
 use regie_model::{
     AdId, AdvertiserId, Faults, PartyId,
+    booking::CampaignSpec,
     catalogue::Catalogue,
     command::{Command, EntityRef, Refusal},
 };
+use std::collections::BTreeMap;
 
 /// The advertiser that a thing belongs to; none: the publisher's.
 pub fn owner(catalogue: &Catalogue, entity: EntityRef) -> Option<AdvertiserId> {
@@ -79,83 +81,42 @@ pub fn may_send(caller: &Caller, command: &Command) -> Result<(), Problem> {
 /// As if others' things did not exist.
 pub fn permits(caller: &Caller, catalogue: &Catalogue, command: &Command) -> Result<(), Refusal> {
     let Some(own) = caller.scope_filter() else { return Ok(()) };
+    let view = Own { own, caller, catalogue };
     let mut faults = Faults::new();
-    let known = |entity: EntityRef| may_see(catalogue, caller, entity);
-    let exists =
-        |entity: EntityRef| if known(entity) { Ok(()) } else { Err(Refusal::NotFound(id_of(entity).1)) };
     match command {
         Command::PutParty { id, spec, .. } => {
-            if let Some(id) = id {
-                let theirs = owner(catalogue, EntityRef::Party(*id)) == Some(own);
-                exists(EntityRef::Party(*id))?;
-                faults.when(
-                    !theirs,
-                    "id",
-                    "publishers",
-                    "This party is the publisher's; ask them to change it.",
-                );
-            }
+            view.exists(id.map(EntityRef::Party))?;
+            let theirs = id.is_some_and(|id| owner(catalogue, EntityRef::Party(id)) != Some(own));
+            let why = "This party is the publisher's; ask them to change it.";
+            faults.when(theirs, "id", "publishers", why);
             let odd = spec.advertiser != Some(own);
             faults.when(odd, "advertiser", "unknown", format!("Only {own} can be named here."));
         }
         Command::PutCampaign { id, spec, .. } => {
-            id.map_or(Ok(()), |id| exists(EntityRef::Campaign(id)))?;
-            taken(
-                catalogue
-                    .external_campaigns
-                    .get(spec.external_id.as_deref().unwrap_or(""))
-                    .map(|id| known(EntityRef::Campaign(*id))),
-                &mut faults,
-            );
-            let odd = spec.advertiser != own;
-            faults.when(odd, "advertiser", "unknown", format!("There is no advertiser {}.", spec.advertiser));
-            for (field, party) in [("sponsor", spec.sponsor), ("payer", spec.payer)] {
-                let hidden = !may_use(catalogue, own, party);
-                faults.when(
-                    hidden,
-                    field,
-                    "unknown",
-                    format!("There is no sponsor or payer {party}; an ad needs both."),
-                );
-            }
+            view.exists(id.map(EntityRef::Campaign))?;
+            view.campaign(spec, &mut faults);
         }
         Command::PutAdSet { id, spec, .. } => {
-            id.map_or(Ok(()), |id| exists(EntityRef::AdSet(id)))?;
-            taken(
-                catalogue
-                    .external_ad_sets
-                    .get(spec.external_id.as_deref().unwrap_or(""))
-                    .map(|id| known(EntityRef::AdSet(*id))),
-                &mut faults,
-            );
-            let hidden = !known(EntityRef::Campaign(spec.campaign));
-            faults.when(hidden, "campaign", "unknown", format!("There is no campaign {}.", spec.campaign));
+            view.exists(id.map(EntityRef::AdSet))?;
+            view.taken(spec.external_id.as_ref(), &catalogue.external_ad_sets, EntityRef::AdSet, &mut faults);
+            view.holder("campaign", EntityRef::Campaign(spec.campaign), &mut faults);
         }
         Command::PutAd { id, spec, .. } => {
-            id.map_or(Ok(()), |id| exists(EntityRef::Ad(id)))?;
-            taken(
-                catalogue
-                    .external_ads
-                    .get(spec.external_id.as_deref().unwrap_or(""))
-                    .map(|id| known(EntityRef::Ad(*id))),
-                &mut faults,
-            );
-            let hidden = !known(EntityRef::AdSet(spec.ad_set));
-            faults.when(hidden, "ad_set", "unknown", format!("There is no ad set {}.", spec.ad_set));
+            view.exists(id.map(EntityRef::Ad))?;
+            view.taken(spec.external_id.as_ref(), &catalogue.external_ads, EntityRef::Ad, &mut faults);
+            view.holder("ad_set", EntityRef::AdSet(spec.ad_set), &mut faults);
         }
         Command::PutVersion { id, spec, .. } => {
-            id.map_or(Ok(()), |id| exists(EntityRef::Version(id)))?;
-            taken(
-                catalogue
-                    .external_versions
-                    .get(spec.external_id.as_deref().unwrap_or(""))
-                    .map(|id| known(EntityRef::Version(*id))),
+            view.exists(id.map(EntityRef::Version))?;
+            view.taken(
+                spec.external_id.as_ref(),
+                &catalogue.external_versions,
+                EntityRef::Version,
                 &mut faults,
             );
-            let hidden = !known(EntityRef::Ad(spec.ad));
-            faults.when(hidden, "ad", "unknown", format!("There is no ad {}.", spec.ad));
+            view.holder("ad", EntityRef::Ad(spec.ad), &mut faults);
         }
-        Command::SetStatus { entity, .. } => exists(*entity)?,
+        Command::SetStatus { entity, .. } => view.exists(Some(*entity))?,
         // `may_send` refuses these for a limited caller; refused here too, so that no order of calls lets them through.
         Command::PutPublisher { .. }
         | Command::PutSite { .. }
@@ -169,13 +130,53 @@ pub fn permits(caller: &Caller, catalogue: &Catalogue, command: &Command) -> Res
     faults.into_result().map_err(Refusal::Faults)
 }
 
-/// An outside id that another advertiser has used.
-fn taken(visible: Option<bool>, faults: &mut Faults) {
-    let other = visible == Some(false);
-    faults.when(
-        other,
-        "external_id",
-        "taken",
-        "This id is in use; choose another, such as one with your name before it.",
-    );
+/// The catalogue as a limited caller sees it.
+struct Own<'a> {
+    own: AdvertiserId,
+    caller: &'a Caller,
+    catalogue: &'a Catalogue,
+}
+impl Own<'_> {
+    fn sees(&self, entity: EntityRef) -> bool {
+        may_see(self.catalogue, self.caller, entity)
+    }
+    /// What is edited must be there for them.
+    fn exists(&self, entity: Option<EntityRef>) -> Result<(), Refusal> {
+        match entity.filter(|e| !self.sees(*e)) {
+            Some(hidden) => Err(Refusal::NotFound(id_of(hidden).1)),
+            None => Ok(()),
+        }
+    }
+    /// So must be what it stands in.
+    fn holder(&self, field: &str, entity: EntityRef, faults: &mut Faults) {
+        let what = id_of(entity).1;
+        faults.when(!self.sees(entity), field, "unknown", format!("There is no {what}."));
+    }
+    /// An outside id that another advertiser has used.
+    fn taken<K: Copy>(
+        &self,
+        given: Option<&String>,
+        known: &BTreeMap<String, K>,
+        entity: impl Fn(K) -> EntityRef,
+        faults: &mut Faults,
+    ) {
+        let other = given.and_then(|g| known.get(g)).is_some_and(|id| !self.sees(entity(*id)));
+        let why = "This id is in use; choose another, such as one with your name before it.";
+        faults.when(other, "external_id", "taken", why);
+    }
+    fn campaign(&self, spec: &CampaignSpec, faults: &mut Faults) {
+        self.taken(
+            spec.external_id.as_ref(),
+            &self.catalogue.external_campaigns,
+            EntityRef::Campaign,
+            faults,
+        );
+        let odd = spec.advertiser != self.own;
+        faults.when(odd, "advertiser", "unknown", format!("There is no advertiser {}.", spec.advertiser));
+        for (field, party) in [("sponsor", spec.sponsor), ("payer", spec.payer)] {
+            let hidden = !may_use(self.catalogue, self.own, party);
+            let why = format!("There is no sponsor or payer {party}; an ad needs both.");
+            faults.when(hidden, field, "unknown", why);
+        }
+    }
 }

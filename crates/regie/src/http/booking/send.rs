@@ -59,10 +59,11 @@ pub async fn run(
 fn hand_over(
     platform: &Arc<Platform>,
     caller: &Caller,
-    commands: Vec<Command>,
+    mut commands: Vec<Command>,
     done: tokio::sync::oneshot::Sender<Result<Vec<Accepted>, CommandError>>,
 ) -> Result<(), CommandError> {
     let count = commands.len();
+    commands.iter_mut().for_each(|command| super::entities::own(caller, command));
     for (index, command) in commands.iter().enumerate() {
         if scope::may_send(caller, command).is_err() {
             return Err(Refusal::NotFound("such command for you".into()).into());
