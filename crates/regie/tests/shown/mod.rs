@@ -77,3 +77,16 @@ impl Stage {
         (campaign, ad)
     }
 }
+
+impl Stage {
+    /// Shows whatever there is in one placement of another site, once.
+    pub fn show_on(&self, site: &str, name: &str) {
+        let body = json!({ "site": site, "placements": [{ "name": name }], "page": { "url": "https://gazette.example/" } });
+        let reply = self.harness.anonymous().post("/v1/decisions", body).expect(200).json();
+        if let Some(ticket) = reply["decisions"][0]["ad"]["ticket"].as_str() {
+            self.report(ticket, &["impression"]);
+            let head = self.harness.app.metrics.head();
+            assert!(self.harness.app.platform.wait_applied(head, 5_000));
+        }
+    }
+}
