@@ -268,3 +268,62 @@ fn tokens_are_shown_once_and_can_be_revoked() {
     auditor.get("/v1/tokens").expect(200);
     auditor.post("/v1/tokens", json!({ "name": "x", "scopes": ["read"] })).expect(403);
 }
+
+/// Runs the binary on the harness's folder: (success, standard output, standard error).
+fn regie(harness: &Harness, arguments: &[&str], input: &str) -> (bool, String, String) {
+    use std::io::Write;
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_regie"))
+        .arg("--folder")
+        .arg(harness.folder())
+        .arg("--json")
+        .args(arguments)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that reads nothing may have ended already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_command_line_resets_beside_a_running_server_and_books_when_it_is_stopped() {
+    let mut harness = Harness::start();
+    let session = set_up(&harness);
+    let ok = |harness: &Harness, arguments: &[&str], input: &str| -> serde_json::Value {
+        let (success, out, err) = regie(harness, arguments, input);
+        assert!(success, "{arguments:?}: {err}");
+        serde_json::from_str(out.lines().last().unwrap_or("null")).unwrap()
+    };
+    harness.app.platform.flush(false).unwrap();
+    assert_eq!(ok(&harness, &["user", "list"], "")["email"], "kim@example.org");
+    ok(&harness, &["user", "reset", "kim@example.org"], "set by the operator\n");
+    session.get("/v1/users").expect(401);
+    sign_in(&harness, "kim@example.org", "set by the operator", "").expect(303);
+    let link = ok(&harness, &["user", "link", "usr_1"], "")["link"].as_str().unwrap().to_owned();
+    browser(&harness).get(&path_of(&link)).expect(200);
+    let (success, _, err) = regie(&harness, &["user", "reset", "kim@example.org"], "short\n");
+    assert!(!success && err.contains("At least 10 characters"), "{err}");
+    let (success, _, err) = regie(&harness, &["user", "add", "sam@example.org", "--role", "auditor"], "");
+    assert!(!success && err.contains("stop it first"), "{err}");
+    harness.stop();
+    let sam = ok(&harness, &["user", "add", "sam@example.org", "--role", "auditor"], "");
+    assert_eq!(sam["id"], "usr_2");
+    let (success, _, err) = regie(&harness, &["user", "add", "SAM@example.org", "--role", "auditor"], "");
+    assert!(!success && err.contains("signs in with this"), "{err}");
+    let (success, _, err) = regie(&harness, &["user", "disable", "kim@example.org"], "");
+    assert!(!success && err.contains("last owner"), "{err}");
+    let token = ok(&harness, &["token", "create", "reports", "--scope", "read"], "");
+    let worthless = ok(&harness, &["token", "create", "gone", "--scope", "read"], "");
+    ok(&harness, &["token", "revoke", "tok_2"], "");
+    let harness = harness.restart();
+    let path = path_of(sam["link"].as_str().unwrap());
+    let client = signed_in(&harness, &browser(&harness).form(&path, &[("password", PASSWORD)]).expect(303));
+    client.get("/v1/users").expect(200);
+    let bearer = |made: &serde_json::Value| format!("Bearer {}", made["token"].as_str().unwrap());
+    harness.anonymous().with("authorization", &bearer(&token)).get("/v1/campaigns").expect(200);
+    harness.anonymous().with("authorization", &bearer(&worthless)).get("/v1/campaigns").expect(401);
+}

@@ -61,7 +61,8 @@ impl Harness {
         drop(self);
         Harness::on(folder, |_| {})
     }
-    fn stop(&mut self) {
+    /// Stops the server; the folder stays until the harness goes.
+    pub fn stop(&mut self) {
         if let Some(server) = self.server.take() {
             self.runtime.block_on(server.stop()).unwrap();
         }
