@@ -1,4 +1,5 @@
 //! Signing in and out, links, the second factor, users and tokens, on a real server.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The booking API on a real server: create, edit, refuse; reviews; one advertiser apart from another; previews.
+#![allow(clippy::unwrap_used)]
 
 #[path = "api_booking/apart.rs"]
 mod apart;

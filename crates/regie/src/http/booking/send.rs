@@ -106,9 +106,11 @@ fn no_seal(_: &regie_model::personal::Identity, _: Option<PersonKeyId>) -> Seale
 
 /// What booking would say of a command, without sending it.
 pub fn dry_faults(platform: &Platform, caller: &Caller, command: &Command) -> Faults {
+    let mut command = command.clone();
+    super::entities::own(caller, &mut command);
     let catalogue = platform.catalogue();
-    let refused = permitted(caller, &catalogue, command)
-        .and_then(|()| plan(&catalogue, command.clone(), &mut no_seal).map(|_| ()));
+    let refused = permitted(caller, &catalogue, &command)
+        .and_then(|()| plan(&catalogue, command, &mut no_seal).map(|_| ()));
     match refused {
         Err(Refusal::Faults(faults)) => faults,
         _ => Faults::new(),
