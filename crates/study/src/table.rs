@@ -109,6 +109,20 @@ pub fn ranking(r: &Ranking) -> String {
         let _ = writeln!(out, "... and {} more", r.candidates_count - r.ranked.len() as u64);
     }
     out.push('\n');
+    besides(r, &mut out);
+    out.push('\n');
+    for note in &r.notes {
+        let _ = writeln!(out, "note: {note}");
+    }
+    let _ = writeln!(out, "\n{}\n", crate::methods::paragraph(r));
+    for line in crate::methods::citations(&r.sources) {
+        let _ = writeln!(out, "source: {line}");
+    }
+    out
+}
+
+/// Totals, what is not ranked, other currencies, concentration.
+fn besides(r: &Ranking, out: &mut String) {
     let mut besides = vec![&r.total];
     besides.extend(&r.unmapped);
     besides.extend(&r.residual);
@@ -145,15 +159,6 @@ pub fn ranking(r: &Ranking) -> String {
         percent(ten),
         r.concentration.hhi
     );
-    out.push('\n');
-    for note in &r.notes {
-        let _ = writeln!(out, "note: {note}");
-    }
-    let _ = writeln!(out, "\n{}\n", crate::methods::paragraph(r));
-    for line in crate::methods::citations(&r.sources) {
-        let _ = writeln!(out, "source: {line}");
-    }
-    out
 }
 
 fn beside_line(measure: Measure, b: &Beside, role: &str) -> String {

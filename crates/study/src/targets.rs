@@ -5,7 +5,7 @@
 use crate::error::{Error, Result};
 use crate::group::{Grouping, Place, Resolver, Unmapped};
 use crate::kinds::{self, Kind};
-use crate::store::{KeyMap, Store};
+use crate::store::{KeyMap, Store, StoredSubject};
 use crate::subject::Subject;
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
@@ -71,6 +71,33 @@ fn unit_text<'a>(unit: Unit, s: &Subject<'a>) -> [&'a str; 3] {
     }
 }
 
+/// Units seen so far, by key.
+struct Units {
+    known: KeyMap<u32>,
+    with_kinds: bool,
+}
+
+impl Units {
+    /// The target of a unit that stands by itself.
+    fn alone(&mut self, list: &mut Vec<Target>, key: u128, stored: &StoredSubject<'_>) -> Result<u32> {
+        if let Some(at) = self.known.get(&key) {
+            list[*at as usize].subject = stored.id;
+            return Ok(*at);
+        }
+        if list.len() >= UNITS_MAX {
+            return Err(Error::Limit {
+                what: "advertisers in one question",
+                limit: UNITS_MAX as u64,
+                hint: "narrow the question by --source or use a smaller store",
+            });
+        }
+        let kind = if self.with_kinds { kind_of(&stored.subject).map(|k| k.0) } else { None };
+        list.push(Target { entity: None, subject: stored.id, units_count: 1, kind });
+        self.known.insert(key, list.len() as u32 - 1);
+        Ok(list.len() as u32 - 1)
+    }
+}
+
 impl Targets {
     /// Gathers every subject of the store.
     pub fn build(
@@ -94,50 +121,31 @@ impl Targets {
             let kind = targets.resolver.as_ref().and_then(|r| Kind::parse(&r.kinds[entity as usize]));
             targets.list.push(Target { entity: Some(entity), subject: 0, units_count: 0, kind });
         }
-        let mut units: KeyMap<u32> = KeyMap::default();
+        let mut units = Units { known: KeyMap::default(), with_kinds };
         let mut grouped: HashSet<(u32, u128)> = HashSet::new();
         let mut key_text = Vec::new();
         store.each_subject(|stored| {
-            let s = &stored.subject;
             key_text.clear();
-            for part in unit_text(unit, s) {
+            for part in unit_text(unit, &stored.subject) {
                 key_text.extend_from_slice(part.as_bytes());
                 key_text.push(0);
             }
             let key = Subject::key(&key_text);
-            let place = targets.resolver.as_ref().map_or(Place::Nowhere, |r| r.place(s));
-            let mut alone = |list: &mut Vec<Target>| -> Result<u32> {
-                if let Some(at) = units.get(&key) {
-                    list[*at as usize].subject = stored.id;
-                    return Ok(*at);
+            let mut join = |list: &mut Vec<Target>, entity: u32| {
+                if grouped.insert((entity, key)) {
+                    list[entity as usize].units_count += 1;
                 }
-                if list.len() >= UNITS_MAX {
-                    return Err(Error::Limit {
-                        what: "advertisers in one question",
-                        limit: UNITS_MAX as u64,
-                        hint: "narrow the question by --source or use a smaller store",
-                    });
-                }
-                let kind = if with_kinds { kind_of(s).map(|k| k.0) } else { None };
-                list.push(Target { entity: None, subject: stored.id, units_count: 1, kind });
-                units.insert(key, list.len() as u32 - 1);
-                Ok(list.len() as u32 - 1)
             };
+            let place = targets.resolver.as_ref().map_or(Place::Nowhere, |r| r.place(&stored.subject));
             let target = match place {
                 Place::Always(entity) => {
-                    if grouped.insert((entity, key)) {
-                        targets.list[entity as usize].units_count += 1;
-                    }
+                    join(&mut targets.list, entity);
                     entity
                 }
-                Place::Nowhere => alone(&mut targets.list)?,
+                Place::Nowhere => units.alone(&mut targets.list, key, &stored)?,
                 Place::Dated(rules) => {
-                    let otherwise = alone(&mut targets.list)?;
-                    for (_, _, entity) in &rules {
-                        if grouped.insert((*entity, key)) {
-                            targets.list[*entity as usize].units_count += 1;
-                        }
-                    }
+                    let otherwise = units.alone(&mut targets.list, key, &stored)?;
+                    rules.iter().for_each(|rule| join(&mut targets.list, rule.2));
                     targets.dated.insert(stored.id, (rules, otherwise));
                     DATED
                 }

@@ -58,3 +58,39 @@ fn answer_1_from_the_table_the_project_carries() {
     let answer = answers::sponsors(None).unwrap();
     assert!(answer.is_right(), "{:?}", answer.checks);
 }
+
+#[test]
+fn real_files_of_every_platform() {
+    use regie_study::import::{ImportOptions, Importer, NoProgress};
+    use regie_study::rank::{Measure, Question, rank};
+    use regie_study::select::Scope;
+    use regie_study::{Currency, Store};
+    let Some(data) = data("real_files_of_every_platform") else { return };
+    let archives = data.join("archives");
+    let store = Store::in_memory().unwrap();
+    let options = ImportOptions { currency: Currency::parse("USD"), ..ImportOptions::default() };
+    let mut importer = Importer::new(&store, options).unwrap();
+    for (folder, files, rows, bad) in [
+        ("snap", 2, 6_206, 11),
+        ("ira-2018", 1, 3_498, 0),
+        ("meta-api-samples", 3, 131, 0),
+        ("google-us-2018", 9, 6_466, 0),
+    ] {
+        let outcome = importer.path(&archives.join(folder), &mut NoProgress).unwrap();
+        assert_eq!((outcome.imported_count(), outcome.rows_count()), (files, (rows, bad)), "{folder}");
+        let again = importer.path(&archives.join(folder), &mut NoProgress).unwrap();
+        assert_eq!(again.imported_count(), 0, "{folder} a second time");
+    }
+    drop(importer);
+    let of = |source: &str, currency: &str, measure: Measure| {
+        let scope = Scope { platforms: vec![source.into()], ..Scope::default() };
+        let currency = Currency::parse(currency);
+        rank(&store, &Question { scope, currency, measure, ..Question::default() }, None)
+            .unwrap()
+            .total
+            .published
+    };
+    assert_eq!(of("ira", "RUB", Measure::Spend), 5_822_554_920_000);
+    assert_eq!(of("ira", "USD", Measure::Spend), 109_330_000);
+    assert_eq!(of("ira", "RUB", Measure::Impressions), 40_285_461);
+}

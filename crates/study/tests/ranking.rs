@@ -38,7 +38,7 @@ proptest! {
         let top = |r: &Ranked| r.upper.unwrap_or(i128::MAX);
         // One possible truth: everybody at the same share of the way from lower to upper, odd ranks reversed.
         let value = |r: &Ranked| {
-            let share = if r.rank % 2 == 0 { i128::from(truth) } else { 100 - i128::from(truth) };
+            let share = if r.rank.is_multiple_of(2) { i128::from(truth) } else { 100 - i128::from(truth) };
             r.lower + (r.upper.unwrap_or(r.lower * 3 + 1_000_000) - r.lower) * share / 100
         };
         for a in &answer.ranked {

@@ -4,8 +4,9 @@ use super::run::{answer_text, existing, grouping, read, say, write};
 use super::{GroupCommand, StudyArgs, Terminal};
 use crate::error::{Error, Result};
 use crate::group::auto::{self, ProposeOptions};
-use crate::group::{self, Grouping, Link, Status, quality};
+use crate::group::{self, Grouping, GroupingDiff, Link, Status, quality};
 use crate::report;
+use std::path::Path;
 
 /// Runs one.
 pub(super) fn run(args: &StudyArgs, command: &GroupCommand, terminal: &mut Terminal<'_>) -> Result<u8> {
@@ -37,40 +38,9 @@ pub(super) fn run(args: &StudyArgs, command: &GroupCommand, terminal: &mut Termi
                 made.links.iter().enumerate().map(|(i, l)| line(i, l)).collect()
             })
         }
-        GroupCommand::Merge { file, proposals } => {
-            let mut known = grouping(file)?;
-            let mut added = 0;
-            for link in grouping(proposals)?.links {
-                if !known
-                    .links
-                    .iter()
-                    .any(|l| l.by == link.by && l.value == link.value && l.entity == link.entity)
-                {
-                    known.links.push(link);
-                    added += 1;
-                }
-            }
-            write(file, known.write().as_bytes())?;
-            say(args, terminal, &added, || {
-                format!("added {added} links to {}; decide with `group decide`\n", file.display())
-            })
-        }
+        GroupCommand::Merge { file, proposals } => merge(args, file, proposals, terminal),
         GroupCommand::Decide { file, number, decision, author } => {
-            let mut known = grouping(file)?;
-            let status = match decision.as_str() {
-                "accept" => Status::Accepted,
-                "reject" => Status::Rejected,
-                "undo" => Status::Undone,
-                other => {
-                    return Err(Error::Question(format!(
-                        "no decision {other:?}; write accept, reject or undo"
-                    )));
-                }
-            };
-            known.decide(*number, status, author, terminal.today)?;
-            known.resolver()?;
-            write(file, known.write().as_bytes())?;
-            say(args, terminal, &known.links[number - 1], || line(number - 1, &known.links[number - 1]))
+            decide(args, (file, *number), decision, author, terminal)
         }
         GroupCommand::Show { file, status } => {
             let known = Grouping::parse(&read(file)?, &file.display().to_string())?;
@@ -81,40 +51,74 @@ pub(super) fn run(args: &StudyArgs, command: &GroupCommand, terminal: &mut Termi
         }
         GroupCommand::Diff { first, second } => {
             let found = group::diff(&grouping(first)?, &grouping(second)?);
-            say(args, terminal, &found, || {
-                let mut text = format!(
-                    "{} the same, {} added, {} removed, {} moved\n",
-                    found.same_count,
-                    found.added.len(),
-                    found.removed.len(),
-                    found.moved.len()
-                );
-                found.added.iter().for_each(|(w, e)| text += &format!("+ {} -> {e}\n", w.trim()));
-                found.removed.iter().for_each(|(w, e)| text += &format!("- {} -> {e}\n", w.trim()));
-                found.moved.iter().for_each(|(w, a, b)| text += &format!("~ {} -> {a}, now {b}\n", w.trim()));
-                text
-            })
+            say(args, terminal, &found, || diff_text(&found))
         }
-        GroupCommand::Quality { data, out } => {
-            let archives = if data.join("archives").is_dir() { data.join("archives") } else { data.clone() };
-            if let Some(out) = out {
-                let parts: Vec<maud::Markup> =
-                    quality::both(&archives)?.iter().map(report::quality).collect();
-                write(
-                    out,
-                    report::page(
-                        "How good are the automatic links?",
-                        "Measured pairwise on hand-made gold standards.",
-                        &parts,
-                    )
-                    .as_bytes(),
-                )?;
-            }
-            let answer = crate::answers::answer(6, data)?;
-            say(args, terminal, &answer, || answer_text(&answer))?;
-            Ok(u8::from(!answer.is_right()))
+        GroupCommand::Quality { data, out } => measure(args, data, out.as_deref(), terminal),
+    }
+}
+
+fn merge(args: &StudyArgs, file: &Path, proposals: &Path, terminal: &mut Terminal<'_>) -> Result<u8> {
+    let mut known = grouping(file)?;
+    let mut added = 0;
+    for link in grouping(proposals)?.links {
+        let is_same = |l: &Link| l.by == link.by && l.value == link.value && l.entity == link.entity;
+        if !known.links.iter().any(is_same) {
+            known.links.push(link);
+            added += 1;
         }
     }
+    write(file, known.write().as_bytes())?;
+    say(args, terminal, &added, || {
+        format!("added {added} links to {}; decide with `group decide`\n", file.display())
+    })
+}
+
+fn decide(
+    args: &StudyArgs,
+    (file, number): (&Path, usize),
+    decision: &str,
+    author: &str,
+    terminal: &mut Terminal<'_>,
+) -> Result<u8> {
+    let mut known = grouping(file)?;
+    let status = match decision {
+        "accept" => Status::Accepted,
+        "reject" => Status::Rejected,
+        "undo" => Status::Undone,
+        other => {
+            return Err(Error::Question(format!("no decision {other:?}; write accept, reject or undo")));
+        }
+    };
+    known.decide(number, status, author, terminal.today)?;
+    known.resolver()?;
+    write(file, known.write().as_bytes())?;
+    say(args, terminal, &known.links[number - 1], || line(number - 1, &known.links[number - 1]))
+}
+
+fn diff_text(found: &GroupingDiff) -> String {
+    let mut text = format!(
+        "{} the same, {} added, {} removed, {} moved\n",
+        found.same_count,
+        found.added.len(),
+        found.removed.len(),
+        found.moved.len()
+    );
+    found.added.iter().for_each(|(w, e)| text += &format!("+ {} -> {e}\n", w.trim()));
+    found.removed.iter().for_each(|(w, e)| text += &format!("- {} -> {e}\n", w.trim()));
+    found.moved.iter().for_each(|(w, a, b)| text += &format!("~ {} -> {a}, now {b}\n", w.trim()));
+    text
+}
+
+fn measure(args: &StudyArgs, data: &Path, out: Option<&Path>, terminal: &mut Terminal<'_>) -> Result<u8> {
+    let archives = if data.join("archives").is_dir() { data.join("archives") } else { data.to_owned() };
+    if let Some(out) = out {
+        let parts: Vec<maud::Markup> = quality::both(&archives)?.iter().map(report::quality).collect();
+        let lead = "Measured pairwise on hand-made gold standards.";
+        write(out, report::page("How good are the automatic links?", lead, &parts).as_bytes())?;
+    }
+    let answer = crate::answers::answer(6, data)?;
+    say(args, terminal, &answer, || answer_text(&answer))?;
+    Ok(u8::from(!answer.is_right()))
 }
 
 fn pair(text: &str) -> Result<(String, String)> {

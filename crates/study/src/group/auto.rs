@@ -4,11 +4,11 @@
 //! An identifier borne by many names (an office's, a house of parliament's) links nobody.
 
 use super::similar::{Corpus, Name, candidate_pairs};
-use super::{Grouping, Link, Match, Place, Status, match_key};
+use super::{Grouping, Link, Match, Place, Resolver, Status, match_key};
 use crate::day::Day;
 use crate::error::Result;
 use crate::store::Store;
-use crate::subject::public_ids;
+use crate::subject::{Subject, public_ids};
 use crate::text;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -182,6 +182,61 @@ fn first_name(advertiser: &Advertiser) -> &str {
     advertiser.names.iter().next().map_or("", String::as_str)
 }
 
+/// Which words members of which entities bear.
+#[derive(Default)]
+struct Vocabulary {
+    bearers: HashMap<String, HashMap<u32, u32>>,
+    unmapped: HashMap<String, u32>,
+}
+
+/// Stands for the residual entities, whose words speak for nobody.
+const RESIDUAL: u32 = u32::MAX;
+
+impl Vocabulary {
+    /// Reads every advertiser; gives those no link speaks of, with their words.
+    fn read<'a>(
+        list: &'a [Advertiser],
+        resolver: &Resolver,
+    ) -> (Vocabulary, Vec<(&'a Advertiser, BTreeSet<String>)>) {
+        let mut vocabulary = Vocabulary::default();
+        let mut unmapped = Vec::new();
+        for advertiser in list {
+            let keys = advertiser.names.iter().map(|n| text::name_key(n));
+            let words: BTreeSet<String> =
+                keys.flat_map(|k| k.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
+            let subject = Subject {
+                platform: &advertiser.platform,
+                account: &advertiser.account,
+                name: first_name(advertiser),
+                ..Subject::default()
+            };
+            match resolver.place(&subject) {
+                Place::Always(entity) => {
+                    let entity = if resolver.is_residual[entity as usize] { RESIDUAL } else { entity };
+                    for word in words {
+                        *vocabulary.bearers.entry(word).or_default().entry(entity).or_default() += 1;
+                    }
+                }
+                Place::Dated(_) => {}
+                Place::Nowhere => {
+                    words.iter().for_each(|w| *vocabulary.unmapped.entry(w.clone()).or_default() += 1);
+                    unmapped.push((advertiser, words));
+                }
+            }
+        }
+        (vocabulary, unmapped)
+    }
+    /// The one entity a word speaks for, and how many of its members bear it.
+    fn speaks(&self, word: &str) -> Option<(u32, u32)> {
+        let entities = self.bearers.get(word)?;
+        let (entity, count) = entities.iter().max_by_key(|(e, c)| (**c, std::cmp::Reverse(**e)))?;
+        let all: u32 = entities.values().sum();
+        let is_common = self.unmapped.get(word).copied().unwrap_or(0) > count * 3;
+        (*entity != RESIDUAL && *count >= 2 && count * 100 >= all * 95 && word.len() > 1 && !is_common)
+            .then_some((*entity, *count))
+    }
+}
+
 /// Proposes unmapped advertisers for the entities of a grouping, by words that only one entity's members
 /// bear. Nothing that a person has decided about is proposed again.
 pub fn propose(store: &Store, grouping: &Grouping, options: &ProposeOptions) -> Result<Grouping> {
@@ -191,52 +246,11 @@ pub fn propose(store: &Store, grouping: &Grouping, options: &ProposeOptions) -> 
     for link in grouping.links.iter().filter(|l| l.status != Status::Proposed) {
         decided.insert((link.by, match_key(link.by, &link.value)));
     }
-    let mut bearers: HashMap<String, HashMap<u32, u32>> = HashMap::new();
-    let mut unmapped = Vec::new();
-    let mut unmapped_words: HashMap<String, u32> = HashMap::new();
-    for advertiser in &list {
-        let words: BTreeSet<String> = advertiser
-            .names
-            .iter()
-            .flat_map(|n| text::name_key(n).split(' ').map(str::to_owned).collect::<Vec<_>>())
-            .collect();
-        let name = first_name(advertiser);
-        let subject = crate::subject::Subject {
-            platform: &advertiser.platform,
-            account: &advertiser.account,
-            name,
-            payer: "",
-            ids: "",
-        };
-        match resolver.place(&subject) {
-            Place::Always(entity) if resolver.is_residual[entity as usize] => {
-                // Words of the rest speak for no entity.
-                words
-                    .iter()
-                    .for_each(|w| *bearers.entry(w.clone()).or_default().entry(u32::MAX).or_default() += 1);
-            }
-            Place::Always(entity) => words
-                .iter()
-                .for_each(|w| *bearers.entry(w.clone()).or_default().entry(entity).or_default() += 1),
-            Place::Dated(_) => {}
-            Place::Nowhere => {
-                words.iter().for_each(|w| *unmapped_words.entry(w.clone()).or_default() += 1);
-                unmapped.push((advertiser, words));
-            }
-        }
-    }
-    let speaks = |word: &str| -> Option<(u32, u32)> {
-        let entities = bearers.get(word)?;
-        let (entity, count) = entities.iter().max_by_key(|(e, c)| (**c, std::cmp::Reverse(**e)))?;
-        let all: u32 = entities.values().sum();
-        let is_common = unmapped_words.get(word).copied().unwrap_or(0) > count * 3;
-        (*entity != u32::MAX && *count >= 2 && count * 100 >= all * 95 && word.len() > 1 && !is_common)
-            .then_some((*entity, *count))
-    };
+    let (vocabulary, unmapped) = Vocabulary::read(&list, &resolver);
     let mut links = Vec::new();
     for (advertiser, words) in unmapped {
         let spoken: Vec<(&String, u32, u32)> =
-            words.iter().filter_map(|w| speaks(w).map(|(e, c)| (w, e, c))).collect();
+            words.iter().filter_map(|w| vocabulary.speaks(w).map(|(e, c)| (w, e, c))).collect();
         let Some((_, entity, _)) = spoken.first().copied() else { continue };
         let by = if advertiser.account.is_empty() { Match::Name } else { Match::Account };
         let value = if advertiser.account.is_empty() { first_name(advertiser) } else { &advertiser.account };

@@ -209,17 +209,13 @@ pub fn convert(
     };
     let entity =
         find("entity")?.ok_or_else(|| wrong(1, "say which column names the entity: entity=COLUMN".into()))?;
-    let mut matches = Vec::new();
-    for by in Match::ALL {
-        if let Some(column) = find(by.code())? {
-            matches.push((by, column));
-        }
-    }
+    let matches: Vec<(Match, usize)> = Match::ALL
+        .into_iter()
+        .filter_map(|by| find(by.code()).transpose().map(|column| column.map(|c| (by, c))))
+        .collect::<Result<_>>()?;
     if matches.is_empty() {
-        return Err(wrong(
-            1,
-            "say which column identifies: account=COLUMN, id=COLUMN, name=COLUMN or payer=COLUMN".into(),
-        ));
+        let reason = "say which column identifies: account=COLUMN, id=COLUMN, name=COLUMN or payer=COLUMN";
+        return Err(wrong(1, reason.into()));
     }
     let mut grouping = Grouping { unmapped: Unmapped::Apart, cite: file.into(), ..Grouping::default() };
     let mut left_out = 0u64;
