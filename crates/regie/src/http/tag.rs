@@ -14,6 +14,7 @@ use axum::{
     routing::get,
 };
 use maud::{DOCTYPE, html};
+use regie_decide::Slot;
 use regie_model::{SiteId, UtcMs, creative::Creative, limits::*};
 use serde::Deserialize;
 use std::{
@@ -29,8 +30,8 @@ pub const SCRIPT: &str = include_str!("../../assets/regie.js");
 pub const NOSCRIPT_COUNT_MAX: usize = 20_000;
 /// How long it remembers one, in milliseconds: as long as its impression counts.
 pub const NOSCRIPT_MS: i64 = IMPRESSION_EXPIRY_MS;
-/// Decisions tried for one no-script picture until an image ad is found.
-const NOSCRIPT_TRIES: usize = 4;
+/// Ad sets that one no-script picture leaves out at most, because they win with something else than a picture.
+const NOSCRIPT_EXCEPT_MAX: usize = 50;
 /// A transparent GIF of one pixel: no ad.
 const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\x00\x00\x00!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
 
@@ -263,7 +264,7 @@ async fn image(
     })
 }
 
-/// An image ad that is not political, or none.
+/// An image ad that is not political, or none. Ad sets that win with anything else are left out, before anything counts.
 fn decide(
     app: &AppState,
     headers: &HeaderMap,
@@ -271,29 +272,35 @@ fn decide(
     query: &NoscriptQuery,
 ) -> Result<Option<Joined>, Problem> {
     let view = app.platform.current_view();
-    for _ in 0..NOSCRIPT_TRIES {
-        let input = decisions::DecisionInput {
-            site: query.site,
-            placements: vec![decisions::PlacementRef::Name { name: query.placement.clone() }],
-            page: decisions::PageInput { url: referer(headers), ..Default::default() },
-            segments: Vec::new(),
-            consents: Vec::new(),
-            frequency: Default::default(),
-            visitor: None,
-        };
-        let request = decisions::to_request(app, &view, input, headers, peer)?;
-        match app.platform.decide(&view, &request).into_iter().next() {
-            Some(Answer::Fill { ticket, sealed, .. }) if !ticket.political => {
-                let creative = app.creatives.get(&app.platform.objects, &ticket.creative);
-                if let Some(Creative::Image { asset, .. }) = creative.as_deref() {
-                    return Ok(Some(Joined { sealed, image_path: format!("/v1/assets/{}", asset.hash) }));
-                }
-            }
-            Some(Answer::Fill { .. }) => {}
-            Some(Answer::NoFill { .. }) | None => break,
+    let input = decisions::DecisionInput {
+        site: query.site,
+        placements: vec![decisions::PlacementRef::Name { name: query.placement.clone() }],
+        page: decisions::PageInput { url: referer(headers), ..Default::default() },
+        segments: Vec::new(),
+        consents: Vec::new(),
+        frequency: Default::default(),
+        visitor: None,
+    };
+    let request = decisions::to_request(app, &view, input, headers, peer)?;
+    let picture = |short: &[u8; 16]| match app.creatives.get(&app.platform.objects, short).as_deref() {
+        Some(Creative::Image { asset, .. }) => Some(format!("/v1/assets/{}", asset.hash)),
+        _ => None,
+    };
+    let mut except = Vec::new();
+    while except.len() < NOSCRIPT_EXCEPT_MAX {
+        let decision = app.platform.foresee(&view, &request, &except);
+        let Some(Slot::Fill(fill)) = decision.slots.first() else { break };
+        if !fill.political && picture(&fill.creative.short()).is_some() {
+            break;
         }
+        except.push(fill.ad_set);
     }
-    Ok(None)
+    match app.platform.decide_except(&view, &request, &except).into_iter().next() {
+        Some(Answer::Fill { ticket, sealed, .. }) if !ticket.political => {
+            Ok(picture(&ticket.creative).map(|image_path| Joined { sealed, image_path }))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn referer(headers: &HeaderMap) -> String {

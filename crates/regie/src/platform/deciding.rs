@@ -58,13 +58,14 @@ pub struct KeptInputs {
 /// A gate that remembers what it refused.
 struct Recording<'a> {
     gate: &'a dyn BudgetGate,
+    except: &'a [AdSetId],
     refused: RefCell<BTreeSet<AdSetId>>,
     /// Read once, so that the whole decision sees the same.
     house_only: bool,
 }
 impl BudgetGate for Recording<'_> {
     fn refuses(&self, ad_set: AdSetId) -> bool {
-        let refuses = self.gate.refuses(ad_set);
+        let refuses = self.except.contains(&ad_set) || self.gate.refuses(ad_set);
         if refuses {
             self.refused.borrow_mut().insert(ad_set);
         }
@@ -76,6 +77,12 @@ impl BudgetGate for Recording<'_> {
 }
 
 impl Platform {
+    /// What [`Platform::decide_except`] would show, without a ticket, a hold or a count.
+    pub fn foresee(&self, view: &View, request: &Request, except: &[AdSetId]) -> Decision {
+        let house_only = self.gate.house_only();
+        let gate = Recording { gate: &self.gate, except, refused: RefCell::default(), house_only };
+        regie_decide::decide(&view.snapshot, &self.tables.load(), request, &gate, &mut |_, _| {})
+    }
     /// A fresh decision number; the server's seed for the request follows from it and a secret.
     fn next_id(&self) -> TicketId {
         TicketId {
@@ -95,10 +102,14 @@ impl Platform {
     }
     /// Decides a request and mints tickets. Counts, holds and keeps samples.
     pub fn decide(&self, view: &View, request: &Request) -> Vec<Answer> {
+        self.decide_except(view, request, &[])
+    }
+    /// As [`Platform::decide`], without these ad sets: places that can show less than the request says.
+    pub fn decide_except(&self, view: &View, request: &Request, except: &[AdSetId]) -> Vec<Answer> {
         let tables = self.tables.load();
         let mut eliminated: Vec<(AdSetId, &'static str)> = Vec::new();
         let house_only = self.gate.house_only();
-        let gate = Recording { gate: &self.gate, refused: RefCell::default(), house_only };
+        let gate = Recording { gate: &self.gate, except, refused: RefCell::default(), house_only };
         let mut sink = |ad_set: AdSetId, why: Elimination| eliminated.push((ad_set, why.code()));
         let decision = regie_decide::decide(&view.snapshot, &tables, request, &gate, &mut sink);
         self.traffic.eliminated(&eliminated);
