@@ -111,6 +111,9 @@ pub fn ranking(r: &Ranking) -> String {
     out.push('\n');
     besides(r, &mut out);
     out.push('\n');
+    if let Some(split) = &r.split {
+        split_text(r.measure, split, &mut out);
+    }
     for note in &r.notes {
         let _ = writeln!(out, "note: {note}");
     }
@@ -119,6 +122,22 @@ pub fn ranking(r: &Ranking) -> String {
         let _ = writeln!(out, "source: {line}");
     }
     out
+}
+
+/// Over time and by region.
+fn split_text(measure: Measure, split: &crate::rank::Split, out: &mut String) {
+    let row = |name: String, published: i128, lower: i128, upper: Option<i128>| {
+        vec![name, figure(measure, published), figure(measure, lower), bound(measure, upper)]
+    };
+    let head = |what: &str| [what, "published", "at least", "at most"].map(str::to_owned).to_vec();
+    let mut series = vec![head("period from")];
+    series.extend(split.series.iter().map(|p| row(p.from.to_string(), p.published, p.lower, p.upper)));
+    let mut places = vec![head("region")];
+    places.extend(split.places.iter().take(30).map(|p| row(p.place.clone(), p.published, p.lower, p.upper)));
+    for rows in [series, places].iter().filter(|rows| rows.len() > 1) {
+        out.push_str(&columns(rows, &[false, true, true, true]));
+        out.push('\n');
+    }
 }
 
 /// Totals, what is not ranked, other currencies, concentration.

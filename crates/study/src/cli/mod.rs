@@ -67,7 +67,14 @@ pub enum StudyCommand {
     /// What changed between two days' knowledge: changed, vanished, appeared
     Diff(DiffArgs),
     /// Whether regional files agree with the national one
-    Check(ScopeArgs),
+    Check {
+        /// Which part of the store
+        #[command(flatten)]
+        scope: ScopeArgs,
+        /// Also write an HTML report that lists everything
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     /// Group pages, payers and advertisers into entities
     Group {
         /// What to do
@@ -281,6 +288,9 @@ pub struct RankArgs {
     /// Whether the unmapped rank each by itself or stand apart; otherwise as the grouping says
     #[arg(long, value_enum)]
     unmapped: Option<UnmappedArg>,
+    /// Also over time and by region
+    #[arg(long)]
+    split: bool,
     /// How many to show
     #[arg(long, default_value_t = 20)]
     top: usize,
@@ -330,7 +340,7 @@ impl RankArgs {
                 UnmappedArg::Apart => Unmapped::Apart,
             }),
             top: self.top,
-            with_split: false,
+            with_split: self.split,
         })
     }
 }
@@ -342,6 +352,9 @@ pub struct DiffArgs {
     pub first: Day,
     /// As known on that day
     pub second: Day,
+    /// Also write an HTML report
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// Which part of the store
     #[command(flatten)]
     pub scope: ScopeArgs,

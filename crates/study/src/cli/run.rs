@@ -36,9 +36,15 @@ pub fn run(args: &StudyArgs, terminal: &mut Terminal<'_>) -> Result<u8> {
         StudyCommand::Diff(d) => {
             let question = DiffQuestion { scope: d.scope.scope()?, first: d.first, second: d.second };
             let found = diff::diff(&existing(&args.store)?, &question)?;
+            if let Some(out) = &d.out {
+                let lead = format!("Between what was known on {} and on {}.", d.first, d.second);
+                let page =
+                    report::page("What changed in the archive?", &lead, &[report::diff("Changes", &found)]);
+                write(out, page.as_bytes())?;
+            }
             say(args, terminal, &found, || table::diff(&found))
         }
-        StudyCommand::Check(scope) => reconcile(args, scope, terminal),
+        StudyCommand::Check { scope, out } => reconcile(args, scope, out.as_deref(), terminal),
         StudyCommand::Group { command } => groups::run(args, command, terminal),
         StudyCommand::Report { rank, out, title } => {
             let ranking = ranked(args, rank, Question { with_split: true, ..rank.question()? })?;
@@ -251,8 +257,18 @@ fn bad(
     })
 }
 
-fn reconcile(args: &StudyArgs, scope: &super::ScopeArgs, terminal: &mut Terminal<'_>) -> Result<u8> {
+fn reconcile(
+    args: &StudyArgs,
+    scope: &super::ScopeArgs,
+    out: Option<&Path>,
+    terminal: &mut Terminal<'_>,
+) -> Result<u8> {
     let found = check::reconcile(&existing(&args.store)?, &scope.scope()?)?;
+    if let Some(out) = out {
+        let parts: Vec<maud::Markup> = found.iter().map(report::reconciliation).collect();
+        let lead = "Every figure is an interval; two disagree when they have no value in common.";
+        write(out, report::page("Do the parts agree with the whole?", lead, &parts).as_bytes())?;
+    }
     say(args, terminal, &found, || {
         let one = |r: &check::Reconciliation| {
             let mut text = format!(
@@ -277,7 +293,7 @@ fn reconcile(args: &StudyArgs, scope: &super::ScopeArgs, terminal: &mut Terminal
                     d.parts_upper.map_or("unknown".into(), m)
                 );
             }
-            for (label, sum) in r.only_whole.iter().take(20) {
+            for (label, sum) in &r.only_whole {
                 text += &format!(
                     "    in no regional file: {} {}\n",
                     label.name,

@@ -247,6 +247,7 @@ impl<'s> Importer<'s> {
             }
         };
         writer.note(&plan.notes)?;
+        writer.note(&runner.notes())?;
         writer.finish(end)?;
         self.imported(part, id, resume)
     }

@@ -127,6 +127,7 @@ pub struct Runner<'p> {
     window: &'p Window,
     known_on: Day,
     place: String,
+    swapped_count: u64,
 }
 
 /// Why a row is kept aside.
@@ -135,7 +136,7 @@ type Refusal = String;
 impl<'p> Runner<'p> {
     /// Prepares to run.
     pub fn new(plan: &'p Plan, window: &'p Window, known_on: Day) -> Runner<'p> {
-        Runner { plan, window, known_on, place: String::new() }
+        Runner { plan, window, known_on, place: String::new(), swapped_count: 0 }
     }
 
     /// Stores the facts of one record, or keeps it aside. Errors are the store's only.
@@ -246,7 +247,14 @@ impl<'p> Runner<'p> {
         })
     }
 
-    fn period(&self, record: &Record<'_>) -> std::result::Result<(Day, Day), Refusal> {
+    /// What was noticed while running, for the snapshot.
+    pub fn notes(&self) -> Vec<String> {
+        let swapped = self.swapped_count;
+        let note = format!("{swapped} ads end before they begin; their money counts in the days between");
+        (swapped > 0).then_some(note).into_iter().collect()
+    }
+
+    fn period(&mut self, record: &Record<'_>) -> std::result::Result<(Day, Day), Refusal> {
         let columns = &self.plan.columns;
         let Some(from_column) = columns.from else { return Ok((self.window.from, self.window.to)) };
         let from_text = record.text(from_column)?;
@@ -259,6 +267,11 @@ impl<'p> Runner<'p> {
             },
             (None, None) => from,
         };
+        if to < from && self.plan.dataset == Dataset::Ad {
+            // The money of an ad is certain even where its days are not.
+            self.swapped_count += 1;
+            return Ok((to, from));
+        }
         if to < from {
             return Err("the last day is before the first".into());
         }
