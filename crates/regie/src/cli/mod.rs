@@ -9,6 +9,7 @@ pub mod export;
 pub mod progress;
 pub mod replay;
 pub mod serve;
+pub mod study;
 pub mod user;
 
 use anyhow::Result;
@@ -64,6 +65,8 @@ pub enum Command {
     User(user::UserArgs),
     /// API tokens: create, revoke, list.
     Token(user::TokenArgs),
+    /// Rank the spenders of other platforms' ad archives, honestly.
+    Study(regie_study::cli::StudyArgs),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -115,6 +118,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Bench(args) => bench::run(&cli, args),
         Command::User(args) => user::run_user(&cli, args),
         Command::Token(args) => user::run_token(&cli, args),
+        Command::Study(args) => study::run(&cli, args),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "regie", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -8,6 +8,9 @@ use regie_decide::{Location, Machine};
 use regie_model::ticket::DeviceClass;
 use std::net::{IpAddr, SocketAddr};
 
+/// Kinds of user agents remembered on each worker, by hash.
+const KNOWN_AGENTS_MAX: usize = 4_096;
+
 /// The visitor's address: the peer's, or what trusted proxies say.
 pub fn client_ip(app: &App, headers: &HeaderMap, peer: SocketAddr) -> IpAddr {
     let mut address = peer.ip();
@@ -65,8 +68,20 @@ pub fn machine(headers: &HeaderMap) -> (DeviceClass, Machine) {
     let text = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
     machine_of(text)
 }
-/// As [`machine`], of a text.
+/// As [`machine`], of a text. What was found is kept by a hash of the text, since reading one takes long; the text
+/// itself is dropped.
 pub fn machine_of(text: &str) -> (DeviceClass, Machine) {
+    use std::{cell::RefCell, collections::HashMap, hash::BuildHasher};
+    thread_local! { static KNOWN: RefCell<HashMap<u64, (DeviceClass, Machine)>> = RefCell::default(); }
+    KNOWN.with_borrow_mut(|known| {
+        let hash = known.hasher().hash_one(text);
+        if known.len() >= KNOWN_AGENTS_MAX {
+            known.clear();
+        }
+        known.entry(hash).or_insert_with(|| read_machine(text)).clone()
+    })
+}
+fn read_machine(text: &str) -> (DeviceClass, Machine) {
     let text = &text[..text.floor_char_boundary(1_024)];
     let Some(found) = woothee::parser::Parser::new().parse(text) else {
         return (DeviceClass::Other, Machine::default());
