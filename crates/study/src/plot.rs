@@ -145,12 +145,12 @@ pub fn series(name: &str, points: &[Point], show: &dyn Fn(i128) -> String) -> Ma
 /// A curve of precision over recall, both in thousandths.
 pub fn curve(name: &str, points: &[(u64, u64)]) -> Markup {
     let (left, size, bottom) = (60i128, 300i128, 40i128);
-    let x = |v: u64| left + at(i128::from(v), 1000, 420);
+    let x = |v: u64| left + at(i128::from(v), 1000, WIDTH - left - 40);
     let y = |v: u64| size - bottom - at(i128::from(v), 1000, size - bottom - 12);
     let line: Vec<String> =
         points.iter().map(|(recall, precision)| format!("{},{}", x(*recall), y(*precision))).collect();
     html! {
-        svg role="img" viewBox=(format!("0 0 520 {size}")) aria-label=(name) xmlns="http://www.w3.org/2000/svg" {
+        svg role="img" viewBox=(format!("0 0 {WIDTH} {size}")) aria-label=(name) xmlns="http://www.w3.org/2000/svg" {
             title { (name) }
             @for tick in [0u64, 250, 500, 750, 1000] {
                 line.grid x1=(left) x2=(x(1000)) y1=(y(tick)) y2=(y(tick)) {}
@@ -159,8 +159,8 @@ pub fn curve(name: &str, points: &[(u64, u64)]) -> Markup {
             }
             polyline.line points=(line.join(" ")) {}
             @for (recall, precision) in points { circle.dot cx=(x(*recall)) cy=(y(*precision)) r="3" {} }
-            text.tick x=(x(500)) y=(size - 4) text-anchor="middle" { "recall" }
-            text.tick x="14" y="16" { "precision" }
+            text.tick x=(x(500)) y=(size - 4) text-anchor="middle" { "recall (across), precision (up)" }
+
         }
     }
 }
