@@ -79,7 +79,10 @@ pub fn price_in_words(bid: &Bid, tier: &Tier, currency: Currency) -> String {
             )
         }
         Bid::FlatFee { total_micros } => {
-            format!("{} for the whole period, accrued by day", money(total_micros.0))
+            format!(
+                "{} for the whole period, accrued by day and stated with the ad set's first ad",
+                money(total_micros.0)
+            )
         }
         Bid::Free => return "Free: an ad of the publisher's own.".into(),
     };

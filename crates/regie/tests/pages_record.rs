@@ -42,10 +42,14 @@ fn an_ad_appears_with_its_first_impression_and_not_before() {
 fn figures_are_exact_in_total_and_per_day() {
     let stage = Stage::open();
     stage.show(7);
-    let entry = stage.harness.anonymous().get(&format!("/record/ads/{}.json", stage.shop.ad)).expect(200).json();
+    let entry =
+        stage.harness.anonymous().get(&format!("/record/ads/{}.json", stage.shop.ad)).expect(200).json();
     assert_eq!(entry["figures"]["impressions_count"], 7);
-    let charged = stage.owner.get("/v1/reports?by=ad").expect(200).json()["rows"][0]["net_nanos"].as_i64().unwrap();
+    let charged =
+        stage.owner.get("/v1/reports?by=ad").expect(200).json()["rows"][0]["net_nanos"].as_i64().unwrap();
+    assert_eq!(charged, 7 * shown::FLOOR_NANOS);
     assert_eq!(entry["figures"]["spend_nanos"], charged.to_string());
+    assert_eq!(entry["figures"]["spend"], "0.0105");
     let days = entry["figures"]["days"].as_array().unwrap();
     let sum: u64 = days.iter().map(|d| d["impressions_count"].as_u64().unwrap()).sum();
     assert_eq!(sum, 7);
@@ -70,7 +74,8 @@ fn r4_the_record_has_only_allow_listed_keys() {
     assert_eq!(list["entries_count"], 2);
     let mut found = BTreeSet::new();
     list["entries"].as_array().unwrap().iter().for_each(|e| keys(e, &mut found));
-    let strangers: Vec<_> = found.iter().filter(|k| !regie_record::ALLOWED_KEYS.contains(&k.as_str())).collect();
+    let strangers: Vec<_> =
+        found.iter().filter(|k| !regie_record::ALLOWED_KEYS.contains(&k.as_str())).collect();
     assert!(strangers.is_empty(), "{strangers:?}");
     let frame: BTreeSet<&str> = list.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(frame, BTreeSet::from(["schema_version", "entries", "entries_count", "limit", "cursor"]));
@@ -78,8 +83,21 @@ fn r4_the_record_has_only_allow_listed_keys() {
     let mut found = BTreeSet::new();
     keys(&sponsor, &mut found);
     let allowed = [
-        "schema_version", "id", "name", "withheld", "established_in", "controller", "totals", "ads", "cursor", "currency",
-        "spend_nanos", "spend", "ad", "political", "impressions_count",
+        "schema_version",
+        "id",
+        "name",
+        "withheld",
+        "established_in",
+        "controller",
+        "totals",
+        "ads",
+        "cursor",
+        "currency",
+        "spend_nanos",
+        "spend",
+        "ad",
+        "political",
+        "impressions_count",
     ];
     let strangers: Vec<_> = found.iter().filter(|k| !allowed.contains(&k.as_str())).collect();
     assert!(strangers.is_empty(), "{strangers:?}");
@@ -95,7 +113,8 @@ fn a_political_ad_shows_every_notice_item() {
     });
     let reader = stage.harness.anonymous();
     let entry = reader.get(&format!("/record/ads/{ad}.json")).expect(200).json();
-    let letters: String = entry["notice"].as_array().unwrap().iter().map(|i| i["item"].as_str().unwrap()).collect();
+    let letters: String =
+        entry["notice"].as_array().unwrap().iter().map(|i| i["item"].as_str().unwrap()).collect();
     assert_eq!(letters, "abcdefghijklm");
     let page = reader.get(&format!("/record/ads/{ad}")).expect(200).text();
     for item in entry["notice"].as_array().unwrap() {
@@ -113,7 +132,8 @@ fn search_finds_sponsors_and_pages_with_a_cursor() {
     let stage = Stage::open();
     stage.show(2);
     let reader = stage.harness.anonymous();
-    for (query, want) in [("bicycle", 1), ("BICYCLE shop", 1), ("submarine", 0), (stage.shop.ad.as_str(), 1)] {
+    for (query, want) in [("bicycle", 1), ("BICYCLE shop", 1), ("submarine", 0), (stage.shop.ad.as_str(), 1)]
+    {
         let pairs = url::form_urlencoded::Serializer::new(String::new()).append_pair("q", query).finish();
         let list = reader.get(&format!("/record/ads.json?{pairs}")).expect(200).json();
         assert_eq!(list["entries"].as_array().unwrap().len(), want, "{query}");
@@ -134,7 +154,8 @@ fn a_stop_is_public_with_its_reason() {
     let stop = serde_json::json!({ "what": { "kind": "ad", "id": stage.shop.ad }, "on": true, "reason": "complaint upheld" });
     let reply = stage.owner.post("/v1/stops", stop);
     assert!(reply.status < 300, "{}", reply.text());
-    let entry = stage.harness.anonymous().get(&format!("/record/ads/{}.json", stage.shop.ad)).expect(200).json();
+    let entry =
+        stage.harness.anonymous().get(&format!("/record/ads/{}.json", stage.shop.ad)).expect(200).json();
     assert_eq!(entry["status"], "stopped");
     let told: Vec<(&str, &str)> = entry["history"]
         .as_array()

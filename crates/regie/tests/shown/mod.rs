@@ -4,6 +4,9 @@
 use super::common::{self, Client, Harness, Shop, create};
 use serde_json::{Value, json};
 
+/// What one impression costs when nobody else bids: the floor of 1.50 EUR for a thousand, in nanos.
+pub const FLOOR_NANOS: i64 = 1_500_000;
+
 /// The stage.
 pub struct Stage {
     pub harness: Harness,
@@ -19,6 +22,10 @@ impl Stage {
         let harness = Harness::start();
         let owner = harness.owner();
         let (site, placement) = common::open_publisher(&owner);
+        let mut floored = common::placement(&site, "front-top");
+        floored["floors"] =
+            json!([{ "tier": "auction", "currency": "EUR", "micros_per_mille": FLOOR_NANOS }]);
+        owner.put(&format!("/v1/placements/{placement}"), floored).expect(200);
         let shop = common::open_shop(&owner, "Bicycle Shop");
         let stage = Stage { harness, owner, site, placement, shop };
         stage.fund(&stage.shop);

@@ -32,6 +32,16 @@ pub fn preview_size(shape: Shape) -> (u16, u16) {
     }
 }
 
+/// How a small preview of a shape is framed.
+pub fn thumb_class(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Banner(size) if size.width >= 5 * size.height => "thumb wide",
+        Shape::Banner(size) if size.width >= 2 * size.height => "thumb large",
+        Shape::Banner(size) if 2 * size.height >= 3 * size.width => "thumb tall",
+        _ => "thumb",
+    }
+}
+
 /// A sandboxed preview of a version.
 pub fn preview(ad: AdId, version: VersionId, state: &VersionState, query: &str) -> Markup {
     let (width, height) = preview_size(state.kept.spec.shape);
@@ -57,7 +67,8 @@ pub fn thumbnails(caller: &Caller, catalogue: &Catalogue, set: AdSetId) -> Marku
                                 tr {
                                     td {
                                         @if let Some(version) = versions.first() {
-                                            a class="thumb" href={ "/console/ads/" (id) } aria-label={ "Open " (ad.kept.spec.name) } {
+                                            @let shape = catalogue.versions.get(version).map_or(Shape::Native, |v| v.kept.spec.shape);
+                                            a class=(thumb_class(shape)) href={ "/console/ads/" (id) } aria-label={ "Open " (ad.kept.spec.name) } {
                                                 iframe src={ "/console/ads/" (id) "/versions/" (version) "/frame" } sandbox="" loading="lazy" tabindex="-1" title={ "Preview of " (id) } {}
                                             }
                                         }

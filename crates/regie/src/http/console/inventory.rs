@@ -81,7 +81,7 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
     let site = app.platform.catalogue().sites.get(&id).cloned().ok_or_else(|| super::act::missing(id))?;
     let back = format!("/console/sites/{id}");
     let body = html! {
-        div class="grid wide" {
+        div class="grid" {
             div {
                 section class="card flush" { div class="cardhead" { h2 { "Placements" } } (placements(&app.platform.catalogue(), id)) }
                 (reasons(&app, id))
@@ -118,12 +118,13 @@ fn snippets(app: &App, site: SiteId) -> Markup {
         div class="card" {
             h2 { "Put ads on a page" }
             p { "Once in the page, in its head:" }
-            pre id="snippet-head" { (head) }
-            p { button data-copy="#snippet-head" { "Copy" } }
+            div class="snippet" { pre id="snippet-head" { (head) } button data-copy="#snippet-head" { "Copy" } }
             p { "Where an ad shall stand:" }
             @for name in if names.is_empty() { vec![first] } else { names } {
-                pre id={ "snippet-" (name) } { (format!("<div data-regie-placement=\"{name}\"></div>")) }
-                p { button data-copy={ "#snippet-" (name) } { "Copy" } }
+                div class="snippet" {
+                    pre id={ "snippet-" (name) } { (format!("<div data-regie-placement=\"{name}\"></div>")) }
+                    button data-copy={ "#snippet-" (name) } { "Copy" }
+                }
             }
             p class="small muted" { "The tag sets no cookie. It works on the origins listed for this site only." }
         }

@@ -22,7 +22,11 @@ pub fn money(nanos: Nanos, currency: Currency) -> String {
     let minor = currency.minor_digits();
     let small = nanos.0 != 0 && nanos.0.abs() < 10i128.pow(9 - minor);
     let digits = if small { 6 } else { minor };
-    let plain = nanos.display(currency, digits);
+    let mut plain = nanos.display(currency, digits);
+    if small {
+        let keep = plain.len() - (digits - minor) as usize;
+        plain.truncate(plain.trim_end_matches('0').len().max(keep));
+    }
     let (sign, plain) = plain.strip_prefix('-').map_or(("", plain.as_str()), |rest| ("\u{2212}", rest));
     let (whole, part) = plain.split_once('.').map_or((plain, ""), |(w, p)| (w, p));
     let grouped = whole.parse::<u128>().map_or_else(|_| whole.to_owned(), count);
@@ -81,7 +85,7 @@ pub fn empty(words: &str) -> Markup {
 
 /// One figure of a row of figures. `live` is the path in the live data.
 pub fn figure(label: &str, value: &str, live: &str) -> Markup {
-    let long = if value.chars().count() > 14 { "long" } else { "" };
+    let long = if value.chars().count() > 13 { "long" } else { "" };
     html! {
         div class="figure" {
             dt { (label) }
@@ -176,7 +180,7 @@ fn short_number(value: f64) -> String {
 /// The line that the live script draws: the last minute.
 pub fn sparkline() -> Markup {
     html! {
-        svg class="chart" viewBox="0 0 600 60" preserveAspectRatio="none" role="img" aria-label="Impressions a second, last minute" {
+        svg class="chart spark" viewBox="0 0 600 60" preserveAspectRatio="none" role="img" aria-label="Impressions a second, last minute" {
             line class="axis" x1="0" x2="600" y1="58" y2="58" {}
             polyline class="line" points="" data-spark="" vector-effect="non-scaling-stroke" {}
         }
@@ -201,7 +205,7 @@ mod tests {
         assert_eq!(count(1_234_567u64), "1\u{202f}234\u{202f}567");
         assert_eq!(count(12u64), "12");
         assert_eq!(money(Nanos(12_345_678_000_000), Currency::EUR), "12\u{202f}345.68\u{a0}EUR");
-        assert_eq!(money(Nanos(4_500_000), Currency::EUR), "0.004500\u{a0}EUR");
+        assert_eq!(money(Nanos(4_500_000), Currency::EUR), "0.0045\u{a0}EUR");
         assert_eq!(money(Nanos(-2_000_000_000), Currency::EUR), "\u{2212}2.00\u{a0}EUR");
         assert_eq!(percent(1, 3), "33.33\u{a0}%");
         assert_eq!(percent(1, 0), "\u{2013}");

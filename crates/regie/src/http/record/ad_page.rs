@@ -225,13 +225,18 @@ fn notice(entry: &Entry) -> Markup {
                 @for item in &entry.notice {
                     li {
                         h3 { (item.title) }
-                        dl class="facts" { @for value in &item.values { dt { (value.label) } dd { (value.value) } } }
+                        dl class="facts" { @for value in &item.values { dt { (value.label) } dd { @if value.value.starts_with("https://") { a href=(value.value) rel="noopener noreferrer nofollow" { (value.value) } } @else { (value.value) } } } }
                         p class="small muted" { (item.source) }
                     }
                 }
             }
         }
     }
+}
+
+/// What a line of the history is about; a version by its id.
+fn about(what: &str) -> String {
+    if what.starts_with("ver_") { what.to_owned() } else { what.replace('_', " ") }
 }
 
 fn history(entry: &Entry, zone: &regie_model::Zone) -> Markup {
@@ -241,7 +246,7 @@ fn history(entry: &Entry, zone: &regie_model::Zone) -> Markup {
             @if entry.history.is_empty() { (ui::empty("None.")) } @else {
                 table {
                     thead { tr { th { "When" } th { "What" } th { "Of" } th { "Reason" } } }
-                    tbody { @for line in &entry.history { tr { td class="nowrap" { (zone.local_text(line.at)) } td { (line.event.replace('_', " ")) } td { (line.about.replace('_', " ")) } td { (line.reason) } } } }
+                    tbody { @for line in &entry.history { tr { td class="nowrap" { (zone.local_text(line.at)) } td { (line.event.replace('_', " ")) } td { (about(&line.about)) } td { (line.reason) } } } }
                 }
             }
         }

@@ -7,6 +7,7 @@ use crate::{
 use regie_ledger::{Counters, Ledger};
 use regie_model::{
     AdId, AdSetId, CampaignId, Currency, Day, Nanos, PartyId, UtcHour, VersionId, Zone,
+    booking::Shape,
     catalogue::Catalogue,
     creative::{Creative, ObjectHash},
 };
@@ -177,7 +178,7 @@ fn flat_fee_days(app: &App, set: AdSetId) -> anyhow::Result<Vec<(UtcHour, Nanos)
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Totals of an ad. The flat fee of an ad set with one ad is that ad's.
+/// Totals of an ad, with the flat fee of its ad set where that is stated with it.
 fn figures(
     catalogue: &Catalogue,
     ledger: &Ledger,
@@ -197,15 +198,14 @@ fn figures(
     for (day, counters) in ledger.ad_days(subject.ad) {
         days.insert(*day, (counters.impressions_count, counters.net_nanos()));
     }
-    let alone = catalogue.ads_of.get(&subject.ad_set).is_some_and(|ads| ads.len() == 1);
-    if alone && !flat.is_empty() {
+    let (gross, credited) = flat_fee(catalogue, ledger, subject.ad, subject.ad_set);
+    if gross != Nanos::ZERO {
         let zone = zone_of(catalogue, subject.campaign);
         for (hour, nanos) in flat {
             days.entry(zone.day(hour.start())).or_default().1 += nanos;
         }
-        if let Some(budget) = ledger.ad_set_budget(subject.ad_set, regie_model::UtcMs(0)) {
-            (figures.gross, figures.credited) = (budget.gross, budget.credited);
-        }
+        figures.gross += gross;
+        figures.credited += credited;
     }
     figures.days = days
         .into_iter()
@@ -232,6 +232,17 @@ fn campaign(catalogue: &Catalogue, ledger: &Ledger, id: CampaignId, now: regie_m
     }
 }
 
+/// What a flat fee brought of an ad set, before and after credits: it belongs to no ad, and is stated with the ad
+/// set's first one, always, so that a figure once published never moves to another ad.
+fn flat_fee(catalogue: &Catalogue, ledger: &Ledger, ad: AdId, set: AdSetId) -> (Nanos, Nanos) {
+    let ads = catalogue.ads_of.get(&set).map_or(&[][..], Vec::as_slice);
+    let budget = ledger.ad_set_budget(set, regie_model::UtcMs(0)).filter(|_| ads.first() == Some(&ad));
+    let Some(budget) = budget else { return (Nanos::ZERO, Nanos::ZERO) };
+    let mut of_ads = Counters::default();
+    ads.iter().for_each(|ad| of_ads.add(&ledger.totals(*ad)));
+    (budget.gross - of_ads.gross_nanos, budget.credited - of_ads.credited_nanos)
+}
+
 /// A line of a list.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -245,8 +256,8 @@ pub struct Line {
     pub payer_name: String,
     /// Declared as political.
     pub political: bool,
-    /// Its first approved version.
-    pub version: Option<VersionId>,
+    /// Its first approved version, and its shape.
+    pub version: Option<(VersionId, Shape)>,
     /// Times shown.
     pub impressions_count: u64,
     /// Net charge.
@@ -270,6 +281,7 @@ pub fn lines(app: &App, ids: &[AdId]) -> Vec<Line> {
         let campaign = &catalogue.campaigns.get(&campaign_id)?.spec;
         let kept = catalogue.ads.get(id)?;
         let total = folds.ledger.totals(*id);
+        let flat = flat_fee(&catalogue, &folds.ledger, *id, set);
         let mut shown =
             folds.ledger.ad_days(*id).iter().filter(|(_, c)| c.impressions_count > 0).map(|(d, _)| *d);
         let first = shown.next();
@@ -289,9 +301,9 @@ pub fn lines(app: &App, ids: &[AdId]) -> Vec<Line> {
             political: campaign.political.is_some(),
             version: versions
                 .copied()
-                .find(|v| catalogue.versions.get(v).is_some_and(|s| s.approved.is_some())),
+                .find_map(|v| catalogue.versions.get(&v)?.approved.map(|(_, shape)| (v, shape))),
             impressions_count: total.impressions_count,
-            net: total.net_nanos(),
+            net: total.net_nanos() + flat.0 - flat.1,
             currency: crate::http::console::campaigns::currency(&catalogue, campaign.advertiser),
             days: first.zip(last),
             running: parents && active(kept.kept.status) && kept.approved.is_some(),

@@ -3,7 +3,7 @@
 use super::{ListQuery, data, narrowed};
 use crate::http::{
     AppState,
-    console::{act, layout, ui},
+    console::{act, ads::thumb_class, layout, ui},
     problem::Problem,
 };
 use axum::{
@@ -105,7 +105,7 @@ pub(super) fn hits(lines: &[data::Line]) -> Markup {
             @for line in lines {
                 li {
                     @match line.version {
-                        Some(version) => a class="thumb" href={ "/record/ads/" (line.id) } aria-label={ "Open " (line.id) } {
+                        Some((version, shape)) => a class=(thumb_class(shape)) href={ "/record/ads/" (line.id) } aria-label={ "Open " (line.id) } {
                             iframe src={ "/record/ads/" (line.id) "/versions/" (version) "/frame" } sandbox="" loading="lazy" tabindex="-1" title={ "The ad " (line.id) } {}
                         },
                         None => span class="thumb" {},

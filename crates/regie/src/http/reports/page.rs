@@ -176,12 +176,19 @@ fn name(app: &AppState, dimension: Dimension, key: &str, report: &Report) -> Str
     }
 }
 
+/// A dimension as a column's heading.
+fn heading(dimension: Dimension) -> String {
+    let words = dimension.word().replace('_', " ");
+    let mut letters = words.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 fn table(app: &AppState, report: &Report) -> Markup {
     html! {
         @if !report.rows.is_empty() {
             div class="card flush" { div class="scroll" { table {
                 thead { tr {
-                    @for dimension in &report.by { th { (dimension.word().replace('_', " ")) } }
+                    @for dimension in &report.by { th { (heading(*dimension)) } }
                     th class="right" { "Handed out" } th class="right" { "Impressions" } th class="right" { "Viewable" } th class="right" { "Clicks" } th class="right" { "CTR" } th class="right" { "Conversions" } th class="right" { "Charged" } th class="right" { "Net" }
                 } }
                 tbody { @for row in &report.rows { @let c = &row.sums.counters; tr {
@@ -204,7 +211,8 @@ fn apart(caller: &Caller, report: &Report) -> Markup {
         div class="grid" {
             section class="card" {
                 h2 { "Estimated loss" }
-                p { (ui::count(report.loss.lost_count())) " of " (ui::count(report.loss.served_count)) " ads handed out sent no impression in the hour they had (" (ui::percent(report.loss.lost_count(), report.loss.served_count)) "), since the start: a page left early, a blocked or lost message." }
+                @if report.loss.served_count == 0 { p class="muted" { "Known an hour after the first ads were handed out: an ad whose impression has not come by then is taken for lost." } }
+                @else { p { (ui::count(report.loss.lost_count())) " of " (ui::count(report.loss.served_count)) " ads handed out sent no impression in the hour they had (" (ui::percent(report.loss.lost_count(), report.loss.served_count)) "), since the start: a page left early, a blocked or lost message." } }
                 @for sums in free { p class="small muted" { "Delivered and not charged, since a budget had nothing left: " (ui::money(sums.counters.free_nanos, sums.currency)) "." } }
             }
             @if caller.sees_everything() {
