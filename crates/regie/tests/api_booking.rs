@@ -6,6 +6,8 @@ mod apart;
 #[path = "api_booking/approvals.rs"]
 mod approvals;
 mod common;
+#[path = "api_booking/erasure.rs"]
+mod erasure;
 #[path = "api_booking/previews.rs"]
 mod previews;
 

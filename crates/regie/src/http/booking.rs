@@ -37,6 +37,8 @@ const INVENTORY: Access =
 /// Approvals, switches, money.
 const OPERATE: Access =
     Access::Signed { roles: &[Role::Owner, Role::AdOperations], scope: Some(Scope::Operate) };
+/// Erasing a person: for ever.
+const ERASE: Access = Access::Signed { roles: &[Role::Owner], scope: None };
 /// The journal's history.
 const HISTORY: Access = Access::Signed {
     roles: &[Role::Owner, Role::AdOperations, Role::Advertiser, Role::Auditor],
@@ -78,6 +80,7 @@ pub fn routes() -> Vec<Route> {
         row(Method::GET, "/v1/stops", READ, get(operate::stops)),
         row(Method::POST, "/v1/stops", OPERATE, post(operate::stop)),
         row(Method::POST, "/v1/advertisers/{id}/deposits", OPERATE, post(operate::deposit)),
+        row(Method::POST, "/v1/parties/{id}/erase", ERASE, post(operate::erase)),
         row(Method::GET, "/v1/history", HISTORY, get(history::history)),
     ];
     entity_routes!(all,

@@ -138,6 +138,10 @@ impl Platform {
             catalogue.apply(booked.at, &booked.change);
             Ok(())
         })?;
+        // An erasure whose key was not destroyed in time, or came back with a backup.
+        for key in &catalogue.erased {
+            parts.secrets.erase_person(*key)?;
+        }
         let folds = folds::Folds::restore(&parts.state)?;
         let restored = parts.restored;
         let platform = Arc::new(Platform {

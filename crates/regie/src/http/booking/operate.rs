@@ -246,3 +246,38 @@ pub async fn deposit(
         json!({ "advertiser": advertiser, "amount_micros": input.amount_micros, "position": position });
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EraseInput {
+    reason: String,
+}
+
+/// Erases the identity of a sponsor or payer (law J1): the event first, then the key is destroyed. What was sealed with
+/// it cannot be read again by anybody; pages and the record say "withheld".
+///
+/// # Errors
+/// 404, 422.
+pub async fn erase(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let missing = || Problem::not_found("sponsor or payer of this id");
+    let party: regie_model::PartyId = id.parse().map_err(|_| missing())?;
+    let input: EraseInput = parse::whole(&body)?;
+    let mut faults = regie_model::Faults::new();
+    faults.text("reason", &input.reason, regie_model::limits::TEXT_CHARS_MAX);
+    faults.into_result().map_err(Problem::faults)?;
+    let key =
+        app.platform.catalogue().parties.get(&party).map(|p| p.spec.identity.key).ok_or_else(missing)?;
+    let change = regie_model::command::Change::PersonErased { key, reason: input.reason };
+    let state = app.clone();
+    let erased = tokio::task::spawn_blocking(move || {
+        crate::http::auth::links::record(&state.platform, caller.actor.clone(), vec![change])?;
+        state.platform.secrets.erase_person(key)
+    });
+    erased.await.map_err(Problem::internal)?.map_err(Problem::internal)?;
+    Ok((StatusCode::OK, Json(json!({ "party": party, "erased": true }))).into_response())
+}
