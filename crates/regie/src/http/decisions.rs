@@ -190,7 +190,15 @@ async fn one(
     if !trusted {
         return Err(Problem::forbidden("Facts about the visitor need a token with the scope `decide`."));
     }
-    let request = to_request(&app, &view, input, &headers, peer)?;
+    let request = match to_request(&app, &view, input, &headers, peer) {
+        Ok(request) => request,
+        Err(problem) => {
+            // The page may read what is wrong: its tag then asks for each place alone.
+            let mut response = problem.into_response();
+            allow_origin(&view, Some(site), &headers, &mut response);
+            return Ok(response);
+        }
+    };
     if query.explain != 0 {
         return explain(&app, &view, &request, &headers);
     }
