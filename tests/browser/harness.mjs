@@ -65,6 +65,8 @@ export async function startDemo({ visitors = 0, args = [] } = {}) {
 export function launch() {
   return chromium.launch({
     executablePath: CHROMIUM,
+    // As people's browsers are: windows open only by a click.
+    ignoreDefaultArgs: ['--disable-popup-blocking'],
     args: ['--no-sandbox', '--headless', '--disable-gpu', '--disable-background-networking', '--disable-component-update',
       '--disable-sync', '--no-first-run'],
   });

@@ -121,8 +121,8 @@ fn inventory(desk: &Desk, origins: Vec<String>) -> Result<SiteId> {
         ("top", banner(LEADERBOARD), Behaviour::default(), 40),
         ("billboard", banner(BILLBOARD), Behaviour::default(), 100),
         ("side", banner(RECTANGLE), Behaviour::default(), 40),
-        ("native", Format::Native, lazy, 0),
-        ("text", Format::Text, lazy, 0),
+        ("native", Format::Native, lazy, 5),
+        ("text", Format::Text, lazy, 5),
         ("live-side", banner(RECTANGLE), live, 40),
     ] {
         let currency = Currency::EUR;
