@@ -9,11 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Every key that an entry's JSON may have, anywhere in it (law R4).
 pub const ALLOWED_KEYS: &[&str] = &[
     "about",
-    "action",
-    "ad",
-    "amount",
     "amount_micros",
-    "approved_at",
     "at",
     "campaign",
     "campaign_figures",

@@ -46,26 +46,8 @@ pub(crate) fn items(entry: &Entry, declaration: &Declaration) -> Vec<NoticeItem>
         ),
         item('g', "Linked elections, referendums, legislative processes", SPONSOR, true, linked(declaration)),
         item('h', "Official information on how to take part", SPONSOR, true, official(declaration)),
-        item(
-            'i',
-            "European repository",
-            "publisher",
-            false,
-            vec![value(
-                "Link",
-                "not available: the repository of Art. 13 is not reachable from here yet; this page is the record",
-            )],
-        ),
-        item(
-            'j',
-            "How to report this ad as non-compliant",
-            "publisher",
-            false,
-            vec![value(
-                "Contact",
-                "write to the publisher named at the foot of this page, and name the ad's id",
-            )],
-        ),
+        item('i', "European repository", "publisher", false, repository()),
+        item('j', "How to report this ad as non-compliant", "publisher", false, reporting()),
         item(
             'k',
             "Earlier suspension or discontinuation",
@@ -80,16 +62,24 @@ pub(crate) fn items(entry: &Entry, declaration: &Declaration) -> Vec<NoticeItem>
             false,
             techniques(entry, declaration),
         ),
-        item(
-            'm',
-            "Reach and engagement",
-            LEDGER,
-            false,
-            vec![
-                value("Views (impressions)", entry.figures.impressions_count.to_string()),
-                value("Engagements (clicks)", entry.figures.clicks_count.to_string()),
-            ],
-        ),
+        item('m', "Reach and engagement", LEDGER, false, reach(entry)),
+    ]
+}
+
+fn repository() -> Vec<NoticeValue> {
+    let text = "not available: the repository of Art. 13 is not reachable from here yet; this record stands in for it";
+    vec![value("Link", text)]
+}
+fn reporting() -> Vec<NoticeValue> {
+    vec![value(
+        "Contact",
+        "write to the publisher (its address stands at the foot of this record's pages), and name the ad's id",
+    )]
+}
+fn reach(entry: &Entry) -> Vec<NoticeValue> {
+    vec![
+        value("Views (impressions)", entry.figures.impressions_count.to_string()),
+        value("Engagements (clicks)", entry.figures.clicks_count.to_string()),
     ]
 }
 

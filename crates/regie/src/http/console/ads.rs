@@ -27,8 +27,8 @@ pub fn routes() -> Vec<Route> {
 pub fn preview_size(shape: Shape) -> (u16, u16) {
     match shape {
         Shape::Banner(size) => (size.width, size.height),
-        Shape::Native => (320, 320),
-        Shape::Text => (320, 130),
+        Shape::Native => (320, 380),
+        Shape::Text => (320, 160),
     }
 }
 
@@ -46,8 +46,8 @@ pub fn thumb_class(shape: Shape) -> &'static str {
 pub fn preview(ad: AdId, version: VersionId, state: &VersionState, query: &str) -> Markup {
     let (width, height) = preview_size(state.kept.spec.shape);
     html! {
-        iframe class="adframe" src={ "/console/ads/" (ad) "/versions/" (version) "/frame" (query) } width=(width) height=(height)
-            sandbox="allow-scripts" loading="lazy" title={ "Preview of " (version) } {}
+        div class="preview" { iframe class="adframe" src={ "/console/ads/" (ad) "/versions/" (version) "/frame" (query) } width=(width) height=(height)
+            sandbox="allow-scripts" loading="lazy" title={ "Preview of " (version) } {} }
     }
 }
 

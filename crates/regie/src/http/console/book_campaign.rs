@@ -211,8 +211,11 @@ async fn put(app: &AppState, caller: &Caller, id: Option<CampaignId>, mut data: 
     }
 }
 
+/// What a list offers: (value, words).
+type Options = Vec<(String, String)>;
+
 /// Advertisers and parties that the caller may choose.
-fn choices(app: &App, caller: &Caller) -> (Vec<(String, String)>, Vec<(String, String)>) {
+fn choices(app: &App, caller: &Caller) -> (Options, Options) {
     let catalogue = app.platform.catalogue();
     let named = |id: String, name: &str| (id.clone(), format!("{name} ({id})"));
     let advertisers = catalogue.advertisers.iter().filter(|(id, _)| caller.may_see(**id));

@@ -114,7 +114,7 @@ fn as_it_ran(entry: &Entry) -> Markup {
     html! {
         section aria-label="The ad as it ran" {
             @for version in entry.content.versions.iter().take(FRAMES_MAX) {
-                @let (width, height) = (version.width.unwrap_or(320), version.height.unwrap_or(if version.kind == "text" { 130 } else { 320 }));
+                @let (width, height) = (version.width.unwrap_or(320), version.height.unwrap_or(if version.kind == "text" { 160 } else { 380 }));
                 div class="adbox" {
                     p class="adlabel" { b { (label) } ", on behalf of " (entry.sponsor.name) ", paid for by " (entry.payer.name) }
                     @if version.kind.is_empty() { p class="muted" { "The creative is not held any more. Its hash: " code { (version.creative) } } }
