@@ -90,9 +90,16 @@ impl Config {
         for (key, value) in flags {
             table.insert(key.clone(), value_of(value));
         }
-        let mut config: Config = toml::Value::Table(table)
-            .try_into()
-            .with_context(|| format!("the configuration ({}, REGIE_* variables, flags) is not understood", path.display()))?;
+        Config::of(table).with_context(|| {
+            format!("the configuration ({}, REGIE_* variables, flags) is not understood", path.display())
+        })
+    }
+    /// The settings of a table, checked.
+    ///
+    /// # Errors
+    /// What is wrong, by key.
+    pub fn of(table: toml::Table) -> Result<Config> {
+        let mut config: Config = toml::Value::Table(table).try_into()?;
         config.check()?;
         if config.public_url.is_empty() {
             let scheme = if config.tls_certificate.is_some() { "https" } else { "http" };

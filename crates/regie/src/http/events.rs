@@ -12,6 +12,7 @@ use axum::{
 use regie_journal::Appended;
 use regie_model::{event::Event, limits::*};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// The module's routes.
 pub fn routes() -> Vec<Route> {
@@ -21,15 +22,22 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-#[derive(Deserialize)]
-struct Beacon<'a> {
+/// A beacon's body.
+#[derive(Debug, Deserialize)]
+pub struct Beacon<'a> {
+    /// What happened, at most [`BEACON_EVENTS_COUNT_MAX`].
     #[serde(borrow)]
-    events: Vec<BeaconEvent<'a>>,
+    pub events: Vec<BeaconEvent<'a>>,
 }
-#[derive(Deserialize)]
-struct BeaconEvent<'a> {
-    kind: &'a str,
-    ticket: &'a str,
+/// One event of a beacon. Text is borrowed where it is written plainly, and copied where it is written with escapes.
+#[derive(Debug, Deserialize)]
+pub struct BeaconEvent<'a> {
+    /// Its kind, a word of [`Kind`].
+    #[serde(borrow)]
+    pub kind: Cow<'a, str>,
+    /// The sealed ticket.
+    #[serde(borrow)]
+    pub ticket: Cow<'a, str>,
 }
 /// One event that was not accepted.
 #[derive(Debug, Serialize)]
@@ -66,9 +74,9 @@ async fn report(State(app): State<AppState>, headers: HeaderMap, body: Bytes) ->
     }
     let (mut events, mut refused) = (Vec::with_capacity(count), Vec::new());
     for (index, event) in beacon.events.iter().enumerate() {
-        match Kind::from_word(event.kind) {
+        match Kind::from_word(&event.kind) {
             None => refused.push(Refused { index, reason: "unknown_kind" }),
-            Some(kind) => match app.platform.beacon(kind, event.ticket) {
+            Some(kind) => match app.platform.beacon(kind, &event.ticket) {
                 Ok(event) => events.push(event),
                 Err(error) => refused.push(Refused { index, reason: crate::platform::intake::reason(error) }),
             },

@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use regie_model::{
     UtcMs,
     event::{Conversion, ConversionSource, Event},
-    ticket::{MAC_BYTES, TICKET_BYTES, Ticket, TicketError},
+    ticket::{MAC_BYTES, TICKET_BYTES, Ticket, TicketError, TicketKey},
 };
 
 /// What a beacon reports.
@@ -45,6 +45,43 @@ pub fn reason(error: TicketError) -> &'static str {
 /// Bytes of an opened click id: ticket, time of the click.
 const CLICK_BYTES: usize = TICKET_BYTES + 8;
 
+/// Seals a click id with the key of the ticket's number.
+pub fn seal_click_id(ticket: &Ticket, clicked_at: UtcMs, keys: &[TicketKey]) -> String {
+    let mut bytes = [0u8; CLICK_BYTES + MAC_BYTES];
+    bytes[..TICKET_BYTES].copy_from_slice(&ticket.to_bytes());
+    bytes[TICKET_BYTES..CLICK_BYTES].copy_from_slice(&clicked_at.0.to_le_bytes());
+    let mac = click_mac(&bytes[..CLICK_BYTES], ticket.key_id, keys).unwrap_or_default();
+    bytes[CLICK_BYTES..].copy_from_slice(&mac);
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Opens a click id with the key of its number: the ticket, and when it was clicked.
+///
+/// # Errors
+/// What is wrong with it; never panics.
+pub fn open_click_id(text: &str, keys: &[TicketKey]) -> Result<(Ticket, UtcMs), TicketError> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TicketError::Malformed)?;
+    if bytes.len() != CLICK_BYTES + MAC_BYTES {
+        return Err(TicketError::Malformed);
+    }
+    let (signed, given) = bytes.split_at(CLICK_BYTES);
+    let wanted = click_mac(signed, signed[1], keys).ok_or(TicketError::Unknown)?;
+    if wanted.iter().zip(given).fold(0u8, |d, (a, b)| d | (a ^ b)) != 0 {
+        return Err(TicketError::Forged);
+    }
+    let mut time = [0; 8];
+    time.copy_from_slice(&signed[TICKET_BYTES..]);
+    Ok((Ticket::from_bytes(&signed[..TICKET_BYTES])?, UtcMs(i64::from_le_bytes(time))))
+}
+
+fn click_mac(bytes: &[u8], key_id: u8, keys: &[TicketKey]) -> Option<[u8; MAC_BYTES]> {
+    let key = keys.iter().find(|k| k.id == key_id)?;
+    let derived = blake3::derive_key("regie click id v1", &key.secret);
+    let mut short = [0; MAC_BYTES];
+    short.copy_from_slice(&blake3::keyed_hash(&derived, bytes).as_bytes()[..MAC_BYTES]);
+    Some(short)
+}
+
 impl Platform {
     /// Opens a ticket.
     ///
@@ -67,41 +104,15 @@ impl Platform {
     }
     /// The click id that the landing page receives: ticket and time, sealed.
     pub fn click_id(&self, ticket: &Ticket, clicked_at: UtcMs) -> String {
-        let mut bytes = [0u8; CLICK_BYTES + MAC_BYTES];
-        bytes[..TICKET_BYTES].copy_from_slice(&ticket.to_bytes());
-        bytes[TICKET_BYTES..CLICK_BYTES].copy_from_slice(&clicked_at.0.to_le_bytes());
-        let mac = self.click_mac(&bytes[..CLICK_BYTES], ticket.key_id).unwrap_or_default();
-        bytes[CLICK_BYTES..].copy_from_slice(&mac);
-        URL_SAFE_NO_PAD.encode(bytes)
+        seal_click_id(ticket, clicked_at, &self.keys)
     }
     /// Opens a click id: the ticket, and when it was clicked.
     ///
     /// # Errors
     /// What is wrong with it; it is counted.
     pub fn open_click_id(&self, text: &str) -> Result<(Ticket, UtcMs), TicketError> {
-        let opened = self.try_open_click_id(text);
+        let opened = open_click_id(text, &self.keys);
         opened.inspect_err(|error| self.traffic.refused(reason(*error)))
-    }
-    fn try_open_click_id(&self, text: &str) -> Result<(Ticket, UtcMs), TicketError> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| TicketError::Malformed)?;
-        if bytes.len() != CLICK_BYTES + MAC_BYTES {
-            return Err(TicketError::Malformed);
-        }
-        let (signed, given) = bytes.split_at(CLICK_BYTES);
-        let wanted = self.click_mac(signed, signed[1]).ok_or(TicketError::Unknown)?;
-        if wanted.iter().zip(given).fold(0u8, |d, (a, b)| d | (a ^ b)) != 0 {
-            return Err(TicketError::Forged);
-        }
-        let mut time = [0; 8];
-        time.copy_from_slice(&signed[TICKET_BYTES..]);
-        Ok((Ticket::from_bytes(&signed[..TICKET_BYTES])?, UtcMs(i64::from_le_bytes(time))))
-    }
-    fn click_mac(&self, bytes: &[u8], key_id: u8) -> Option<[u8; MAC_BYTES]> {
-        let key = self.keys.iter().find(|k| k.id == key_id)?;
-        let derived = blake3::derive_key("regie click id v1", &key.secret);
-        let mut short = [0; MAC_BYTES];
-        short.copy_from_slice(&blake3::keyed_hash(&derived, bytes).as_bytes()[..MAC_BYTES]);
-        Some(short)
     }
     /// The event of a conversion: the latest valid click of those named counts ("last valid click").
     ///

@@ -36,6 +36,14 @@ pub fn read(path: &Path) -> Result<Vec<LoggedRow>> {
     } else {
         Box::new(file)
     };
+    read_from(input)
+}
+
+/// Reads a log that is not gzipped.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_from(input: impl Read) -> Result<Vec<LoggedRow>> {
     let mut reader = csv::Reader::from_reader(input);
     let headers = reader.headers()?.clone();
     let column = |name: &str| {

@@ -3,7 +3,7 @@
 
 mod bookings;
 mod client;
-mod log;
+pub mod log;
 
 use super::{Cli, progress};
 use anyhow::{Context, Result, bail};
