@@ -229,7 +229,7 @@ async fn status(app: Arc<App>, json: bool) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;
         beat += 1;
-        if json || !terminal && beat % 10 != 0 {
+        if json || !terminal && !beat.is_multiple_of(10) {
             continue;
         }
         let line = figures(&app);

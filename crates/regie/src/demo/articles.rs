@@ -83,7 +83,7 @@ pub const SECTIONS: [Section; 4] = [
             (
                 "Old quay: the referendum question fits on a postcard",
                 "The council argued for six hours about a comma.",
-                "\"Shall the old quay be kept as it is?\" Yes or no, on the 12th. The comma is gone.",
+                "\"Shall the old quay be kept as it is?\" Yes or no. The comma is gone.",
             ),
         ],
     },

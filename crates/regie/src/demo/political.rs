@@ -57,7 +57,7 @@ pub fn book(desk: &Desk) -> Result<()> {
     let quay = party(desk, account, "Keep the Old Quay (citizens' initiative)", "old-quay", "")?;
     let words = Words {
         over: "KEEP THE OLD QUAY",
-        title: "Four hundred years old. Vote on the 12th.",
+        title: "Four hundred years old. Vote to keep it.",
         button: "See what is planned",
     };
     let declared = declaration(desk, REFERENDUM, 26, None);
