@@ -78,7 +78,7 @@ fn free_over_delivery_is_at_most_one_percent_of_spend() {
     let end = steps::spend_out(11).expect("no law is broken");
     let share = end.free_nanos as f64 / end.billed_nanos as f64;
     println!("free over-delivery: {:.3}% of spend ({} events billed)", share * 100.0, end.billed_count);
-    assert!(end.billed_count > 5_000, "{end:?}");
+    assert!(end.billed_count > 2_000, "{end:?}");
     assert!(share <= 0.01, "free over-delivery is {:.3}% of spend", share * 100.0);
 }
 
