@@ -24,6 +24,8 @@ pub struct Pending {
 #[derive(Default)]
 pub struct Durable {
     settled_count: u64,
+    /// Journal position of the last change.
+    position: u64,
 }
 
 /// Why a command had no effect.
@@ -170,7 +172,12 @@ impl Platform {
         let shared = Arc::new(std::sync::Mutex::new(Some(done)));
         let inner = Arc::clone(&shared);
         let ack: Ack = Box::new(move |result| {
-            lock(&platform.durable.0).settled_count += count;
+            let mut durable = lock(&platform.durable.0);
+            durable.settled_count += count;
+            if let Ok(appended) = &result {
+                durable.position = durable.position.max(appended.last.0);
+            }
+            drop(durable);
             platform.durable.1.notify_all();
             platform.changed.store(true, Ordering::SeqCst);
             let answer = match result {
@@ -201,14 +208,19 @@ impl Platform {
             }
         }
     }
-    /// Waits until every queued change is durable, holding new ones back; `None` after `timeout_ms`.
-    pub(super) fn settle_commands(&self, timeout_ms: u64) -> Option<std::sync::MutexGuard<'_, Pending>> {
+    /// Waits until every queued change is durable, holding new ones back, and gives the journal position of the last;
+    /// `None` after `timeout_ms`.
+    pub(super) fn settle_commands(
+        &self,
+        timeout_ms: u64,
+    ) -> Option<(std::sync::MutexGuard<'_, Pending>, u64)> {
         let pending = lock(&self.commands);
         let timeout = std::time::Duration::from_millis(timeout_ms);
         let wanted = pending.queued_count;
         let guard = lock(&self.durable.0);
         let waited = self.durable.1.wait_timeout_while(guard, timeout, |d| d.settled_count < wanted);
-        waited.is_ok_and(|(durable, _)| durable.settled_count >= wanted).then_some(pending)
+        let (durable, _) = waited.ok()?;
+        (durable.settled_count >= wanted).then_some((pending, durable.position))
     }
 }
 

@@ -140,12 +140,13 @@ impl Platform {
         if !self.changed.swap(false, Ordering::SeqCst) {
             return false;
         }
-        let Some(held) = self.settle_commands(2_000) else {
+        let Some((held, changed_at)) = self.settle_commands(2_000) else {
             self.changed.store(true, Ordering::SeqCst);
             return false;
         };
         let catalogue = self.catalogue();
-        let position = lock(&self.folds).position();
+        // The catalogue holds every durable change, and the folds may be behind it (D1).
+        let position = lock(&self.folds).position().max(changed_at);
         let view = self.build_view(&catalogue, position);
         let draws = self.build_draws(&catalogue);
         drop(catalogue);
