@@ -115,7 +115,7 @@ impl Platform {
         self.traffic.eliminated(&eliminated);
         let origin = Origin { country: request.location.country.unwrap_or_default(), device: request.device };
         let mut answers = Vec::with_capacity(decision.slots.len());
-        let mut keep = None;
+        let mut keep = Vec::new();
         for slot in &decision.slots {
             match slot {
                 Slot::NoFill { placement, reason } => {
@@ -123,13 +123,15 @@ impl Platform {
                     answers.push(Answer::NoFill { placement: *placement, reason: reason.clone() });
                 }
                 Slot::Fill(fill) => {
+                    let origin =
+                        if may_place(view, fill) { origin } else { Origin { country: [0; 2], ..origin } };
                     self.traffic.fill(fill, origin);
                     debug_assert_eq!(rollup_key(fill, origin).ad, fill.ad);
                     let sampled = fill.political || self.is_sampled(view, request.seed);
                     let ticket = self.mint(view, fill, origin, sampled, request.at);
                     self.gate.hold(fill.ad_set, fill.hold_nanos, request.at);
                     if sampled {
-                        keep.get_or_insert(ticket.id);
+                        keep.push(ticket.id);
                     }
                     let sealed = self.keys.last().map(|key| ticket.seal(key)).unwrap_or_default();
                     answers.push(Answer::Fill {
@@ -140,9 +142,9 @@ impl Platform {
                 }
             }
         }
-        if let Some(id) = keep {
+        if !keep.is_empty() {
             let gate = RecordedGate { refused: gate.refused.into_inner(), house_only };
-            self.keep_inputs(view, &tables, id, request, gate, decision);
+            self.keep_inputs(view, &tables, &keep, request, gate, decision);
         }
         answers
     }
@@ -172,44 +174,44 @@ impl Platform {
             propensity: fill.propensity,
             predicted_rate: fill.predicted_rate,
             creative: fill.creative.short(),
-            country: if fill.political && !view.publisher.as_ref().is_some_and(|p| p.political_location) {
-                [0, 0]
-            } else {
-                origin.country
-            },
+            country: origin.country,
             device: origin.device,
             political: fill.political,
             sampled,
             snapshot: view.snapshot.position(),
         }
     }
-    /// Stores a decision's inputs (law D1), asynchronously: a full queue loses a sample, never a decision.
+    /// Stores a decision's inputs under each of its tickets (law D1), asynchronously: a full queue loses a sample, never
+    /// a decision.
     fn keep_inputs(
         &self,
         view: &View,
         tables: &Tables,
-        id: TicketId,
+        ids: &[TicketId],
         request: &Request,
         gate: RecordedGate,
         decision: Decision,
     ) {
         let request = view.reduce(request);
-        let kept = KeptInputs {
-            snapshot: view.snapshot.position(),
-            tables: tables.hash(),
-            request,
-            gate,
-            decision,
-        };
+        let kept =
+            KeptInputs { snapshot: view.snapshot.position(), tables: tables.hash(), request, gate, decision };
         if self.objects.put(&tables.to_bytes()).is_err() {
             return;
         }
         let Ok(inputs) = serde_json::to_value(&kept) else { return };
-        let sample = DecisionSample { epoch: id.epoch, sequence: id.sequence, inputs };
-        let _ = self.submit(&[Event::Sampled(Box::new(sample))], Box::new(|_| {}));
+        let samples = ids.iter().map(|id| {
+            let inputs = inputs.clone();
+            Event::Sampled(Box::new(DecisionSample { epoch: id.epoch, sequence: id.sequence, inputs }))
+        });
+        let _ = self.submit(&samples.collect::<Vec<_>>(), Box::new(|_| {}));
     }
     /// The picture in force.
     pub fn current_view(&self) -> Arc<View> {
         self.view.load_full()
     }
+}
+
+/// Whether a place may be known of an ad: of a political one only where the publisher has switched that on (law P1).
+fn may_place(view: &View, fill: &Fill) -> bool {
+    !fill.political || view.publisher.as_ref().is_some_and(|p| p.political_location)
 }
