@@ -18,7 +18,11 @@ pub fn routes() -> Vec<Route> {
     vec![Route::public("click", Method::GET, "/v1/click/{ticket}", get(click))]
 }
 
-async fn click(State(app): State<AppState>, Path(text): Path<String>) -> Result<Response, Problem> {
+async fn click(
+    State(app): State<AppState>,
+    method: Method,
+    Path(text): Path<String>,
+) -> Result<Response, Problem> {
     let ticket = app.platform.open_ticket(&text)?;
     let view = app.platform.current_view();
     let Some(ad) = view.ads.get(&ticket.ad) else {
@@ -28,12 +32,9 @@ async fn click(State(app): State<AppState>, Path(text): Path<String>) -> Result<
     let now = app.platform.now();
     let target =
         landing(&ad.landing_url, placement, ticket.id.sequence, &app.platform.click_id(&ticket, now));
-    // The visitor is not made to wait for the disk: the click is queued in order, and counted when durable.
-    let event = [Event::Click(ticket)];
-    let wait = super::events::durable(&app.platform, &event);
-    match tokio::time::timeout(Duration::from_millis(WAIT_MS), wait).await {
-        Ok(Err(error)) => tracing::warn!(%error, "a click was not counted"),
-        Ok(Ok(_)) | Err(_) => {}
+    // A HEAD asks where it would lead: nobody goes there.
+    if method != Method::HEAD {
+        count(&app, Event::Click(ticket)).await;
     }
     let headers = [
         (header::LOCATION, target),
@@ -41,6 +42,16 @@ async fn click(State(app): State<AppState>, Path(text): Path<String>) -> Result<
         (header::REFERRER_POLICY, "strict-origin-when-cross-origin".into()),
     ];
     Ok((StatusCode::FOUND, headers).into_response())
+}
+
+/// The visitor is not made to wait for the disk: the click is queued in order, and counted when durable.
+async fn count(app: &AppState, click: Event) {
+    let event = [click];
+    let wait = super::events::durable(&app.platform, &event);
+    match tokio::time::timeout(Duration::from_millis(WAIT_MS), wait).await {
+        Ok(Err(error)) => tracing::warn!(%error, "a click was not counted"),
+        Ok(Ok(_)) | Err(_) => {}
+    }
 }
 
 /// The landing address with its macros and the signed click id (`regie_click`).

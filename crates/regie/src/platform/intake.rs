@@ -6,7 +6,7 @@
 use super::Platform;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use regie_model::{
-    UtcMs,
+    AdvertiserId, UtcMs,
     event::{Conversion, ConversionSource, Event},
     ticket::{MAC_BYTES, TICKET_BYTES, Ticket, TicketError, TicketKey},
 };
@@ -114,13 +114,15 @@ impl Platform {
         let opened = open_click_id(text, &self.keys);
         opened.inspect_err(|error| self.traffic.refused(reason(*error)))
     }
-    /// The event of a conversion: the latest valid click of those named counts ("last valid click").
+    /// The event of a conversion: the latest valid click of those named counts ("last valid click"). `only`: clicks on
+    /// this advertiser's ads come before those on others'.
     ///
     /// # Errors
     /// The last fault, when no click id is valid.
     pub fn conversion(
         &self,
         click_ids: &[&str],
+        only: Option<AdvertiserId>,
         action: &str,
         order: &str,
         value_micros: i64,
@@ -128,9 +130,10 @@ impl Platform {
     ) -> Result<Event, TicketError> {
         let mut fault = TicketError::Malformed;
         let mut latest: Option<(Ticket, UtcMs)> = None;
+        let rank = |(ticket, at): &(Ticket, UtcMs)| (only.is_none_or(|id| ticket.advertiser == id), *at);
         for text in click_ids {
             match self.open_click_id(text) {
-                Ok(click) if latest.as_ref().is_none_or(|l| click.1 > l.1) => latest = Some(click),
+                Ok(click) if latest.as_ref().is_none_or(|l| rank(&click) > rank(l)) => latest = Some(click),
                 Ok(_) => {}
                 Err(error) => fault = error,
             }

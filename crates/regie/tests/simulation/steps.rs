@@ -126,7 +126,7 @@ fn convert(world: &mut World) {
     let id = world.clicks[world.dice.roll(count) as usize].clone();
     let order = format!("order {}", world.dice.roll(3));
     let source = if world.dice.roll(2) == 0 { ConversionSource::Server } else { ConversionSource::Pixel };
-    if let Ok(event) = world.platform.conversion(&[&id], "order", &order, 1_000_000, source) {
+    if let Ok(event) = world.platform.conversion(&[&id], None, "order", &order, 1_000_000, source) {
         submit(world, event);
     }
 }
@@ -241,6 +241,9 @@ fn bookings() -> Vec<Vec<Value>> {
     lists
 }
 
+/// The daily budget of the standard simulation, in micros: spent about half-way through it.
+pub const SPEND_OUT_MICROS: i64 = 8_000_000;
+
 /// The standard simulation of a budget's end: steady traffic, beacons a few seconds late, some lost, a crash midway.
 pub fn spend_out(seed: u64) -> Result<End, Violation> {
     let mut world = World::start(seed)?;
@@ -248,7 +251,7 @@ pub fn spend_out(seed: u64) -> Result<End, Violation> {
     world
         .command(vec![json!({ "command": "deposit", "advertiser": "adv_1", "amount_micros": 30_000_000 })])?;
     let mut spec = campaign(1, "adv_1", "party_1");
-    spec["daily_budget_micros"] = json!(20_000_000);
+    spec["daily_budget_micros"] = json!(SPEND_OUT_MICROS);
     world.command(vec![json!({ "command": "put_campaign", "id": "cam_1", "spec": spec })])?;
     let mut under_way: std::collections::VecDeque<(i64, crate::world::Held)> = Default::default();
     for second in 0..900 {
@@ -279,5 +282,14 @@ pub fn spend_out(seed: u64) -> Result<End, Violation> {
         }
     }
     world.check()?;
+    let spent = world
+        .platform
+        .folds()
+        .ledger
+        .campaign_budget(regie_model::CampaignId(1), regie_model::UtcMs(world.now()));
+    let spent = spent.map_or(0, |b| b.gross_today.0);
+    if spent < i128::from(SPEND_OUT_MICROS) * 990 {
+        return Err(format!("the budget did not end: {spent} nanos of {SPEND_OUT_MICROS} micros"));
+    }
     world.finish()
 }
