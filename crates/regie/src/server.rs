@@ -74,6 +74,7 @@ impl Engine {
         })?;
         open_epoch(&platform)?;
         platform.publish();
+        watch_disk(&platform, folder, config);
         let stopping = Arc::new(AtomicBool::new(false));
         let jobs = spawn_jobs(Arc::clone(&platform), folder.clone(), config.clone(), Arc::clone(&stopping))?;
         Ok(Engine { platform, committer, threads: vec![folds, jobs], stopping })
@@ -159,6 +160,12 @@ fn open_epoch(platform: &Arc<Platform>) -> Result<()> {
     Ok(())
 }
 
+/// Stops everything paid while the disk is nearly full or the journal has stopped.
+fn watch_disk(platform: &Platform, folder: &Folder, config: &Config) {
+    let low = folder.free_bytes().is_some_and(|free| free < config.disk_free_bytes_min);
+    platform.halt(Halt::Journal, low || !platform.is_journal_up());
+}
+
 fn spawn_jobs(
     platform: Arc<Platform>,
     folder: Folder,
@@ -190,8 +197,7 @@ fn spawn_jobs(
                 }
             }
             if every(&mut disk, 10_000) {
-                let low = folder.free_bytes().is_some_and(|free| free < config.disk_free_bytes_min);
-                platform.halt(Halt::Journal, low || !platform.is_journal_up());
+                watch_disk(&platform, &folder, &config);
             }
             if !platform.is_journal_up() {
                 platform.halt(Halt::Journal, true);

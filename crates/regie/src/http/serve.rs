@@ -59,6 +59,8 @@ pub fn spawn(
             }
             connections.spawn(connection(TokioIo::new(stream), peer, router, stop));
         }
+        // Nobody new waits for an answer that will not come.
+        drop(listener);
         while connections.join_next().await.is_some() {}
     }))
 }
