@@ -4,13 +4,19 @@ use super::{AppState, Route, facts, labels, problem::Problem};
 use crate::platform::{deciding::Answer, view::View};
 use axum::{
     body::Bytes,
-    extract::{ConnectInfo, Query, State},
+    extract::{ConnectInfo, Query, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, Method, header},
     response::{IntoResponse, Response},
     routing::{options, post},
 };
 use regie_decide::{FrequencyView, Location, PageFacts, Request};
-use regie_model::{PlacementId, SegmentId, SiteId, creative::Creative, limits::*, ticket::DeviceClass};
+use regie_model::{
+    PlacementId, SegmentId, SiteId,
+    booking::{Role, Scope},
+    creative::Creative,
+    limits::*,
+    ticket::DeviceClass,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -162,9 +168,12 @@ struct DecisionQuery {
 
 /// Why each ad set would be shown or not, now, for a request: only for those who see everything.
 fn explain(app: &AppState, view: &View, request: &Request, headers: &HeaderMap) -> Result<Response, Problem> {
+    const OPERATORS: [Role; 4] = [Role::Owner, Role::AdOperations, Role::ReadOnly, Role::Auditor];
     let caller = super::auth::caller::authenticate(app, headers)?.ok_or_else(Problem::unauthorized)?;
-    if !caller.sees_everything() {
-        return Err(Problem::forbidden("Explanations name every advertiser's ad sets; they are for the publisher's operators."));
+    if !caller.sees_everything() || !caller.is_one_of(&OPERATORS, Some(Scope::Read)) {
+        return Err(Problem::forbidden(
+            "Explanations name every advertiser's ad sets; they are for the publisher's operators.",
+        ));
     }
     let tables = app.platform.tables.load();
     let explanation = regie_decide::explain(&view.snapshot, &tables, request, &app.platform.gate);
@@ -174,41 +183,47 @@ fn explain(app: &AppState, view: &View, request: &Request, headers: &HeaderMap) 
 async fn one(
     State(app): State<AppState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Query(query): Query<DecisionQuery>,
+    query: Result<Query<DecisionQuery>, QueryRejection>,
     headers: HeaderMap,
     body: Bytes,
-) -> Result<Response, Problem> {
+) -> Response {
+    let view = app.platform.current_view();
+    let answered = answer(&app, &view, query, (&headers, peer), &body);
+    // A refusal says nothing secret: pages of any of the publisher's sites may read it.
+    let (site, mut response) = match answered {
+        Ok((site, response)) => (Some(site), response),
+        Err(problem) => (None, problem.into_response()),
+    };
+    allow_origin(&view, site, &headers, &mut response);
+    response
+}
+
+fn answer(
+    app: &AppState,
+    view: &View,
+    query: Result<Query<DecisionQuery>, QueryRejection>,
+    (headers, peer): (&HeaderMap, SocketAddr),
+    body: &[u8],
+) -> Result<(SiteId, Response), Problem> {
+    let Query(query) = query.map_err(|e| Problem::bad_request(e.body_text()))?;
     if body.len() > DELIVERY_BODY_BYTES_MAX {
         return Err(Problem::too_large(DELIVERY_BODY_BYTES_MAX));
     }
     let input: DecisionInput =
-        serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
-    let view = app.platform.current_view();
+        serde_json::from_slice(body).map_err(|e| Problem::bad_request(e.to_string()))?;
     let site = input.site;
-    let trusted = input.visitor.is_none()
-        || super::auth::token_has(&app, &headers, regie_model::booking::Scope::Decide);
+    let trusted = input.visitor.is_none() || super::auth::token_has(app, headers, Scope::Decide);
     if !trusted {
         return Err(Problem::forbidden("Facts about the visitor need a token with the scope `decide`."));
     }
-    let request = match to_request(&app, &view, input, &headers, peer) {
-        Ok(request) => request,
-        Err(problem) => {
-            // The page may read what is wrong: its tag then asks for each place alone.
-            let mut response = problem.into_response();
-            allow_origin(&view, Some(site), &headers, &mut response);
-            return Ok(response);
-        }
-    };
+    let request = to_request(app, view, input, headers, peer)?;
     if query.explain != 0 {
-        return explain(&app, &view, &request, &headers);
+        return Ok((site, explain(app, view, &request, headers)?));
     }
-    let answers = app.platform.decide(&view, &request);
-    let json = render(&app, &view, &request, &answers);
-    let mut response =
-        ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json)
-            .into_response();
-    allow_origin(&view, Some(site), &headers, &mut response);
-    Ok(response)
+    let answers = app.platform.decide(view, &request);
+    let json = render(app, view, &request, &answers);
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    Ok((site, (headers, json).into_response()))
 }
 
 async fn batch(
@@ -228,17 +243,25 @@ async fn batch(
         )));
     }
     let visitor = input.requests.iter().any(|r| r.visitor.is_some());
-    if visitor && !super::auth::token_has(&app, &headers, regie_model::booking::Scope::Decide) {
+    if visitor && !super::auth::token_has(&app, &headers, Scope::Decide) {
         return Err(Problem::forbidden("Facts about the visitor need a token with the scope `decide`."));
     }
     let view = app.platform.current_view();
+    // Every request is read before the first is decided: a refusal serves and counts nothing.
+    let mut requests = Vec::with_capacity(count);
+    for (index, input) in input.requests.into_iter().enumerate() {
+        let request = to_request(&app, &view, input, &headers, peer);
+        requests.push(request.map_err(|problem| {
+            let detail = format!("requests[{index}]: {}", problem.detail);
+            problem.detail(detail)
+        })?);
+    }
     let mut json = Vec::with_capacity(count * 1_024);
     json.extend_from_slice(b"{\"answers\":[");
-    for (index, input) in input.requests.into_iter().enumerate() {
+    for (index, request) in requests.into_iter().enumerate() {
         if index > 0 {
             json.push(b',');
         }
-        let request = to_request(&app, &view, input, &headers, peer)?;
         let answers = app.platform.decide(&view, &request);
         json.extend_from_slice(&render(&app, &view, &request, &answers));
     }
@@ -265,7 +288,7 @@ pub(super) fn allow_origin(view: &View, site: Option<SiteId>, headers: &HeaderMa
 /// The decision's request from what was sent and what is derived in memory.
 ///
 /// # Errors
-/// A placement name that the site does not have, or too many placements.
+/// A placement name that the site does not have, too many placements, an unknown device class.
 pub fn to_request(
     app: &AppState,
     view: &View,
@@ -298,7 +321,9 @@ pub fn to_request(
         None => facts::machine(headers),
     };
     if let Some(word) = given.device.as_deref() {
-        device = DeviceClass::from_word(word).unwrap_or_default();
+        device = DeviceClass::from_word(word).ok_or_else(|| {
+            Problem::bad_request("A device class is one of desktop, phone, tablet, tv, other.")
+        })?;
     }
     let known = given.location.country.is_some();
     let location =

@@ -60,12 +60,17 @@ async fn preflight(State(app): State<AppState>, headers: HeaderMap) -> Response 
     response
 }
 
-async fn report(State(app): State<AppState>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+async fn report(State(app): State<AppState>, headers: HeaderMap, body: Bytes) -> Response {
+    let mut response = take(&app, &body).await.unwrap_or_else(IntoResponse::into_response);
+    super::decisions::allow_origin(&app.platform.current_view(), None, &headers, &mut response);
+    response
+}
+
+async fn take(app: &AppState, body: &[u8]) -> Result<Response, Problem> {
     if body.len() > DELIVERY_BODY_BYTES_MAX {
         return Err(Problem::too_large(DELIVERY_BODY_BYTES_MAX));
     }
-    let beacon: Beacon<'_> =
-        serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let beacon: Beacon<'_> = serde_json::from_slice(body).map_err(|e| Problem::bad_request(e.to_string()))?;
     let count = beacon.events.len();
     if count > BEACON_EVENTS_COUNT_MAX {
         return Err(Problem::bad_request(format!(
@@ -82,15 +87,16 @@ async fn report(State(app): State<AppState>, headers: HeaderMap, body: Bytes) ->
             },
         }
     }
-    let accepted_count = events.len();
+    let report = Report { accepted_count: events.len(), refused };
+    if events.is_empty() && count > 0 {
+        let title = "None of the events was accepted; each has its reason.";
+        return Ok(Problem::new(StatusCode::BAD_REQUEST, "refused", title).response_with(&report));
+    }
     if !events.is_empty() {
         durable(&app.platform, &events).await?;
     }
-    let status = if accepted_count == 0 && count > 0 { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-    let json = serde_json::to_vec(&Report { accepted_count, refused }).unwrap_or_default();
-    let mut response = (status, [(header::CONTENT_TYPE, "application/json")], json).into_response();
-    super::decisions::allow_origin(&app.platform.current_view(), None, &headers, &mut response);
-    Ok(response)
+    let json = serde_json::to_vec(&report).unwrap_or_default();
+    Ok(([(header::CONTENT_TYPE, "application/json")], json).into_response())
 }
 
 /// Submits events and waits until they are durable, without blocking a worker.

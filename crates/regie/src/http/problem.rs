@@ -81,23 +81,32 @@ impl Problem {
         let title = format!("The body is larger than {max_bytes} bytes.");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", title)
     }
+    /// The answer, with members of its own (RFC 9457, section 3.2).
+    pub fn response_with(&self, members: &impl Serialize) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let wire = Wire { kind: format!("about:regie#{}", self.code), problem: self, members };
+        let body = serde_json::to_string(&wire).unwrap_or_default();
+        (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response()
+    }
 }
 
 /// The form on the wire: with the address where the code is explained.
 #[derive(Serialize)]
-struct Wire<'a> {
+struct Wire<'a, M> {
     #[serde(rename = "type")]
     kind: String,
     #[serde(flatten)]
     problem: &'a Problem,
+    #[serde(flatten)]
+    members: &'a M,
 }
+/// No members but the problem's own.
+#[derive(Serialize)]
+struct Plain {}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let wire = Wire { kind: format!("about:regie#{}", self.code), problem: &self };
-        let body = serde_json::to_string(&wire).unwrap_or_default();
-        (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response()
+        self.response_with(&Plain {})
     }
 }
 
