@@ -55,11 +55,14 @@ impl Harness {
         Harness { url, app, runtime, server: Some(server), folder }
     }
     /// Stops the server and starts it again on the same folder.
-    pub fn restart(mut self) -> Harness {
+    pub fn restart(self) -> Harness {
+        self.restart_with(|_| {})
+    }
+    pub fn restart_with(mut self, change: impl FnOnce(&mut Config)) -> Harness {
         self.stop();
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
         drop(self);
-        Harness::on(folder, |_| {})
+        Harness::on(folder, change)
     }
     /// Stops the server; the folder stays until the harness goes.
     pub fn stop(&mut self) {

@@ -1,0 +1,17 @@
+//! Delivery over HTTP, on a real server: deciding, counting, billing and operating, as issue and documents promise it.
+
+mod bill;
+mod bill_limits;
+#[path = "../common/mod.rs"]
+mod common;
+mod conversions;
+mod count;
+mod decide;
+mod explain;
+mod export;
+mod frames;
+mod geo;
+mod operate;
+mod process;
+mod scene;
+mod targeting;
