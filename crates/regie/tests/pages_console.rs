@@ -20,7 +20,12 @@ fn pages(stage: &Stage) -> Vec<(String, Vec<Role>)> {
     let house = || vec![Role::Advertiser];
     let operates = || vec![Role::Advertiser, Role::ReadOnly, Role::Auditor];
     let mut all: Vec<(String, Vec<Role>)> = [
-        "/console", "/console/campaigns", "/console/advertisers", "/console/parties", "/console/billing", "/console/reports",
+        "/console",
+        "/console/campaigns",
+        "/console/advertisers",
+        "/console/parties",
+        "/console/billing",
+        "/console/reports",
     ]
     .iter()
     .map(|p| ((*p).to_owned(), vec![]))
@@ -75,7 +80,9 @@ fn public_pages(stage: &Stage) -> Vec<String> {
 /// Addresses that a browser would load by itself: never another server's.
 fn loads(html: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for (tag, attribute) in [("<script", "src"), ("<img", "src"), ("<iframe", "src"), ("<link", "href"), ("<form", "action")] {
+    for (tag, attribute) in
+        [("<script", "src"), ("<img", "src"), ("<iframe", "src"), ("<link", "href"), ("<form", "action")]
+    {
         for piece in html.split(tag).skip(1) {
             let head = piece.split('>').next().unwrap_or("");
             if let Some((_, rest)) = head.split_once(&format!("{attribute}=\"")) {
@@ -93,7 +100,10 @@ fn is_sound(path: &str, reply: &Reply) {
     assert_eq!(reply.header("x-content-type-options"), "nosniff", "{path}");
     assert!(reply.header("content-type").starts_with("text/html"), "{path}");
     assert!(html.len() < PAGE_BYTES_MAX, "{path} weighs {} bytes", html.len());
-    assert!(html.contains("<html lang=\"en\">") && html.contains("<title>") && html.contains("<h1>"), "{path}");
+    assert!(
+        html.contains("<html lang=\"en\">") && html.contains("<title>") && html.contains("<h1>"),
+        "{path}"
+    );
     for forbidden in [" style=\"", "<style", " onclick=", " onload=", "javascript:"] {
         assert!(!html.contains(forbidden), "{path} has {forbidden}");
     }
@@ -101,7 +111,10 @@ fn is_sound(path: &str, reply: &Reply) {
         assert!(script.starts_with(" src=\"/static/"), "{path}: an inline script");
     }
     for address in loads(&html) {
-        assert!(address.starts_with('/') && !address.starts_with("//") || address.is_empty(), "{path} loads {address}");
+        assert!(
+            address.starts_with('/') && !address.starts_with("//") || address.is_empty(),
+            "{path} loads {address}"
+        );
     }
 }
 
@@ -126,7 +139,11 @@ fn every_page_is_for_the_roles_that_may_see_it_and_sound() {
         is_sound(&path, &stage.harness.anonymous().get(&path));
     }
     for (path, _) in pages(&stage) {
-        assert_eq!(stage.harness.anonymous().get(&path).status, 303, "{path} sends nobody to the sign-in page");
+        assert_eq!(
+            stage.harness.anonymous().get(&path).status,
+            303,
+            "{path} sends nobody to the sign-in page"
+        );
     }
 }
 
@@ -140,7 +157,10 @@ fn static_files_are_named_by_their_content_and_kept() {
         let reply = harness.anonymous().get(&file).expect(200);
         assert!(reply.header("cache-control").contains("immutable"), "{file}");
     }
-    assert_eq!(harness.anonymous().get("/static/0000/console.css").expect(200).header("cache-control"), "no-cache");
+    assert_eq!(
+        harness.anonymous().get("/static/0000/console.css").expect(200).header("cache-control"),
+        "no-cache"
+    );
     harness.anonymous().get("/static/0000/other.css").expect(404);
 }
 
@@ -151,7 +171,8 @@ fn evil_stage() -> (Stage, Vec<String>) {
     let stage = Stage::open();
     let owner = &stage.owner;
     let mut publisher = common::publisher();
-    (publisher["name"], publisher["legal_address"], publisher["tax_id"]) = (EVIL.into(), EVIL.into(), EVIL.into());
+    (publisher["name"], publisher["legal_address"], publisher["tax_id"]) =
+        (EVIL.into(), EVIL.into(), EVIL.into());
     publisher["blocked_categories"] = json!([format!("{EVIL} two")]);
     owner.put("/v1/publisher", publisher).expect(200);
     let mut site = common::site();
@@ -175,7 +196,8 @@ fn evil_stage() -> (Stage, Vec<String>) {
     campaign["political"]["other_providers"] = json!([{ "provider": EVIL, "in_kind": EVIL }]);
     let campaign = common::create(owner, "/v1/campaigns", campaign);
     let mut set = common::ad_set(&campaign);
-    (set["name"], set["targeting"]) = (EVIL.into(), json!([{ "dimension": "keyword", "op": "not_in", "values": [EVIL] }]));
+    (set["name"], set["targeting"]) =
+        (EVIL.into(), json!([{ "dimension": "keyword", "op": "not_in", "values": [EVIL] }]));
     set["bid"] = json!({ "kind": "cpa", "micros_per_conversion": 1_000_000, "action": "<script>\"'&" });
     let set = common::create(owner, "/v1/ad-sets", set);
     let mut ad = common::ad(&set);
@@ -256,17 +278,31 @@ fn a_campaign_is_booked_by_form_and_a_fault_loses_nothing() {
     let stage = Stage::open();
     let (adv, party) = (stage.shop.advertiser.as_str(), stage.shop.party.as_str());
     let good = [
-        ("advertiser", adv), ("sponsor", party), ("payer", party), ("name", "Summer & sun"), ("objective", "clicks"),
-        ("flight.starts_at", "2026-11-01T00:00"), ("flight.ends_at", "2027-11-01T00:00"), ("lifetime_budget_micros", "1 250.50"),
+        ("advertiser", adv),
+        ("sponsor", party),
+        ("payer", party),
+        ("name", "Summer & sun"),
+        ("objective", "clicks"),
+        ("flight.starts_at", "2026-11-01T00:00"),
+        ("flight.ends_at", "2027-11-01T00:00"),
+        ("lifetime_budget_micros", "1 250.50"),
     ];
-    let bad = fill(&good, &[("flight.ends_at", "2026-01-01T00:00"), ("daily_budget_micros", "lots"), ("political", "on")]);
+    let bad = fill(
+        &good,
+        &[("flight.ends_at", "2026-01-01T00:00"), ("daily_budget_micros", "lots"), ("political", "on")],
+    );
     let reply = stage.owner.form("/console/campaigns", &bad).expect(422);
     let html = reply.text();
     is_sound("POST /console/campaigns", &reply);
     for kept in ["Summer &amp; sun", "1 250.50", "lots", "2026-01-01T00:00"] {
         assert!(html.contains(kept), "{kept} is lost: {html}");
     }
-    for told in ["The end must be after the start.", "Write an amount such as", "Say whether the money is public or private.", "must confirm"] {
+    for told in [
+        "The end must be after the start.",
+        "Write an amount such as",
+        "Say whether the money is public or private.",
+        "must confirm",
+    ] {
         assert!(html.contains(told), "{told}");
     }
     let reply = stage.owner.form("/console/campaigns", &good).expect(303);
@@ -280,8 +316,14 @@ fn the_second_editor_sees_what_the_first_changed() {
     let path = format!("/console/campaigns/{}", stage.shop.campaign);
     let (adv, party) = (stage.shop.advertiser.as_str(), stage.shop.party.as_str());
     let base = [
-        ("revision", "1"), ("advertiser", adv), ("sponsor", party), ("payer", party), ("objective", "clicks"),
-        ("flight.starts_at", "2026-01-01T01:00"), ("flight.ends_at", "2030-01-01T01:00"), ("lifetime_budget_micros", "1000"),
+        ("revision", "1"),
+        ("advertiser", adv),
+        ("sponsor", party),
+        ("payer", party),
+        ("objective", "clicks"),
+        ("flight.starts_at", "2026-01-01T01:00"),
+        ("flight.ends_at", "2030-01-01T01:00"),
+        ("lifetime_budget_micros", "1000"),
     ];
     stage.owner.form(&path, &fill(&base, &[("name", "First")])).expect(303);
     let html = stage.owner.form(&path, &fill(&base, &[("name", "Second")])).expect(422).text();
@@ -295,37 +337,86 @@ fn the_rest_of_a_booking_goes_by_form_too() {
     let harness = Harness::start();
     let owner = harness.owner();
     let at = |reply: Reply| reply.expect(303).header("location").to_owned();
-    let publisher = [("name", "Gazette"), ("auction_currency", "eur"), ("zone", "Europe/Paris"), ("tax_rate_ppm", "20"), ("sample_ppm", "1")];
+    let publisher = [
+        ("name", "Gazette"),
+        ("auction_currency", "eur"),
+        ("zone", "Europe/Paris"),
+        ("tax_rate_ppm", "20"),
+        ("sample_ppm", "1"),
+    ];
     at(owner.form("/console/settings", &publisher));
-    let site = at(owner.form("/console/sites", &[("name", "Main"), ("origins", "https://gazette.example\r\n")]));
-    let placement = [("name", "top"), ("format.kind", "banner"), ("format.sizes", "300x250, 728x90"), ("floors[1].micros_per_mille", "0.50"), ("floors[1].currency", "EUR"), ("floors[1].tier", "auction"), ("political", "on")];
+    let site =
+        at(owner.form("/console/sites", &[("name", "Main"), ("origins", "https://gazette.example\r\n")]));
+    let placement = [
+        ("name", "top"),
+        ("format.kind", "banner"),
+        ("format.sizes", "300x250, 728x90"),
+        ("floors[1].micros_per_mille", "0.50"),
+        ("floors[1].currency", "EUR"),
+        ("floors[1].tier", "auction"),
+        ("political", "on"),
+    ];
     at(owner.form(&format!("{site}/placements"), &placement));
-    let advertiser = [("name", "Shop"), ("currency", "EUR"), ("zone", "Europe/Paris"), ("funding.kind", "credit"), ("funding.limit_micros", "500")];
+    let advertiser = [
+        ("name", "Shop"),
+        ("currency", "EUR"),
+        ("zone", "Europe/Paris"),
+        ("funding.kind", "credit"),
+        ("funding.limit_micros", "500"),
+    ];
     let advertiser = at(owner.form("/console/advertisers", &advertiser));
     at(owner.form(&format!("{advertiser}/deposits"), &[("amount_micros", "100"), ("reference", "R1")]));
-    at(owner.form("/console/parties", &[("kind", "organisation"), ("identity.name", "Shop plc"), ("established_in", "fr")]));
+    at(owner.form(
+        "/console/parties",
+        &[("kind", "organisation"), ("identity.name", "Shop plc"), ("established_in", "fr")],
+    ));
     let campaign = [
-        ("advertiser", "adv_1"), ("sponsor", "party_1"), ("payer", "party_1"), ("name", "Spring"), ("objective", "impressions"),
+        ("advertiser", "adv_1"),
+        ("sponsor", "party_1"),
+        ("payer", "party_1"),
+        ("name", "Spring"),
+        ("objective", "impressions"),
         ("flight.starts_at", "2026-11-01T00:00"),
     ];
     let campaign = at(owner.form("/console/campaigns", &campaign));
     let set = [
-        ("name", "All"), ("bid.kind", "cpm"), ("bid.micros_per_mille", "2"), ("tier.kind", "auction"), ("pacing", "asap"),
-        ("targeting[2].dimension", "device"), ("targeting[2].op", "not_in"), ("targeting[2].values", "tv, other"),
-        ("caps[0].impressions_count", "3"), ("caps[0].period", "page_view"), ("caps[0].scope", "ad"),
+        ("name", "All"),
+        ("bid.kind", "cpm"),
+        ("bid.micros_per_mille", "2"),
+        ("tier.kind", "auction"),
+        ("pacing", "asap"),
+        ("targeting[2].dimension", "device"),
+        ("targeting[2].op", "not_in"),
+        ("targeting[2].values", "tv, other"),
+        ("caps[0].impressions_count", "3"),
+        ("caps[0].period", "page_view"),
+        ("caps[0].scope", "ad"),
     ];
     at(owner.form(&format!("{campaign}/ad-sets"), &set));
     let bad = fill(&set, &[("targeting[2].values", "toaster"), ("bid.micros_per_mille", "")]);
     let html = owner.form(&format!("{campaign}/ad-sets"), &bad).expect(422).text();
     assert!(html.contains("toaster") && html.contains("A device class is"), "{html}");
-    let ad = at(owner.form("/console/ad-sets/set_1/ads", &[("name", "Bikes"), ("landing_url", "https://shop.example/")]));
-    at(owner.form(&format!("{ad}/versions"), &[("kind", "text"), ("creative.title", "Bikes"), ("creative.body", "Two wheels"), ("weight", "1")]));
-    let html = owner.form(&format!("{ad}/versions"), &[("kind", "image"), ("creative.alt", "Kept words"), ("weight", "1")]).expect(422).text();
+    let ad = at(owner
+        .form("/console/ad-sets/set_1/ads", &[("name", "Bikes"), ("landing_url", "https://shop.example/")]));
+    at(owner.form(
+        &format!("{ad}/versions"),
+        &[("kind", "text"), ("creative.title", "Bikes"), ("creative.body", "Two wheels"), ("weight", "1")],
+    ));
+    let html = owner
+        .form(
+            &format!("{ad}/versions"),
+            &[("kind", "image"), ("creative.alt", "Kept words"), ("weight", "1")],
+        )
+        .expect(422)
+        .text();
     assert!(html.contains("Choose a picture") && html.contains("Kept words"), "{html}");
     at(owner.form("/console/review", &[("ad", "ad_1"), ("revision", "1"), ("verdict", "approved")]));
     let stop = at(owner.form("/console/stops", &[("what", "all_paid"), ("on", "on"), ("reason", "test")]));
     assert!(owner.get(&stop).text().contains("Everything paid"));
-    at(owner.form("/console/status", &[("entity", "cam_1"), ("status", "paused"), ("back", "/console/campaigns/cam_1")]));
+    at(owner.form(
+        "/console/status",
+        &[("entity", "cam_1"), ("status", "paused"), ("back", "/console/campaigns/cam_1")],
+    ));
     let catalogue = harness.app.platform.catalogue();
     let set = &catalogue.ad_sets.values().next().unwrap().spec;
     assert_eq!((set.targeting.clauses.len(), set.caps.len()), (1, 1));
@@ -338,7 +429,9 @@ fn an_uploaded_picture_survives_a_fault_elsewhere() {
     let upload = |alt: &str, file: bool| -> Reply {
         let mut body = Vec::new();
         let mut part = |name: &str, extra: &str, content: &[u8]| {
-            body.extend_from_slice(format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"{extra}\r\n\r\n").as_bytes());
+            body.extend_from_slice(
+                format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"{extra}\r\n\r\n").as_bytes(),
+            );
             body.extend_from_slice(content);
             body.extend_from_slice(b"\r\n");
         };
@@ -353,7 +446,8 @@ fn an_uploaded_picture_survives_a_fault_elsewhere() {
         stage.owner.send("POST", &path, Some("multipart/form-data; boundary=x"), &body)
     };
     let html = upload("", true).expect(422).text();
-    let hash = html.split("name=\"creative.asset\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let hash =
+        html.split("name=\"creative.asset\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     assert_eq!(hash.len(), 64);
     stage.harness.anonymous().get(&format!("/v1/assets/{hash}")).expect(200);
     upload("A bicycle", true).expect(303);
@@ -365,15 +459,26 @@ fn an_advertiser_sees_nothing_of_another() {
     let other = common::open_shop(&stage.owner, "Submarine Yard");
     stage.show(1);
     let client: Client = stage.harness.user(Role::Advertiser, Some(stage.shop.advertiser.parse().unwrap()));
-    for path in ["/console", "/console/campaigns", "/console/advertisers", "/console/parties", "/console/billing", "/console/reports?by=campaign"] {
+    for path in [
+        "/console",
+        "/console/campaigns",
+        "/console/advertisers",
+        "/console/parties",
+        "/console/billing",
+        "/console/reports?by=campaign",
+    ] {
         let html = client.get(path).expect(200).text();
         assert!(!html.contains("Submarine"), "{path} shows the other's");
     }
     for path in [
-        format!("/console/campaigns/{}", other.campaign), format!("/console/campaigns/{}/edit", other.campaign),
-        format!("/console/ad-sets/{}/edit", other.ad_set), format!("/console/ads/{}", other.ad),
-        format!("/console/ads/{}/versions/{}/frame", other.ad, other.version), format!("/console/versions/{}/edit", other.version),
-        format!("/console/advertisers/{}", other.advertiser), format!("/console/parties/{}/edit", other.party),
+        format!("/console/campaigns/{}", other.campaign),
+        format!("/console/campaigns/{}/edit", other.campaign),
+        format!("/console/ad-sets/{}/edit", other.ad_set),
+        format!("/console/ads/{}", other.ad),
+        format!("/console/ads/{}/versions/{}/frame", other.ad, other.version),
+        format!("/console/versions/{}/edit", other.version),
+        format!("/console/advertisers/{}", other.advertiser),
+        format!("/console/parties/{}/edit", other.party),
         format!("/console/billing/{}/2026-11", other.advertiser),
     ] {
         assert_eq!(client.get(&path).status, 404, "{path}");

@@ -1,12 +1,7 @@
 //! `regie explain`: for a decision whose inputs were kept (law D1), takes it again and gives every reason.
 
 use super::Cli;
-use crate::platform::{
-    deciding::KeptInputs,
-    folder::Folder,
-    objects::Objects,
-    state_db::StateDb,
-};
+use crate::platform::{deciding::KeptInputs, folder::Folder, objects::Objects, state_db::StateDb};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use regie_decide::{Snapshot, Tables};

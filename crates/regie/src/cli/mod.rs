@@ -66,7 +66,7 @@ pub enum Command {
     /// API tokens: create, revoke, list.
     Token(user::TokenArgs),
     /// Rank the spenders of other platforms' ad archives, honestly.
-    Study(regie_study::cli::StudyArgs),
+    Study(Box<regie_study::cli::StudyArgs>),
     /// Print completions for a shell.
     Completions {
         /// Which shell.

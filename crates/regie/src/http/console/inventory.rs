@@ -1,7 +1,7 @@
 //! Inventory: sites and placements, and the snippet that brings ads onto a page.
 
 use super::{HOUSE, campaigns, layout, page, ui};
-use crate::http::{App, AppState, Route, auth::Caller};
+use crate::http::{App, AppState, Route, auth::Caller, tag};
 use axum::{
     extract::{Path, State},
     response::Response,
@@ -106,23 +106,23 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
 fn snippets(app: &App, site: SiteId) -> Markup {
     let base = &app.config.public_url;
     let catalogue = app.platform.catalogue();
-    let first = catalogue
+    let head = tag::head_snippet(base, site);
+    let places: Vec<(&str, String)> = catalogue
         .placements
-        .iter()
-        .find(|(_, p)| p.spec.site == site)
-        .map_or("front-top", |(_, p)| p.spec.name.as_str());
-    let head = format!("<script async src=\"{base}/regie.js\" data-regie-site=\"{site}\"></script>");
-    let names: Vec<&str> =
-        catalogue.placements.values().filter(|p| p.spec.site == site).map(|p| p.spec.name.as_str()).collect();
+        .values()
+        .filter(|p| p.spec.site == site)
+        .map(|p| (p.spec.name.as_str(), tag::place_snippet(&p.spec)))
+        .collect();
     html! {
         div class="card" {
             h2 { "Put ads on a page" }
             p { "Once in the page, in its head:" }
             div class="snippet" { pre id="snippet-head" { (head) } button data-copy="#snippet-head" { "Copy" } }
             p { "Where an ad shall stand:" }
-            @for name in if names.is_empty() { vec![first] } else { names } {
+            @if places.is_empty() { p class="muted" { "Add a placement first; its line appears here." } }
+            @for (name, place) in &places {
                 div class="snippet" {
-                    pre id={ "snippet-" (name) } { (format!("<div data-regie-placement=\"{name}\"></div>")) }
+                    pre id={ "snippet-" (name) } { (place) }
                     button data-copy={ "#snippet-" (name) } { "Copy" }
                 }
             }

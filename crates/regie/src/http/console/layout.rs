@@ -236,9 +236,7 @@ fn visible(caller: &Caller, sees: Sees) -> bool {
         Sees::All => true,
         Sees::House => caller.sees_everything(),
         Sees::People => caller.may_see_people(),
-        Sees::History => {
-            caller.is_one_of(&[Role::Owner, Role::AdOperations, Role::Auditor], None)
-        }
+        Sees::History => caller.is_one_of(&[Role::Owner, Role::AdOperations, Role::Auditor], None),
         Sees::Operates => caller.is_one_of(&[Role::Owner, Role::Auditor], None),
     }
 }
