@@ -15,7 +15,12 @@ use axum::{
 };
 use maud::{DOCTYPE, html};
 use regie_decide::Slot;
-use regie_model::{SiteId, UtcMs, creative::Creative, limits::*};
+use regie_model::{
+    SiteId, UtcMs,
+    booking::{Format, PlacementSpec},
+    creative::Creative,
+    limits::*,
+};
 use serde::Deserialize;
 use std::{
     collections::{HashMap, VecDeque},
@@ -62,21 +67,26 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// The snippet that a publisher pastes for a placement, as the console shows it.
-pub fn snippet(
-    public_url: &str,
-    site: SiteId,
-    placement: &str,
-    size: Option<(u16, u16)>,
-    lazy: bool,
-) -> String {
-    let size =
-        size.map_or(String::new(), |(w, h)| format!(" data-regie-width=\"{w}\" data-regie-height=\"{h}\""));
-    let lazy = if lazy { " data-regie-lazy" } else { "" };
-    format!(
-        "<script async src=\"{public_url}/regie.js\" data-site=\"{site}\"></script>\n\
-         <div data-regie-placement=\"{placement}\"{size}{lazy}></div>"
-    )
+/// What a publisher pastes into a page's head, once.
+pub fn head_snippet(public_url: &str, site: SiteId) -> String {
+    format!("<script async src=\"{public_url}/regie.js\" data-site=\"{site}\"></script>")
+}
+/// What a publisher pastes where an ad shall stand. Room for ad and label is kept by the page itself, since the tag
+/// comes after the first paint.
+pub fn place_snippet(placement: &PlacementSpec) -> String {
+    let name = &placement.name;
+    let lazy = if placement.behaviour.lazy { " data-regie-lazy" } else { "" };
+    let size = match &placement.format {
+        Format::Banner { sizes } => sizes.first(),
+        Format::Native | Format::Text => None,
+    };
+    let size = size.map_or(String::new(), |size| {
+        let label = if size.width < 400 { 56 } else { 38 };
+        let room = u32::from(size.height) + label;
+        let (width, height) = (size.width, size.height);
+        format!(" data-regie-width=\"{width}\" data-regie-height=\"{height}\" style=\"min-height:{room}px\"")
+    });
+    format!("<div data-regie-placement=\"{name}\"{size}{lazy}></div>")
 }
 
 async fn script(headers: HeaderMap) -> Response {
@@ -360,10 +370,14 @@ mod tests {
         assert_eq!(entries.known.len(), entries.order.len());
     }
     #[test]
-    fn the_snippet_is_what_the_tag_reads() {
-        let got = snippet("https://ads.example", SiteId(1), "front-top", Some((728, 90)), true);
-        let want = "<script async src=\"https://ads.example/regie.js\" data-site=\"site_1\"></script>\n\
-            <div data-regie-placement=\"front-top\" data-regie-width=\"728\" data-regie-height=\"90\" data-regie-lazy></div>";
-        assert_eq!(got, want);
+    fn snippets_hold_what_the_tag_reads() {
+        let spec = r#"{"site":"site_1","name":"front-top","format":{"kind":"banner","sizes":[{"width":728,"height":90}]},"behaviour":{"lazy":true}}"#;
+        let want = "<div data-regie-placement=\"front-top\" data-regie-width=\"728\" data-regie-height=\"90\" \
+            style=\"min-height:128px\" data-regie-lazy></div>";
+        assert_eq!(place_snippet(&serde_json::from_str(spec).unwrap()), want);
+        assert!(head_snippet("https://ads.example", SiteId(1)).contains(" data-site=\"site_1\""));
+        for attribute in ["site: said.site", "regiePlacement", "regieWidth", "regieHeight", "regieLazy"] {
+            assert!(SCRIPT.contains(attribute), "{attribute}");
+        }
     }
 }
