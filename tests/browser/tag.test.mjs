@@ -201,3 +201,27 @@ test('a server that is away does not break the page', skip, async () => {
   assert.equal(await page.evaluate(() => typeof window.regie.refresh), 'function');
   await context.close();
 });
+
+test('the lines that the console gives to copy bring an ad onto a page', skip, async () => {
+  const { context } = await guarded(browser);
+  const console_ = await context.newPage();
+  await console_.goto(demo.sign_in);
+  await console_.goto(`${demo.console}/sites/${demo.site}`);
+  const head = await console_.locator('#snippet-head').textContent();
+  const place = await console_.locator('#snippet-side').textContent();
+  await context.close();
+  publisher.pages['/copied'] = `<!doctype html><html lang="en"><head><title>Copied</title><link rel="icon" href="data:,">${head}</head><body>${place}<p id="below">text</p></body></html>`;
+  const visitor = await guarded(browser);
+  const page = await visitor.context.newPage();
+  await page.goto(`${publisher.origin}/copied`);
+  await page.locator('[data-regie-placement="side"] iframe').waitFor();
+  await page.waitForTimeout(1_000);
+  const shift = await page.evaluate(() => new Promise(resolve => {
+    let sum = 0;
+    new PerformanceObserver(list => list.getEntries().forEach(entry => { sum += entry.value; })).observe({ type: 'layout-shift', buffered: true });
+    setTimeout(() => resolve(sum), 200);
+  }));
+  assert.ok(shift < 0.05, `the page does not jump: ${shift}`);
+  assert.deepEqual(visitor.seen.errors, []);
+  await visitor.context.close();
+});

@@ -44,7 +44,7 @@ function facts() {
   for (const { name, value } of nodes.flatMap(node => [...node.attributes])) {
     if (name.startsWith('data-regie-kv-')) key_values[name.slice(14)] = list(value);
   }
-  // Query and fragment may hold what is personal: the page must say that its query may be sent.
+  // Query and fragment may hold what is personal: a page must want its query sent.
   const query = said.regieQuery === 'keep' ? location.search : '';
   return {
     site: said.site,
@@ -85,8 +85,8 @@ function scan() {
     const { regiePlacement: name, regieWidth: width, regieHeight: height, regieLazy: lazy } = node.dataset;
     const box = { node, name, width, height, turn: 0, seconds: 0, behaviour: {} };
     boxes.push(box);
-    // Room is kept before the answer comes, so that the page does not jump.
-    if (height) node.style.minHeight = +height + 20 + 'px';
+    // Room is kept for ad and label, so that the page does not jump.
+    if (height) node.style.minHeight = +height + (width < 400 ? 56 : 38) + 'px';
     if (lazy === undefined) fresh.push(box);
     else observe(node, { rootMargin: '400px' }, (entries, near) => {
       if (!entries.some(entry => entry.isIntersecting)) return;

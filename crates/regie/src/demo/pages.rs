@@ -153,7 +153,7 @@ fn place(name: &str, size: (u16, u16)) -> Markup {
 /// A place for native ads, in the newspaper's own style.
 fn native() -> Markup {
     html! {
-        div class="ad teaser" data-regie-placement="native" data-regie-lazy {
+        div class="ad teaser" data-regie-placement="native" data-regie-height="142" data-regie-lazy {
             template {
                 article {
                     img data-regie-slot="image" width="160" height="90";
@@ -165,7 +165,7 @@ fn native() -> Markup {
 }
 fn words() -> Markup {
     html! {
-        div class="ad wordad" data-regie-placement="text" data-regie-lazy {
+        div class="ad wordad" data-regie-placement="text" data-regie-height="44" data-regie-lazy {
             template { p { b data-regie-slot="title" {} " " span data-regie-slot="body" {} } }
         }
     }
