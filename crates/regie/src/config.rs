@@ -76,15 +76,18 @@ impl Config {
     pub fn load(folder: &Path, file: Option<&Path>, flags: &[(String, String)]) -> Result<Config> {
         let path = file.map_or_else(|| folder.join("regie.toml"), Path::to_path_buf);
         let mut table = match std::fs::read_to_string(&path) {
-            Ok(text) => text.parse::<toml::Table>().with_context(|| format!("{} is not valid TOML", path.display()))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => toml::Table::new(),
+            Ok(text) => text
+                .parse::<toml::Table>()
+                .with_context(|| format!("{} is not valid TOML", path.display()))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => {
+                toml::Table::new()
+            }
             Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
         };
         for (name, value) in std::env::vars() {
-            if let Some(key) = name.strip_prefix("REGIE_").map(str::to_lowercase) {
-                if KEYS.contains(&key.as_str()) {
-                    table.insert(key, value_of(&value));
-                }
+            let key = name.strip_prefix("REGIE_").map(str::to_lowercase);
+            if let Some(key) = key.filter(|key| KEYS.contains(&key.as_str())) {
+                table.insert(key, value_of(&value));
             }
         }
         for (key, value) in flags {
@@ -115,7 +118,9 @@ impl Config {
             bail!("public_url is a whole address such as https://ads.example.org, not {:?}", self.public_url);
         }
         for proxy in &self.trusted_proxies {
-            parse_network(proxy).with_context(|| format!("trusted_proxies: {proxy:?} is no address or network such as 10.0.0.0/8"))?;
+            parse_network(proxy).with_context(|| {
+                format!("trusted_proxies: {proxy:?} is no address or network such as 10.0.0.0/8")
+            })?;
         }
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
             bail!("tls_certificate and tls_key go together: give both or neither");
@@ -130,7 +135,10 @@ impl Config {
     }
     /// Whether an address is one of the trusted proxies.
     pub fn is_trusted_proxy(&self, address: IpAddr) -> bool {
-        self.trusted_proxies.iter().filter_map(|p| parse_network(p)).any(|(network, bits)| contains(network, bits, address))
+        self.trusted_proxies
+            .iter()
+            .filter_map(|p| parse_network(p))
+            .any(|(network, bits)| contains(network, bits, address))
     }
 }
 
@@ -175,9 +183,7 @@ fn parse_network(text: &str) -> Option<(IpAddr, u32)> {
 fn contains(network: IpAddr, bits: u32, address: IpAddr) -> bool {
     let shift = |width: u32| width - bits;
     match (network, address) {
-        (IpAddr::V4(n), IpAddr::V4(a)) => {
-            bits == 0 || u32::from(n) >> shift(32) == u32::from(a) >> shift(32)
-        }
+        (IpAddr::V4(n), IpAddr::V4(a)) => bits == 0 || u32::from(n) >> shift(32) == u32::from(a) >> shift(32),
         (IpAddr::V6(n), IpAddr::V6(a)) => {
             bits == 0 || u128::from(n) >> shift(128) == u128::from(a) >> shift(128)
         }

@@ -191,10 +191,10 @@ fn spawn_jobs(
             if every(&mut second, 1_000) {
                 platform.tick();
             }
-            if every(&mut flush, 500) {
-                if let Err(error) = platform.flush(false) {
-                    tracing::error!(error = format!("{error:#}"), "the projections could not be written");
-                }
+            if every(&mut flush, 500)
+                && let Err(error) = platform.flush(false)
+            {
+                tracing::error!(error = format!("{error:#}"), "the projections could not be written");
             }
             if every(&mut disk, 10_000) {
                 watch_disk(&platform, &folder, &config);

@@ -13,7 +13,8 @@ pub struct ImageType {
 
 /// Type and size of a picture: PNG, JPEG, GIF or WebP; `None` for anything else, or when damaged.
 pub fn image_type(bytes: &[u8]) -> Option<ImageType> {
-    let (media_type, width, height) = png(bytes).or_else(|| gif(bytes)).or_else(|| webp(bytes)).or_else(|| jpeg(bytes))?;
+    let (media_type, width, height) =
+        png(bytes).or_else(|| gif(bytes)).or_else(|| webp(bytes)).or_else(|| jpeg(bytes))?;
     let size = Size { width: u16::try_from(width).ok()?, height: u16::try_from(height).ok()? };
     (size.width > 0 && size.height > 0).then_some(ImageType { media_type, size })
 }

@@ -48,9 +48,8 @@ async fn click(
 async fn count(app: &AppState, click: Event) {
     let event = [click];
     let wait = super::events::durable(&app.platform, &event);
-    match tokio::time::timeout(Duration::from_millis(WAIT_MS), wait).await {
-        Ok(Err(error)) => tracing::warn!(%error, "a click was not counted"),
-        Ok(Ok(_)) | Err(_) => {}
+    if let Ok(Err(error)) = tokio::time::timeout(Duration::from_millis(WAIT_MS), wait).await {
+        tracing::warn!(%error, "a click was not counted");
     }
 }
 

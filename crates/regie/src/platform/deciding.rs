@@ -120,7 +120,7 @@ impl Platform {
             match slot {
                 Slot::NoFill { placement, reason } => {
                     self.traffic.no_fill(*placement, request.site, reason);
-                    answers.push(Answer::NoFill { placement: *placement, reason: reason.clone() });
+                    answers.push(Answer::NoFill { placement: *placement, reason: *reason });
                 }
                 Slot::Fill(fill) => {
                     let origin =

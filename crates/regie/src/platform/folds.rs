@@ -19,6 +19,9 @@ use regie_model::{
 /// Ledger checkpoints are written after so many records, or at a stop.
 const CHECKPOINT_RECORDS: u64 = 200_000;
 
+/// Sees each record with what became of it.
+pub type Watcher = Box<dyn FnMut(u64, UtcMs, &Event, &Outcome) + Send>;
+
 /// The folds and what waits to be written to `state.db`.
 pub struct Folds {
     /// Balances, charges, duplicates.
@@ -33,7 +36,7 @@ pub struct Folds {
     /// Budgets were edited: the gate must read all of them again.
     pub gate_stale: bool,
     /// Called after each record with its outcome (simulation's eyes).
-    pub watcher: Option<Box<dyn FnMut(u64, UtcMs, &Event, &Outcome) + Send>>,
+    pub watcher: Option<Watcher>,
 }
 
 impl Folds {

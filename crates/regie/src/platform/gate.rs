@@ -150,9 +150,7 @@ impl BudgetGate for Gate {
     fn refuses(&self, ad_set: AdSetId) -> bool {
         match self.draws.load().get(&ad_set) {
             Some(draws) if draws.house => false,
-            Some(draws) => {
-                draws.goal.is_empty() || draws.budgets.iter().any(|b| b.is_empty())
-            }
+            Some(draws) => draws.goal.is_empty() || draws.budgets.iter().any(|b| b.is_empty()),
             None => true,
         }
     }

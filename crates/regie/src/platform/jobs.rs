@@ -39,10 +39,10 @@ impl Platform {
     }
     /// Journals what was counted of decisions since the last time.
     pub fn flush_traffic(&self) {
-        if let Some(traffic) = self.traffic.take(self.now()) {
-            if let Err(error) = self.submit(&[Event::Traffic(Box::new(traffic))], Box::new(|_| {})) {
-                tracing::warn!(%error, "aggregate traffic was not journalled");
-            }
+        if let Some(traffic) = self.traffic.take(self.now())
+            && let Err(error) = self.submit(&[Event::Traffic(Box::new(traffic))], Box::new(|_| {}))
+        {
+            tracing::warn!(%error, "aggregate traffic was not journalled");
         }
     }
     /// Journals the days of flat fees that have come due; a day that is journalled twice changes nothing.
@@ -122,10 +122,11 @@ fn rows(catalogue: &Catalogue, ledger: &Ledger, pacing: &mut PacingState, now: U
 /// The publisher's traffic by hour of the week, learned from whole hours that have passed; read again once an hour.
 fn shape_of(ledger: &Ledger, pacing: &mut PacingState, zone: &Zone, now: UtcMs) -> TrafficShape {
     let hour = now.hour().0;
-    if let Some((at, shape, of)) = &pacing.shape {
-        if *at == hour && of == zone {
-            return shape.clone();
-        }
+    if let Some((at, shape, of)) = &pacing.shape
+        && *at == hour
+        && of == zone
+    {
+        return shape.clone();
     }
     let mut sums: BTreeMap<i64, u64> = BTreeMap::new();
     for (at, _, counts) in ledger.traffic().all_hours().filter(|(at, _, _)| at.0 < hour) {

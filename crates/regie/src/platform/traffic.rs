@@ -17,9 +17,12 @@ const SHARDS: usize = 8;
 /// (ad set, reason) rows of one event at most; the largest are kept.
 const ELIMINATED_ROWS_MAX: usize = 2_000;
 
+/// Requests, fills, and no fills by reason.
+type Placed = (u64, u64, HashMap<&'static str, u64>);
+
 #[derive(Default)]
 struct Counts {
-    placements: HashMap<(PlacementId, SiteId), (u64, u64, HashMap<&'static str, u64>)>,
+    placements: HashMap<(PlacementId, SiteId), Placed>,
     served: HashMap<RollupKey, u64>,
     refused: HashMap<&'static str, u64>,
     eliminated: HashMap<(AdSetId, &'static str), u64>,
