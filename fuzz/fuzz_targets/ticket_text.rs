@@ -1,0 +1,4 @@
+//! libFuzzer over `regie_fuzz_targets::ticket_text` (docs/FUZZING.md).
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| regie_fuzz_targets::ticket_text(bytes));
