@@ -50,8 +50,11 @@ struct NamedRecord<'a> {
 
 /// Country, region and city of an address; nothing when there is no database or no record.
 pub fn location(app: &App, address: IpAddr) -> Location {
+    app.geo.as_ref().map(|reader| location_in(reader, address)).unwrap_or_default()
+}
+/// As [`location`], in a database; nothing where it is damaged.
+pub fn location_in(reader: &maxminddb::Reader<Vec<u8>>, address: IpAddr) -> Location {
     let mut location = Location::default();
-    let Some(reader) = &app.geo else { return location };
     let Ok(found) = reader.lookup(address) else { return location };
     let Ok(Some(record)) = found.decode::<CityRecord<'_>>() else { return location };
     let country = record.country.and_then(|c| c.iso_code);

@@ -9,6 +9,7 @@ mod count;
 mod decide;
 mod explain;
 mod export;
+mod formats;
 mod frames;
 mod geo;
 mod operate;

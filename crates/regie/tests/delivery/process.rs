@@ -16,11 +16,16 @@ struct Running {
 }
 impl Running {
     fn start(folder: &Path) -> Running {
+        Running::with(folder, &["log_filter=warn"], Stdio::null())
+    }
+    fn with(folder: &Path, settings: &[&str], log: Stdio) -> Running {
         let mut child = Command::new(env!("CARGO_BIN_EXE_regie"))
-            .args(["--json", "--set", "log_filter=warn", "serve", "--listen", "127.0.0.1:0", "--folder"])
+            .arg("--json")
+            .args(settings.iter().flat_map(|s| ["--set", s]))
+            .args(["serve", "--listen", "127.0.0.1:0", "--folder"])
             .arg(folder)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut line = String::new();
@@ -182,4 +187,51 @@ fn completions_know_every_subcommand() {
     );
     let wrong = regie(dir.path(), &["server"]);
     assert!(!wrong.status.success() && String::from_utf8_lossy(&wrong.stderr).contains("serve"));
+}
+
+#[test]
+fn a_request_that_never_ends_holds_a_stop_up_no_longer_than_configured() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut server = Running::with(dir.path(), &["drain_ms=500", "log_filter=off"], Stdio::null());
+    let mut open = TcpStream::connect(server.address()).unwrap();
+    open.write_all(b"POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{").unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    let start = Instant::now();
+    server.terminate();
+    assert!(server.child.wait().unwrap().success());
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(450) && took < Duration::from_secs(4), "{took:?}");
+}
+
+#[test]
+fn the_log_holds_nothing_of_visitors() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let settings = ["log_filter=trace", "log_format=json", "trusted_proxies=[\"127.0.0.1\"]"];
+    let file = std::fs::File::create(&log).unwrap();
+    let mut server = Running::with(&dir.path().join("data"), &settings, file.into());
+    let body = r#"{"site":"site_1","placements":[{"name":"x"}],"page":{"url":"https://gazette.example/private"},"segments":["seg_4242"]}"#;
+    for (path, body) in
+        [("/v1/decisions", body), ("/v1/events", r#"{"events":[{"kind":"click","ticket":"x"}]}"#)]
+    {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-forwarded-for: 203.0.113.9\r\nuser-agent: Secret-Agent/7.7\r\n\
+             cookie: regie_session=abcdef\r\nauthorization: Bearer regie_abcdef\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    server.terminate();
+    assert!(server.child.wait().unwrap().success());
+    let text = std::fs::read_to_string(&log).unwrap();
+    for secret in ["203.0.113.9", "Secret-Agent", "abcdef", "gazette.example/private", "seg_4242"] {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+    for line in text.lines() {
+        serde_json::from_str::<Value>(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+    }
 }
