@@ -1,7 +1,6 @@
 //! Budgets run dry: ads stop within a second, nothing is billed over, what was shown besides is free.
 
 use crate::{
-    common::*,
     count::counts,
     scene::{Booking, FLOOR, Scene},
 };

@@ -1,4 +1,5 @@
 //! Delivery over HTTP, on a real server: deciding, counting, billing and operating, as issue and documents promise it.
+#![allow(clippy::unwrap_used)]
 
 mod bill;
 mod bill_limits;

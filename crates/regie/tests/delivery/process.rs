@@ -54,7 +54,7 @@ fn refused(settings: &[&str], file: Option<&str>, environment: &[(&str, &str)]) 
     }
     let mut command = Command::new(env!("CARGO_BIN_EXE_regie"));
     command.arg("--folder").arg(dir.path());
-    settings.iter().for_each(|s| drop(command.args(["--set", s]).arg("--json")));
+    command.args(settings.iter().flat_map(|s| ["--set", s]));
     command.arg("serve").envs(environment.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let start = Instant::now();

@@ -10,12 +10,14 @@ const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) Appl
 const DESKTOP: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36";
 
+type Headers = Vec<(&'static str, &'static str)>;
+
 /// An ad set with IN, one with NOT IN over the same values; each with a site-wide name.
 struct Pair {
     dimension: &'static str,
     values: Value,
     /// Page (or more of the request), headers; whether IN holds; whether NOT IN holds.
-    cases: Vec<(Value, Vec<(&'static str, &'static str)>, bool, bool)>,
+    cases: Vec<(Value, Headers, bool, bool)>,
 }
 
 fn page(more: Value) -> Value {
