@@ -3,13 +3,24 @@
 use crate::config::Config;
 use anyhow::Result;
 use axum::{Router, extract::ConnectInfo};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
 use tokio::{net::TcpListener, sync::watch};
 use tower_service::Service;
 
 /// Longest wait for a request's headers.
 const HEADERS_MS: u64 = 15_000;
+/// Longest wait for the next part of a request's body.
+const BODY_PART_MS: u64 = 15_000;
+/// Longest wait for a request's whole body: room for the largest upload on a slow line.
+const BODY_MS: u64 = 300_000;
 /// Bytes of request headers at most.
 const HEADERS_BYTES_MAX: usize = 64 * 1024;
 
@@ -69,13 +80,14 @@ async fn connection<I>(io: I, peer: SocketAddr, router: Router, mut stop: watch:
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().call(request)
+        router.clone().call(request.map(Timed::new))
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(HEADERS_MS));
-    builder.max_buf_size(HEADERS_BYTES_MAX).pipeline_flush(true);
+    // Without `pipeline_flush`: it holds answers back while bytes wait to be read, and refusals of bad heads for ever.
+    builder.max_buf_size(HEADERS_BYTES_MAX);
     let serving = builder.serve_connection(io, service);
     tokio::pin!(serving);
     tokio::select! {
@@ -84,6 +96,43 @@ where
             serving.as_mut().graceful_shutdown();
             let _ = serving.await;
         }
+    }
+}
+
+/// A request's body that has to keep coming: who stops in the middle does not hold a connection.
+struct Timed {
+    body: Incoming,
+    /// When the first wait began.
+    since: Option<Instant>,
+    wait: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+impl Timed {
+    fn new(body: Incoming) -> Timed {
+        Timed { body, since: None, wait: None }
+    }
+}
+impl Body for Timed {
+    type Data = bytes::Bytes;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.wait = None;
+            return Poll::Ready(frame.map(|part| part.map_err(Into::into)));
+        }
+        let end = *self.since.get_or_insert_with(Instant::now) + Duration::from_millis(BODY_MS);
+        let next = Instant::now() + Duration::from_millis(BODY_PART_MS);
+        let wait = self.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(next.min(end).into())));
+        wait.as_mut().poll(context).map(|()| Some(Err("the body did not come in time".into())))
+    }
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
