@@ -128,6 +128,12 @@ impl Config {
         if !["text", "json"].contains(&self.log_format.as_str()) {
             bail!("log_format is text or json, not {:?}", self.log_format);
         }
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log_filter) {
+            bail!(
+                "log_filter is a level or filter, such as info or regie=debug, not {:?}: {error}",
+                self.log_filter
+            );
+        }
         if !(100..=60_000).contains(&self.traffic_flush_ms) {
             bail!("traffic_flush_ms is 100 to 60000, not {}", self.traffic_flush_ms);
         }

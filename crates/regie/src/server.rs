@@ -110,6 +110,8 @@ fn open_platform(folder: &Folder, clock: Clock) -> Result<Arc<Platform>> {
             restored: folder.is_restored(),
         })
     };
+    // What is wrong with the secrets is no fault of state.db, and not mended by building it anew.
+    drop(Secrets::open(&folder.secrets_db())?);
     let opened = StateDb::open(&folder.state_db()).and_then(|state| Platform::open(parts(state)?));
     match opened {
         Ok(platform) => Ok(platform),

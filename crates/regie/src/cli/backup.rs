@@ -39,10 +39,7 @@ pub fn run(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
     if args.to.exists() {
         bail!("{} exists; name a folder that does not", args.to.display());
     }
-    if !cli.folder.join("journal").exists() {
-        bail!("{} is no data folder; name one with --folder", cli.folder.display());
-    }
-    let folder = Folder::open(&cli.folder)?;
+    let folder = Folder::existing(&cli.folder)?;
     let target = Folder::open(&args.to)?;
     let report = regie_journal::backup(&folder.journal(), &target.journal(), &mut |_, _| {})
         .context("copying the journal")?;
@@ -68,7 +65,7 @@ pub fn run(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
 /// A data folder that is not empty; a backup that cannot be read.
 pub fn restore(cli: &Cli, args: &RestoreArgs) -> Result<ExitCode> {
     if args.confirm {
-        let folder = Folder::open(&cli.folder)?;
+        let folder = Folder::existing(&cli.folder)?;
         if !folder.is_restored() {
             println!("{} does not wait for anything.", cli.folder.display());
             return Ok(ExitCode::SUCCESS);
@@ -81,7 +78,7 @@ pub fn restore(cli: &Cli, args: &RestoreArgs) -> Result<ExitCode> {
     if cli.folder.join("journal").exists() {
         bail!("{} holds data already; restore into a new folder with --folder", cli.folder.display());
     }
-    let source = Folder::open(from)?;
+    let source = Folder::existing(from).context("that is no backup")?;
     let target = Folder::open(&cli.folder)?;
     std::fs::write(target.restored_mark(), "restored from a backup; see `regie restore --confirm`\n")?;
     Secrets::open(&source.secrets_db())?.backup_to(&target.secrets_db())?;

@@ -21,10 +21,7 @@ pub struct CheckArgs {
 /// # Errors
 /// The first fault found.
 pub fn run(cli: &Cli, args: &CheckArgs) -> Result<ExitCode> {
-    if !cli.folder.join("journal").exists() {
-        bail!("{} is no data folder; name one with --folder", cli.folder.display());
-    }
-    let folder = Folder::open(&cli.folder)?;
+    let folder = Folder::existing(&cli.folder)?;
     let bar = progress::bar("reading the chain", cli.json);
     let mut seen = |done, of| {
         bar.set_length(of);

@@ -22,7 +22,7 @@ pub struct ExplainArgs {
 /// What is missing, in words.
 pub fn run(cli: &Cli, args: &ExplainArgs) -> Result<ExitCode> {
     let id: TicketId = args.decision.parse().map_err(anyhow::Error::msg)?;
-    let folder = Folder::open(&cli.folder)?;
+    let folder = Folder::existing(&cli.folder)?;
     let kept = find(&folder, id)?;
     let (explanation, same) = again(&folder, &kept)?;
     if cli.json {

@@ -4,7 +4,8 @@
 //! hold none.
 
 use super::{Cli, progress};
-use anyhow::{Context, Result, bail};
+use crate::platform::folder::Folder;
+use anyhow::{Context, Result};
 use clap::Args;
 use parquet::{
     basic::Compression,
@@ -79,10 +80,7 @@ pub fn run(cli: &Cli, args: &ExportArgs) -> Result<ExitCode> {
         None => Ok(None),
     };
     let (from, until) = (day(&args.from)?, day(&args.until)?);
-    let journal = cli.folder.join("journal");
-    if !journal.exists() {
-        bail!("{} is no data folder; name one with --folder", cli.folder.display());
-    }
+    let journal = Folder::existing(&cli.folder)?.journal();
     let mut reader = JournalReader::open(&journal, Position(0))?;
     let bar = progress::bar("exporting events", cli.json);
     let utc = Zone::utc();

@@ -20,6 +20,7 @@ use regie_model::{
     catalogue::Catalogue,
     command::Change,
     event::{Actor, Event},
+    limits::NAME_CHARS_MAX,
 };
 use std::{io::Read, process::ExitCode, sync::Arc};
 
@@ -232,6 +233,9 @@ pub fn run_token(cli: &Cli, args: &TokenArgs) -> Result<ExitCode> {
     match &args.action {
         TokenAction::Create { name, scopes, advertiser } => {
             let scopes = scopes.iter().map(|s| word::<Scope>("scope", s)).collect::<Result<Vec<_>>>()?;
+            let mut faults = Faults::new();
+            faults.text("name", name, NAME_CHARS_MAX);
+            faults.into_result()?;
             let (id, secret) = with_platform(cli, &folder, |platform| {
                 if advertiser.is_some_and(|a| !platform.catalogue().advertisers.contains_key(&a)) {
                     bail!("there is no such advertiser");
@@ -276,13 +280,7 @@ pub fn run_token(cli: &Cli, args: &TokenArgs) -> Result<ExitCode> {
 }
 
 fn existing(cli: &Cli) -> Result<Folder> {
-    if !cli.folder.join("secrets.db").exists() {
-        bail!(
-            "{} is no data folder yet; run `regie serve` once, or name another with --folder",
-            cli.folder.display()
-        );
-    }
-    Folder::open(&cli.folder)
+    Folder::existing(&cli.folder)
 }
 
 /// Users and tokens as `state.db` has them; a running server may be half a second ahead.

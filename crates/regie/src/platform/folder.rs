@@ -36,6 +36,19 @@ impl Folder {
         }
         Ok(Folder { root: root.to_path_buf() })
     }
+    /// A folder that is there already. Nothing is made where there is none.
+    ///
+    /// # Errors
+    /// That it is none, with what to do; the system's error, with the path.
+    pub fn existing(root: &Path) -> anyhow::Result<Folder> {
+        if !root.join("journal").is_dir() {
+            anyhow::bail!(
+                "{} is no data folder; run `regie serve` once to make one, or name another with --folder",
+                root.display()
+            );
+        }
+        Folder::open(root)
+    }
     /// The folder itself.
     pub fn root(&self) -> &Path {
         &self.root

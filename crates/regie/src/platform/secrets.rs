@@ -98,7 +98,12 @@ impl Secrets {
     /// SQLite's error.
     pub fn open(path: &Path) -> Result<Secrets> {
         let connection = Connection::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        connection.execute_batch(SCHEMA)?;
+        connection.execute_batch(SCHEMA).with_context(|| {
+            format!(
+                "{} cannot be used; if it is damaged, put the one of a backup in its place",
+                path.display()
+            )
+        })?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
