@@ -2,6 +2,8 @@
 //! checked after every step, and the whole journal is folded anew at every start. `REGIE_SIM_SEEDS` sets the number of
 //! random seeds (default 24); a seed that fails is printed, and gets a test of its own below.
 
+#![allow(clippy::unwrap_used)]
+
 mod dice;
 mod steps;
 mod world;

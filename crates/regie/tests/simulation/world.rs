@@ -323,7 +323,7 @@ impl World {
     }
     pub fn send_impressions(&mut self, count: usize) {
         let from = self.held.len().saturating_sub(count);
-        for held in self.held[from..].to_vec() {
+        for held in &self.held[from..] {
             if let Ok(event) = self.platform.beacon(regie::platform::intake::Kind::Impression, &held.sealed) {
                 let _ = self.platform.submit(&[event], Box::new(|_| {}));
             }
