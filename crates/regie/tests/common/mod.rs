@@ -1,4 +1,5 @@
 //! A real server on a free port with a real data folder, and clients: nobody, each role, tokens.
+#![allow(clippy::unwrap_used)]
 #![allow(dead_code)]
 
 use regie::{
