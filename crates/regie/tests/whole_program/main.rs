@@ -1,5 +1,6 @@
 //! The real binary, as people run it: killed under load, replaying logs, backed up and restored, opening a folder of an
 //! earlier build.
+#![allow(clippy::unwrap_used)]
 
 mod golden;
 mod kill;
