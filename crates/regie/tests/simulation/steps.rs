@@ -30,11 +30,11 @@ pub fn run(run: Run) -> Result<End, Violation> {
     };
     book(&mut world)?;
     for _ in 0..run.steps {
-        if let (Some(every), false) = (run.crash_every, world.disk.crashed()) {
-            if world.dice.roll(20) == 0 {
-                let op = world.disk.op_count() + 1 + world.dice.roll(every);
-                world.disk.set_faults(SimFaults { crash_at_op: Some(op), ..SimFaults::default() });
-            }
+        if let (Some(every), false) = (run.crash_every, world.disk.crashed())
+            && world.dice.roll(20) == 0
+        {
+            let op = world.disk.op_count() + 1 + world.dice.roll(every);
+            world.disk.set_faults(SimFaults { crash_at_op: Some(op), ..SimFaults::default() });
         }
         step(&mut world)?;
         if world.disk.crashed() || !world.platform.is_journal_up() {
@@ -258,7 +258,8 @@ pub fn spend_out(seed: u64) -> Result<End, Violation> {
         let before = world.held.len();
         world.decide_some(10);
         let due_from = world.now();
-        for held in world.held[before..].to_vec() {
+        let fresh: Vec<_> = world.held.drain(before..).collect();
+        for held in fresh {
             let delay = 500 + world.dice.roll(6_000) as i64;
             if world.dice.roll(20) > 0 {
                 under_way.push_back((due_from + delay, held));
