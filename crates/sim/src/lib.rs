@@ -4,6 +4,7 @@
 //! its own: the seed is an argument and the same seed gives the same visitors.
 
 mod arrivals;
+pub mod campaign;
 mod random;
 mod taste;
 mod visitor;
