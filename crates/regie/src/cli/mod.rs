@@ -9,6 +9,7 @@ pub mod export;
 pub mod progress;
 pub mod replay;
 pub mod serve;
+pub mod simulate;
 pub mod study;
 pub mod user;
 
@@ -67,6 +68,8 @@ pub enum Command {
     Token(user::TokenArgs),
     /// Rank the spenders of other platforms' ad archives, honestly.
     Study(Box<regie_study::cli::StudyArgs>),
+    /// Campaigns with a hidden truth, to see what is learned, and how fast.
+    Simulate(Box<simulate::SimulateArgs>),
     /// Print completions for a shell.
     Completions {
         /// Which shell.
@@ -119,6 +122,7 @@ pub fn run() -> Result<ExitCode> {
         Command::User(args) => user::run_user(&cli, args),
         Command::Token(args) => user::run_token(&cli, args),
         Command::Study(args) => study::run(&cli, args),
+        Command::Simulate(args) => simulate::run(&cli, args),
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "regie", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -1,0 +1,36 @@
+//! `regie simulate`: campaigns with a hidden truth, the platform's own code, figures beside their bars.
+//!
+//! One subcommand for each thing that is simulated. Refuses to touch a data folder: everything happens in memory.
+
+mod truth;
+
+use super::Cli;
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use std::process::ExitCode;
+
+/// What `regie simulate` takes.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub struct SimulateArgs {
+    /// What to simulate.
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print the hidden truth of a simulated campaign: what there is to find.
+    Truth(truth::TruthArgs),
+}
+
+/// Runs it.
+///
+/// # Errors
+/// As the subcommand's.
+pub fn run(cli: &Cli, args: &SimulateArgs) -> Result<ExitCode> {
+    match &args.what {
+        Some(What::Truth(args)) => truth::run(cli, args),
+        None => anyhow::bail!("say what to simulate: regie simulate --help"),
+    }
+}
