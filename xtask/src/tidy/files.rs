@@ -47,7 +47,11 @@ fn walk(folder: &Path, prefix: &str, files: &mut Vec<File>) -> Result<(), String
         let name = entry.file_name().to_string_lossy().into_owned();
         let path = format!("{prefix}{name}");
         let kind = entry.file_type().map_err(fail)?;
-        if kind.is_dir() && !FOLDERS_LEFT_OUT.contains(&name.as_str()) {
+        // In a second working tree `.git` is a file that names the first.
+        if FOLDERS_LEFT_OUT.contains(&name.as_str()) {
+            continue;
+        }
+        if kind.is_dir() {
             walk(&entry.path(), &format!("{path}/"), files)?;
         } else if kind.is_file() && entry.metadata().map_err(fail)?.len() <= FILE_BYTES_MAX {
             // What is not UTF-8 is a picture or a database; what vanished meanwhile is not ours.
