@@ -3,8 +3,8 @@
 //! Refuses an ad that was never shown: it has no entry (law R4 and the promise "from its first impression on").
 
 use crate::{
-    Content, DayFigures, Entry, HistoryLine, Period, Price, PublicClause, PublicFigures, PublicParty,
-    PublicTargeting, PublicVersion, RunStatus, SCHEMA_VERSION, Totals, notice,
+    Content, DayFigures, Entry, Facts, HistoryLine, Period, Price, PublicClause, PublicFigures, PublicParty,
+    PublicTargeting, PublicVersion, RunState, RunStatus, SCHEMA_VERSION, Totals, notice,
     words::{cap_in_words, clause_in_words, price_in_words, targeting_in_words},
 };
 use regie_model::{
@@ -64,6 +64,11 @@ pub fn entry(id: AdId, sources: &Sources<'_>) -> Option<Entry> {
     if sources.figures.impressions_count == 0 {
         return None;
     }
+    Some(facts(id, sources)?.entry(&sources.figures, &sources.campaign_figures, sources.now))
+}
+
+/// The facts of an ad, shown or not; `None` when there is no such ad. The sources' figures and time are not read.
+pub fn facts(id: AdId, sources: &Sources<'_>) -> Option<Facts> {
     let catalogue = sources.catalogue;
     let ad = catalogue.ads.get(&id)?;
     let (campaign_id, set_id) = catalogue.parents_of(id)?;
@@ -73,27 +78,65 @@ pub fn entry(id: AdId, sources: &Sources<'_>) -> Option<Entry> {
     let booked = Booked { ad, set, campaign, account };
     let political = campaign.political.is_some();
     let public = |party| reduced((sources.party)(party), party, political);
-    let mut entry = Entry {
+    Some(Facts {
         schema_version: SCHEMA_VERSION,
         id,
         campaign: campaign_id,
         political,
-        status: status(id, sources, &booked, campaign_id, set_id),
+        run: run(id, sources, &booked, campaign_id, set_id),
         sponsor: public(campaign.sponsor),
         payer: public(campaign.payer),
         content: content(id, sources, ad),
-        period: period(&booked, &sources.figures),
+        period: period(&booked),
+        currency: account.currency,
         targeting: targeting(&booked, catalogue.versions_of.get(&id).map_or(0, Vec::len)),
         price: price(&booked),
-        figures: figures(&sources.figures, account.currency),
-        campaign_figures: totals(&sources.campaign_figures, account.currency),
         history: sources.history.clone(),
-        notice: Vec::new(),
-    };
-    if let Some(declaration) = &campaign.political {
-        entry.notice = notice::items(&entry, declaration);
+        declaration: campaign.political.clone(),
+    })
+}
+
+impl Facts {
+    /// The whole entry: facts with figures, and the notice of a political ad.
+    pub fn entry(&self, of_ad: &Figures, of_campaign: &Figures, now: UtcMs) -> Entry {
+        let mut shown =
+            of_ad.days.iter().filter(|(_, impressions, _)| *impressions > 0).map(|(day, _, _)| *day);
+        let first_day = shown.next();
+        let last_day = shown.next_back().or(first_day);
+        let mut entry = Entry {
+            schema_version: SCHEMA_VERSION,
+            id: self.id,
+            campaign: self.campaign,
+            political: self.political,
+            status: self.status(now),
+            sponsor: self.sponsor.clone(),
+            payer: self.payer.clone(),
+            content: self.content.clone(),
+            period: Period { first_day, last_day, ..self.period.clone() },
+            targeting: self.targeting.clone(),
+            price: self.price.clone(),
+            figures: figures(of_ad, self.currency),
+            campaign_figures: totals(of_campaign, self.currency),
+            history: self.history.clone(),
+            notice: Vec::new(),
+        };
+        if let Some(declaration) = &self.declaration {
+            entry.notice = notice::items(&entry, declaration);
+        }
+        entry
     }
-    Some(entry)
+    /// Whether it runs at a moment.
+    pub fn status(&self, now: UtcMs) -> RunStatus {
+        let over = self.period.ends_at.is_some_and(|end| end <= now);
+        match self.run {
+            _ if over => RunStatus::Ended,
+            RunState::Archived => RunStatus::Ended,
+            RunState::Stopped => RunStatus::Stopped,
+            RunState::Paused => RunStatus::Paused,
+            RunState::Active if now < self.period.starts_at => RunStatus::Scheduled,
+            RunState::Active => RunStatus::Running,
+        }
+    }
 }
 
 /// Contact facts are public only where the law asks for them: on political ads.
@@ -105,33 +148,29 @@ fn reduced(party: PublicParty, id: regie_model::PartyId, political: bool) -> Pub
     PublicParty { email: String::new(), postal_address: String::new(), ..party }
 }
 
-fn status(
+fn run(
     id: AdId,
     sources: &Sources<'_>,
     booked: &Booked<'_>,
     campaign_id: regie_model::CampaignId,
     set_id: regie_model::AdSetId,
-) -> RunStatus {
+) -> RunState {
     let catalogue = sources.catalogue;
     let statuses = [
         booked.ad.kept.status,
         catalogue.ad_sets.get(&set_id).map_or(Status::Archived, |s| s.status),
         catalogue.campaigns.get(&campaign_id).map_or(Status::Archived, |c| c.status),
     ];
-    let flight = booked.set.flight_in(booked.campaign);
-    let over = flight.ends_at.is_some_and(|end| end <= sources.now);
     let stopped = [Stop::AllPaid, Stop::Sponsor(booked.campaign.sponsor), Stop::Ad(id)];
     let free = booked.set.bid == Bid::Free;
-    if over || statuses.contains(&Status::Archived) {
-        RunStatus::Ended
+    if statuses.contains(&Status::Archived) {
+        RunState::Archived
     } else if stopped.iter().any(|s| catalogue.is_stopped(*s) && !(free && *s == Stop::AllPaid)) {
-        RunStatus::Stopped
+        RunState::Stopped
     } else if statuses.iter().any(|s| *s != Status::Active) || booked.ad.approved.is_none() {
-        RunStatus::Paused
-    } else if sources.now < flight.starts_at {
-        RunStatus::Scheduled
+        RunState::Paused
     } else {
-        RunStatus::Running
+        RunState::Active
     }
 }
 
@@ -171,7 +210,7 @@ fn content(id: AdId, sources: &Sources<'_>, ad: &AdState) -> Content {
 }
 
 /// The words of a creative, for search and for those who do not see it.
-fn texts(creative: &Creative) -> Vec<String> {
+pub(crate) fn texts(creative: &Creative) -> Vec<String> {
     let all: Vec<&String> = match creative {
         Creative::Image { alt, .. } => vec![alt],
         Creative::Html { .. } => Vec::new(),
@@ -181,18 +220,14 @@ fn texts(creative: &Creative) -> Vec<String> {
     all.into_iter().filter(|t| !t.trim().is_empty()).cloned().collect()
 }
 
-fn period(booked: &Booked<'_>, figures: &Figures) -> Period {
+fn period(booked: &Booked<'_>) -> Period {
     let flight = booked.set.flight_in(booked.campaign);
-    let mut shown =
-        figures.days.iter().filter(|(_, impressions, _)| *impressions > 0).map(|(day, _, _)| *day);
-    let first_day = shown.next();
-    let last_day = shown.next_back().or(first_day);
     let zone: &Zone = &booked.account.zone;
     Period {
         starts_at: flight.starts_at,
         ends_at: flight.ends_at,
-        first_day,
-        last_day,
+        first_day: None,
+        last_day: None,
         zone: zone.name().to_owned(),
     }
 }

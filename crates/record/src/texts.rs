@@ -1,0 +1,172 @@
+//! Label and notice texts in the 24 official languages of the Union, as data (`data/languages.json`).
+//!
+//! Each language says whether somebody who speaks it has reviewed its texts. One that nobody reviewed is used only where
+//! the publisher has opted in; English stands in its place otherwise. Refuses to translate what a sponsor wrote.
+
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::LazyLock};
+
+/// The texts of one language.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Language {
+    /// Its own name for itself.
+    pub name: String,
+    /// Somebody who speaks it has read the texts.
+    pub reviewed: bool,
+    /// By [`Text`].
+    pub texts: BTreeMap<Text, String>,
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident $key:literal;)*) => {
+        /// A text of label or notice.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Text { $($(#[$doc])* #[serde(rename = $key)] $name,)* }
+        impl Text {
+            /// All.
+            pub const ALL: &'static [Text] = &[$(Text::$name),*];
+            /// The key in the data.
+            pub fn key(self) -> &'static str { match self { $(Text::$name => $key,)* } }
+        }
+    };
+}
+texts! {
+    /// That it is an ad.
+    Advertisement "advertisement";
+    /// That it is a political ad (Art. 11(1)a).
+    PoliticalAdvertisement "political_advertisement";
+    /// On whose behalf; `{name}`.
+    OnBehalfOf "on_behalf_of";
+    /// Who paid; `{name}`.
+    PaidBy "paid_by";
+    /// Who ultimately controls the sponsor; `{name}`.
+    ControlledBy "controlled_by";
+    /// The linked vote or process (Art. 11(1)c); `{name}`.
+    LinkedTo "linked_to";
+    /// That targeting or delivery techniques were used (Art. 11(1)d).
+    Targeted "targeted";
+    /// The link to the record of an ad that is not political.
+    WhoPaid "who_paid";
+    /// The link to the notice (Art. 11(1)e).
+    TransparencyNotice "transparency_notice";
+    /// Title of item a of Art. 12(1).
+    A "a";
+    /// Title of item b.
+    B "b";
+    /// Title of item c.
+    C "c";
+    /// Title of item d.
+    D "d";
+    /// Title of item e.
+    E "e";
+    /// Title of item f.
+    F "f";
+    /// Title of item g.
+    G "g";
+    /// Title of item h.
+    H "h";
+    /// Title of item i.
+    I "i";
+    /// Title of item j.
+    J "j";
+    /// Title of item k.
+    K "k";
+    /// Title of item l.
+    L "l";
+    /// Title of item m.
+    M "m";
+    /// Source: the sponsor.
+    DeclaredBySponsor "declared_by_sponsor";
+    /// Source: the ledger.
+    CountedExactly "counted_exactly";
+    /// Nothing was declared.
+    NotDeclared "not_declared";
+    /// The link to the form of Art. 15.
+    ReportThisAd "report_this_ad";
+    /// The list of versions.
+    EarlierVersions "earlier_versions";
+}
+
+static LANGUAGES: LazyLock<BTreeMap<String, Language>> =
+    LazyLock::new(|| serde_json::from_str(include_str!("../data/languages.json")).unwrap_or_default());
+
+/// Every language by its code (BCP 47 primary language).
+pub fn languages() -> &'static BTreeMap<String, Language> {
+    &LANGUAGES
+}
+
+/// Texts to use on a page.
+#[derive(Clone, Copy, Debug)]
+pub struct Texts {
+    /// Code of the language used.
+    pub code: &'static str,
+    language: Option<&'static Language>,
+}
+impl Texts {
+    /// The texts for a page in `wanted` (a BCP 47 tag): that language if it is reviewed or among `opted_in`; English
+    /// otherwise.
+    pub fn choose(wanted: Option<&str>, opted_in: &[String]) -> Texts {
+        let primary = wanted.unwrap_or("en").split(['-', '_']).next().unwrap_or("en").to_lowercase();
+        let usable = LANGUAGES
+            .get_key_value(&primary)
+            .filter(|(code, language)| language.reviewed || opted_in.iter().any(|o| o == *code));
+        let found = usable.or_else(|| LANGUAGES.get_key_value("en"));
+        Texts { code: found.map_or("en", |(code, _)| code.as_str()), language: found.map(|(_, l)| l) }
+    }
+    /// A text.
+    pub fn get(&self, text: Text) -> &'static str {
+        self.language.and_then(|l| l.texts.get(&text)).map_or_else(|| text.key(), String::as_str)
+    }
+    /// A text with a name in its place.
+    pub fn with(&self, text: Text, name: &str) -> String {
+        self.get(text).replacen("{name}", name, 1)
+    }
+    /// The title of an item `a` to `m`.
+    pub fn item(&self, letter: &str) -> Option<&'static str> {
+        let at = Text::ALL.iter().find(|t| t.key() == letter && letter.len() == 1)?;
+        Some(self.get(*at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The official languages of the Union (Regulation No 1/58 as amended).
+    const OFFICIAL: &str = "bg cs da de el en es et fi fr ga hr hu it lt lv mt nl pl pt ro sk sl sv";
+
+    #[test]
+    fn every_official_language_has_every_text() {
+        let codes: Vec<&str> = languages().keys().map(String::as_str).collect();
+        assert_eq!(codes.join(" "), OFFICIAL);
+        for (code, language) in languages() {
+            assert_eq!(language.texts.len(), Text::ALL.len(), "{code}");
+            for (text, words) in &language.texts {
+                assert!(!words.trim().is_empty(), "{code} {text:?}");
+                let named = [Text::OnBehalfOf, Text::PaidBy, Text::ControlledBy, Text::LinkedTo];
+                assert_eq!(
+                    words.matches("{name}").count(),
+                    usize::from(named.contains(text)),
+                    "{code} {text:?}"
+                );
+                assert!(!words.contains(['<', '>', '&']), "{code} {text:?}");
+            }
+        }
+    }
+    #[test]
+    fn an_unreviewed_language_needs_the_publishers_opt_in() {
+        let reviewed: Vec<_> =
+            languages().iter().filter(|(_, l)| l.reviewed).map(|(c, _)| c.as_str()).collect();
+        assert_eq!(reviewed, ["en", "fr"]);
+        assert_eq!(Texts::choose(Some("de-AT"), &[]).code, "en");
+        assert_eq!(Texts::choose(Some("de-AT"), &["de".into()]).code, "de");
+        assert_eq!(
+            Texts::choose(Some("fr"), &[]).with(Text::PaidBy, "{name} & Fils"),
+            "payée par {name} & Fils"
+        );
+        assert_eq!(Texts::choose(Some("xx"), &["xx".into()]).code, "en");
+        assert_eq!(Texts::choose(None, &[]).item("d").map(|t| t.contains("Amounts")), Some(true));
+        assert_eq!(Texts::choose(None, &[]).item("z"), None);
+    }
+}
