@@ -1,6 +1,8 @@
 //! Inference against the reference values of `vectors/infer.json` (made by `vectors/infer.py`), and against the figures
 //! of the published fixture: A = 100 of 10,000, B = 130 of 10,000.
 
+#![allow(clippy::unwrap_used)]
+
 use regie_learn::infer::{
     Interval, bayes, betting, fixed,
     fixed::{Effect, Sample, Scale},

@@ -95,9 +95,14 @@ impl Bets {
 }
 
 /// Bits of an outcome in the order of numbers, for a map that keeps the same order everywhere.
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Outcome(f64);
 impl Eq for Outcome {}
+impl PartialOrd for Outcome {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
 impl Ord for Outcome {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.0.total_cmp(&other.0)

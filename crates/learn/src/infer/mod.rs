@@ -9,7 +9,7 @@
 
 pub mod bayes;
 pub mod betting;
-
+pub mod coverage;
 pub mod fixed;
 pub mod many;
 pub mod plan;
