@@ -13,7 +13,7 @@ use crate::{
     outcome::{Decision, Elimination, Fill, NoFill, Slot, Stage},
     rates::PPB,
     request::Request,
-    snapshot::{AdSetFacts, Here, Snapshot},
+    snapshot::{AdSetFacts, Here, Look, Snapshot},
     tables::{PPM, Tables},
 };
 use regie_model::{
@@ -106,7 +106,7 @@ pub(crate) fn run(
         .collect();
     let mut shown: Vec<Shown<'_>> = Vec::new();
     for tier in TIERS {
-        if snapshot.tier(tier).is_empty() {
+        if snapshot.tier(tier).next().is_none() {
             continue;
         }
         for (slot, working) in slots.iter_mut().enumerate() {
@@ -124,7 +124,10 @@ pub(crate) fn run(
                 continue;
             }
             let turn = Turn { context: &context, open, shown: &shown, tier, exhaustive };
-            let Some((index, price_nanos)) = turn.winner(&mut tell) else { continue };
+            let Some((index, price_nanos)) = turn.winner(&mut tell) else {
+                turn.tell_exhausted(&mut tell);
+                continue;
+            };
             let ad_set = snapshot.ad_set(index);
             working.fill = turn.fill(index, price_nanos);
             if let Some(fill) = &working.fill {
@@ -166,18 +169,31 @@ struct Turn<'a> {
 type Tell<'t> = dyn FnMut(usize, Elimination) + 't;
 
 impl Turn<'_> {
-    /// Calls `each` with every ad set of the tier that matches, in ascending number, until `stop` says that
-    /// no later block (by its number) matters.
-    fn scan(&self, mut stop: impl FnMut(usize) -> bool, mut each: impl FnMut(usize)) {
-        let range = self.context.snapshot.tier(self.tier);
-        for block in range.start / BLOCK_BITS..range.end.div_ceil(BLOCK_BITS) {
-            if stop(block) {
-                return;
+    /// Calls `each` with every ad set of the tier that matches and may have money, segment by segment in ascending
+    /// number, until `stop` says that no later block of the segment (by its number) matters.
+    fn scan(&self, stop: impl FnMut(usize) -> bool, each: impl FnMut(usize)) {
+        let look = if self.exhaustive { Look::All } else { Look::Funded };
+        self.scan_for(look, stop, each);
+    }
+    fn scan_for(&self, look: Look, mut stop: impl FnMut(usize) -> bool, mut each: impl FnMut(usize)) {
+        for range in self.context.snapshot.tier(self.tier) {
+            for block in range.start / BLOCK_BITS..range.end.div_ceil(BLOCK_BITS) {
+                if stop(block) {
+                    break;
+                }
+                let first = block * BLOCK_BITS;
+                let within = (range.start.saturating_sub(first), (range.end - first).min(BLOCK_BITS));
+                let bits = self.open.candidates.block(block, look).only(within.0, within.1);
+                bits.bits().for_each(|bit| each(first + bit));
             }
-            let first = block * BLOCK_BITS;
-            let within = (range.start.saturating_sub(first), (range.end - first).min(BLOCK_BITS));
-            let bits = self.open.candidates.block(block).only(within.0, within.1);
-            bits.bits().for_each(|bit| each(first + bit));
+        }
+    }
+    /// Where nobody won: the reasons of those that were not looked at because their budget is spent. The reason of a
+    /// place without an ad is then the same as if they had been.
+    fn tell_exhausted(&self, tell: &mut Tell<'_>) {
+        if !self.exhaustive && self.open.candidates.hides_exhausted() {
+            let why = |index| self.refused(index).unwrap_or(Elimination::Budget);
+            self.scan_for(Look::Exhausted, |_| false, |index| tell(index, why(index)));
         }
     }
     fn refused(&self, index: usize) -> Option<Elimination> {
@@ -269,10 +285,9 @@ impl Turn<'_> {
     fn auction(&self, tell: &mut Tell<'_>) -> Option<(usize, i64)> {
         let field = std::cell::Cell::new(Field::default());
         let mut lost: Vec<(usize, i64)> = Vec::new();
-        let bounds = &self.context.aligned.bounds;
         let settled = |bound: i64| !self.exhaustive && field.get().is_settled(bound);
         self.scan(
-            |block| settled(bounds.get(block).copied().unwrap_or(-1)),
+            |block| settled(self.context.aligned.bound(block)),
             |index| {
                 let score_nanos = self.context.numbers(index).score_nanos;
                 if settled(score_nanos) {
@@ -326,10 +341,7 @@ impl Turn<'_> {
                 drawn -= group.weight;
                 continue;
             }
-            let versions = snapshot.versions(group);
-            let at = versions.partition_point(|v| v.weight_to_here <= drawn);
-            let version = versions.get(at)?;
-            let before = at.checked_sub(1).and_then(|b| versions.get(b)).map_or(0, |v| v.weight_to_here);
+            let (version, weight) = group.draw(drawn)?;
             let rate_ppb = self.context.numbers(index).rate_ppb;
             return Some(Fill {
                 placement: self.open.here.id,
@@ -338,15 +350,15 @@ impl Turn<'_> {
                 campaign: ad_set.campaign,
                 ad_set: ad_set.id,
                 ad: group.ad,
-                version: version.id,
+                version,
                 tier: self.tier,
                 billing: ad_set.billing,
                 price_nanos,
                 currency: ad_set.currency,
                 rate_nanos: ad_set.rate_nanos,
-                propensity: (version.weight_to_here - before) as f64 / sum as f64,
+                propensity: weight as f64 / sum as f64,
                 predicted_rate: (f64::from(rate_ppb) / f64::from(PPB)) as f32,
-                creative: version.creative,
+                creative: snapshot.creative(version)?,
                 shape: snapshot.shape(group),
                 political: ad_set.political,
                 hold_nanos: auction::hold_nanos(ad_set.billing, price_nanos, rate_ppb),

@@ -19,13 +19,13 @@ use regie_model::{
 /// What one decision reads throughout.
 pub(crate) struct Context<'a> {
     pub(crate) snapshot: &'a Snapshot,
-    pub(crate) aligned: &'a Aligned,
+    pub(crate) aligned: &'a Aligned<'a>,
     pub(crate) request: &'a Request,
     pub(crate) gate: &'a dyn BudgetGate,
 }
 impl Context<'_> {
     pub(crate) fn numbers(&self, index: usize) -> Numbers {
-        self.aligned.numbers.get(index).copied().unwrap_or_default()
+        self.aligned.numbers(index)
     }
 }
 

@@ -23,11 +23,15 @@ const WORDS: usize = BLOCK_BITS / 64;
 pub(crate) struct Block(pub [u64; WORDS]);
 impl Block {
     pub(crate) const EMPTY: Block = Block([0; WORDS]);
+    pub(crate) const FULL: Block = Block([u64::MAX; WORDS]);
     pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().fold(0, |all, word| all | word) == 0
     }
     pub(crate) fn set(&mut self, bit: usize) {
         self.0[bit / 64 % WORDS] |= 1 << (bit % 64);
+    }
+    pub(crate) fn has(&self, bit: usize) -> bool {
+        self.0[bit / 64 % WORDS] >> (bit % 64) & 1 == 1
     }
     fn or(&mut self, other: &Block) {
         self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a |= b);
@@ -44,6 +48,11 @@ impl Block {
     /// Both.
     pub(crate) fn union(mut self, other: Block) -> Block {
         self.or(&other);
+        self
+    }
+    /// What both have.
+    pub(crate) fn intersection(mut self, other: Block) -> Block {
+        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a &= b);
         self
     }
     /// Only bits from `first` up to, not including, `end` (0 to 512).
@@ -291,6 +300,16 @@ pub(crate) struct Index {
     live: Posting,
 }
 impl Index {
+    /// Some ad set's clause names this value.
+    pub(crate) fn lists(&self, dimension: &Dimension, value: &str) -> bool {
+        let number = match dimension {
+            Dimension::Segment => value.parse::<SegmentId>().ok().map(|id| id.0),
+            _ => None,
+        };
+        self.layers.iter().filter(|layer| layer.dimension == *dimension).any(|layer| {
+            layer.texts.contains_key(value) || number.is_some_and(|n| layer.numbers.contains_key(&n))
+        })
+    }
     /// Looks a request's values up once, for matching block by block.
     pub(crate) fn query(&self, values: &dyn Values) -> Query<'_> {
         let mut query = Query { live: &self.live, hits: Vec::new(), layers: Vec::new(), without: Vec::new() };
@@ -315,9 +334,13 @@ pub(crate) struct Query<'a> {
     without: Vec<&'a Posting>,
 }
 impl Query<'_> {
-    /// The live ad sets of a block that match.
-    pub(crate) fn block(&self, number: usize) -> Block {
+    /// The live ad sets of a block that match, those in `hidden` left out.
+    pub(crate) fn block(&self, number: usize, hidden: &Block) -> Block {
         let Some(mut bits) = self.live.block(number).copied() else { return Block::EMPTY };
+        bits.and_not(hidden);
+        if bits.is_empty() {
+            return bits;
+        }
         for (with, first, end) in &self.layers {
             let Some(with) = with.block(number) else { continue };
             let mut any = Block::EMPTY;

@@ -28,5 +28,5 @@ pub use request::{
     Counted, FREQUENCY_COUNT_MAX, FrequencyView, Location, Machine, PageFacts, PageViewCount, Request,
     VisitorCount,
 };
-pub use snapshot::{AdSetIndex, Snapshot};
+pub use snapshot::{AdSetIndex, Compiler, Levels, Merge, Merged, Snapshot, Touched};
 pub use tables::{PPM, Row, Tables};

@@ -5,10 +5,11 @@
 
 use crate::{
     rates::{PPB, PRIOR_CLICK_PPB, PRIOR_CONVERSION_PPB},
-    snapshot::Snapshot,
+    snapshot::{SEGMENTS_MAX, Snapshot, locate, locate_block},
 };
 use regie_model::{AdSetId, creative::ObjectHash};
 use serde::{Deserialize, Serialize};
+use std::{borrow::Cow, sync::Arc};
 
 /// Parts per million in 1.
 pub const PPM: u32 = 1_000_000;
@@ -45,8 +46,9 @@ impl Row {
 #[serde(from = "Vec<(AdSetId, Row)>", into = "Vec<(AdSetId, Row)>")]
 pub struct Tables {
     /// Ascending by ad set, none twice, none that says the default.
-    rows: Vec<(AdSetId, Row)>,
-    aligned: Option<Aligned>,
+    rows: Arc<Vec<(AdSetId, Row)>>,
+    /// In the order of each segment of the latest snapshot, and of the one before.
+    aligned: Vec<Arc<SegmentNumbers>>,
 }
 impl PartialEq for Tables {
     fn eq(&self, other: &Tables) -> bool {
@@ -60,7 +62,7 @@ impl From<Vec<(AdSetId, Row)>> for Tables {
 }
 impl From<Tables> for Vec<(AdSetId, Row)> {
     fn from(tables: Tables) -> Vec<(AdSetId, Row)> {
-        tables.rows
+        Arc::unwrap_or_clone(tables.rows)
     }
 }
 
@@ -73,7 +75,7 @@ impl Tables {
         rows.dedup_by_key(|(id, _)| *id);
         rows.reverse();
         rows.retain(|(_, row)| *row != Row::default());
-        Tables { rows, aligned: None }
+        Tables { rows: Arc::new(rows), aligned: Vec::new() }
     }
     /// The numbers of an ad set.
     pub fn row(&self, ad_set: AdSetId) -> Row {
@@ -83,7 +85,7 @@ impl Tables {
     /// The canonical bytes, which [`Tables::from_bytes`] reads; what [`Tables::hash`] covers.
     pub fn to_bytes(&self) -> Vec<u8> {
         // Numbers and a sequence only: postcard cannot fail on them.
-        postcard::to_allocvec(&self.rows).unwrap_or_default()
+        postcard::to_allocvec(self.rows.as_ref()).unwrap_or_default()
     }
     /// Reads [`Tables::to_bytes`] back; `None` when damaged.
     pub fn from_bytes(bytes: &[u8]) -> Option<Tables> {
@@ -93,20 +95,38 @@ impl Tables {
     pub fn hash(&self) -> ObjectHash {
         ObjectHash::of(&self.to_bytes())
     }
-    /// The same table with its numbers in the order of `snapshot`. Do this once after either changed:
-    /// a decision with a table that is not aligned aligns it for itself, in time proportional to the catalogue.
+    /// All rows, ascending by ad set.
+    pub(crate) fn rows(&self) -> &[(AdSetId, Row)] {
+        &self.rows
+    }
+    /// The same table with its numbers in the order of `snapshot`. Do this once after either changed, and put the
+    /// table in force before the snapshot: a decision with a table that is not aligned aligns it for itself, in time
+    /// proportional to the catalogue. Segments that were aligned already are not aligned again.
     #[must_use]
     pub fn align(self, snapshot: &Snapshot) -> Tables {
-        let aligned = Aligned::of(&self, snapshot);
-        Tables { rows: self.rows, aligned: Some(aligned) }
+        let mut aligned: Vec<Arc<SegmentNumbers>> = Vec::with_capacity(2 * SEGMENTS_MAX);
+        for segment in snapshot.segments() {
+            let known = self.aligned.iter().find(|numbers| numbers.key == segment.key()).cloned();
+            aligned.push(known.unwrap_or_else(|| Arc::new(segment.align(&self))));
+        }
+        // Decisions that began before still read the snapshot before.
+        let before = self.aligned.iter().filter(|old| !aligned.iter().any(|new| new.key == old.key));
+        let before: Vec<_> = before.take(SEGMENTS_MAX).cloned().collect();
+        aligned.extend(before);
+        Tables { rows: self.rows, aligned }
     }
     /// The numbers in the order of `snapshot`.
-    pub(crate) fn for_snapshot<'a>(&'a self, snapshot: &'a Snapshot) -> std::borrow::Cow<'a, Aligned> {
-        match &self.aligned {
-            Some(aligned) if aligned.key == snapshot.key() => std::borrow::Cow::Borrowed(aligned),
-            _ if self.rows.is_empty() => std::borrow::Cow::Borrowed(snapshot.plain()),
-            _ => std::borrow::Cow::Owned(Aligned::of(self, snapshot)),
+    pub(crate) fn for_snapshot<'a>(&'a self, snapshot: &'a Snapshot) -> Aligned<'a> {
+        let mut segments: [Option<Cow<'a, SegmentNumbers>>; SEGMENTS_MAX] = Default::default();
+        for (slot, segment) in segments.iter_mut().zip(snapshot.segments()) {
+            let known = self.aligned.iter().find(|numbers| numbers.key == segment.key());
+            *slot = Some(match known {
+                Some(numbers) => Cow::Borrowed(numbers.as_ref()),
+                None if self.rows.is_empty() => Cow::Borrowed(segment.plain()),
+                None => Cow::Owned(segment.align(self)),
+            });
         }
+        Aligned(segments)
     }
 }
 
@@ -121,19 +141,30 @@ pub(crate) struct Numbers {
     pub(crate) score_nanos: i64,
 }
 
-/// A table in a snapshot's order.
+/// A table in the order of one segment.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Aligned {
-    key: u64,
+pub(crate) struct SegmentNumbers {
+    pub(crate) key: u64,
     pub(crate) numbers: Vec<Numbers>,
     /// Largest score of the auction's ad sets in this block and all later ones; below 0 when there are none.
     pub(crate) bounds: Vec<i64>,
 }
-impl Aligned {
-    pub(crate) fn of(tables: &Tables, snapshot: &Snapshot) -> Aligned {
-        let numbers: Vec<Numbers> = snapshot.numbers(|id| tables.row(id)).collect();
-        let bounds = snapshot.bounds(&numbers);
-        Aligned { key: snapshot.key(), numbers, bounds }
+
+/// A table in a snapshot's order.
+pub(crate) struct Aligned<'a>([Option<Cow<'a, SegmentNumbers>>; SEGMENTS_MAX]);
+impl Aligned<'_> {
+    fn segment(&self, at: usize) -> Option<&SegmentNumbers> {
+        self.0.get(at)?.as_deref()
+    }
+    /// The numbers of an ad set.
+    pub(crate) fn numbers(&self, index: usize) -> Numbers {
+        let (at, number) = locate(index);
+        self.segment(at).and_then(|s| s.numbers.get(number)).copied().unwrap_or_default()
+    }
+    /// Largest score of the auction's ad sets in a block and all later ones of its segment.
+    pub(crate) fn bound(&self, block: usize) -> i64 {
+        let (at, number) = locate_block(block);
+        self.segment(at).and_then(|s| s.bounds.get(number)).copied().unwrap_or(-1)
     }
 }
 

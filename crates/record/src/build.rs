@@ -89,7 +89,7 @@ pub fn facts(id: AdId, sources: &Sources<'_>) -> Option<Facts> {
         content: content(id, sources, ad),
         period: period(&booked),
         currency: account.currency,
-        targeting: targeting(&booked, catalogue.versions_of.get(&id).map_or(0, Vec::len)),
+        targeting: targeting(&booked, catalogue.versions_of(id).len()),
         price: price(&booked),
         history: sources.history.clone(),
         declaration: campaign.political.clone(),
@@ -176,7 +176,7 @@ fn run(
 
 fn content(id: AdId, sources: &Sources<'_>, ad: &AdState) -> Content {
     let catalogue = sources.catalogue;
-    let versions = catalogue.versions_of.get(&id).into_iter().flatten();
+    let versions = catalogue.versions_of(id).iter();
     let shown = versions.filter_map(|version| {
         let state = catalogue.versions.get(version)?;
         // What was never approved was never shown.

@@ -17,6 +17,7 @@ use crate::{
 };
 use regie_model::{AdSetId, PlacementId};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// What became of an ad set at a placement.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -71,10 +72,9 @@ pub fn explain(
     request: &Request,
     gate: &dyn BudgetGate,
 ) -> Explanation {
-    let count = snapshot.ad_set_ids().len();
-    let mut reasons: Vec<Vec<Option<Elimination>>> = vec![vec![None; count]; request.placements.len()];
+    let mut reasons: Vec<Reasons> = vec![Reasons::new(); request.placements.len()];
     let decision = run(snapshot, tables, request, gate, true, &mut |slot, index, why| {
-        reasons[slot][index] = Some(why);
+        reasons[slot].insert(index, why);
     });
     let placements = decision.slots.iter().zip(reasons).enumerate();
     let placements = placements.map(|(slot, (answer, reasons))| {
@@ -85,6 +85,9 @@ pub fn explain(
     Explanation { decision, placements }
 }
 
+/// Why ad sets were eliminated, by their index.
+type Reasons = BTreeMap<usize, Elimination>;
+
 /// One slot with its answer.
 struct Slotted<'a> {
     snapshot: &'a Snapshot,
@@ -94,7 +97,7 @@ struct Slotted<'a> {
     answer: &'a Slot,
 }
 impl Slotted<'_> {
-    fn explain(&self, reasons: Vec<Option<Elimination>>) -> PlacementExplanation {
+    fn explain(&self, reasons: Reasons) -> PlacementExplanation {
         let (placement, fill, no_fill) = match self.answer {
             Slot::Fill(fill) => (fill.placement, Some(fill), None),
             Slot::NoFill { placement, reason } => (*placement, None, Some(*reason)),
@@ -115,12 +118,13 @@ impl Slotted<'_> {
         &self,
         placement: PlacementId,
         fill: Option<&Fill>,
-        reasons: &[Option<Elimination>],
+        reasons: &Reasons,
     ) -> Vec<AdSetExplanation> {
         let contextual = Contextual::of(self.snapshot, self.request, placement);
         let everything = Everything::of(self.snapshot, self.request, placement);
-        let mut all: Vec<AdSetExplanation> = Vec::with_capacity(reasons.len());
-        for (index, reason) in reasons.iter().enumerate() {
+        let mut all: Vec<AdSetExplanation> = Vec::new();
+        for index in self.snapshot.indices() {
+            let reason = reasons.get(&index).copied();
             let ad_set = self.snapshot.ad_set(index);
             if let Some(fill) = fill.filter(|fill| fill.ad_set == ad_set.id) {
                 let runner_up = self.runner_up(fill, reasons);
@@ -143,7 +147,8 @@ impl Slotted<'_> {
                 Some(Elimination::Targeting { clause })
             };
             // Every live ad set whose targeting fits was reported by the run, so one of the three has it.
-            let why = ad_set.standing.or(*reason).or_else(failed).unwrap_or(Elimination::NoAds);
+            let why =
+                self.snapshot.standing_at(index).or(reason).or_else(failed).unwrap_or(Elimination::NoAds);
             let said = match why {
                 Elimination::Targeting { clause } | Elimination::PoliticalTargeting { clause } => {
                     clauses::sentence(
@@ -163,13 +168,13 @@ impl Slotted<'_> {
     }
 
     /// Who set the price of an auction: the best loser of another advertiser, with its value.
-    fn runner_up(&self, fill: &Fill, reasons: &[Option<Elimination>]) -> Option<(AdSetId, i64)> {
-        let values = reasons.iter().enumerate().filter_map(|(index, reason)| match reason {
-            Some(Elimination::Outbid { value_nanos, .. }) => Some((index, *value_nanos)),
+    fn runner_up(&self, fill: &Fill, reasons: &Reasons) -> Option<(AdSetId, i64)> {
+        let values = reasons.iter().filter_map(|(index, reason)| match reason {
+            Elimination::Outbid { value_nanos, .. } => Some((*index, *value_nanos)),
             _ => None,
         });
         let others = values.filter(|(index, _)| self.snapshot.ad_set(*index).advertiser != fill.advertiser);
-        let best = others.max_by_key(|(index, value)| (*value, std::cmp::Reverse(*index)))?;
-        Some((self.snapshot.ad_set(best.0).id, best.1))
+        let others = others.map(|(index, value)| (self.snapshot.ad_set(index).id, value));
+        others.max_by_key(|(id, value)| (*value, std::cmp::Reverse(*id)))
     }
 }

@@ -1,11 +1,11 @@
 //! What keeps an ad set from delivering whatever the request: status, missing parts, sponsor, switches,
 //! approval, exchange rate, categories, and targeting that law P1 forbids. Refuses to look at time.
 
-use super::build::Builder;
+use super::compile::Builder;
 use crate::outcome::{Elimination, Whose};
 use regie_model::{
     AdSetId, PartyId,
-    booking::{AdSetSpec, CampaignSpec, Status, Tier},
+    booking::{AdSetSpec, CampaignSpec, Status},
     catalogue::{Catalogue, Kept},
     command::Stop,
     targeting::{Dimension, Political},
@@ -15,8 +15,14 @@ fn inactive<T>(kept: &Kept<T>, whose: Whose) -> Option<Elimination> {
     (kept.status != Status::Active).then_some(Elimination::NotActive { whose, status: kept.status })
 }
 
-/// The first reason, in the order of [`crate::Stage`]; `None` when it may deliver.
-pub(super) fn standing(builder: &Builder<'_>, id: AdSetId, kept: &Kept<AdSetSpec>) -> Option<Elimination> {
+/// The first reason, in the order of [`crate::Stage`]; `None` when it may deliver. The switch that stops everything
+/// paid is not looked at here, but by [`super::Snapshot::standing_at`].
+pub(super) fn standing(
+    builder: &Builder<'_>,
+    id: AdSetId,
+    kept: &Kept<AdSetSpec>,
+    is_served: bool,
+) -> Option<Elimination> {
     let catalogue = builder.catalogue;
     let Some(campaign) = catalogue.campaigns.get(&kept.spec.campaign) else {
         return Some(Elimination::Incomplete { whose: Whose::Campaign });
@@ -28,8 +34,8 @@ pub(super) fn standing(builder: &Builder<'_>, id: AdSetId, kept: &Kept<AdSetSpec
         .or_else(|| inactive(campaign, Whose::Campaign))
         .or_else(|| inactive(advertiser, Whose::Advertiser))
         .or_else(|| sponsor(catalogue, &campaign.spec))
-        .or_else(|| stopped(catalogue, &campaign.spec, kept.spec.tier))
-        .or_else(|| builder.has_groups(id).then_some(()).map_or_else(|| Some(ads(catalogue, id)), |()| None))
+        .or_else(|| stopped(catalogue, &campaign.spec))
+        .or_else(|| (!is_served).then(|| ads(catalogue, id)))
         .or_else(|| {
             let currency = advertiser.spec.currency;
             builder.rate_nanos(currency).is_none().then_some(Elimination::NoRate { currency })
@@ -66,10 +72,7 @@ fn sponsor(catalogue: &Catalogue, campaign: &CampaignSpec) -> Option<Elimination
         .or_else(|| unconfirmed.then_some(Elimination::DeclarationIncomplete))
 }
 
-fn stopped(catalogue: &Catalogue, campaign: &CampaignSpec, tier: Tier) -> Option<Elimination> {
-    if !matches!(tier, Tier::House) && catalogue.is_stopped(Stop::AllPaid) {
-        return Some(Elimination::StoppedAll);
-    }
+fn stopped(catalogue: &Catalogue, campaign: &CampaignSpec) -> Option<Elimination> {
     catalogue.is_stopped(Stop::Sponsor(campaign.sponsor)).then_some(Elimination::StoppedSponsor)
 }
 
@@ -78,11 +81,11 @@ fn ads(catalogue: &Catalogue, id: AdSetId) -> Elimination {
     let mut nearest = Elimination::NoAds;
     for ad_id in catalogue.ads_of.get(&id).into_iter().flatten() {
         let Some(ad) = catalogue.ads.get(ad_id) else { continue };
-        for version in catalogue.versions_of.get(ad_id).into_iter().flatten() {
-            let Some(version) = catalogue.versions.get(version) else { continue };
-            let statuses = [ad.kept.status, version.kept.status];
+        for version in catalogue.versions_of(*ad_id) {
+            let Some(version) = catalogue.versions.brief(*version) else { continue };
+            let statuses = [ad.kept.status, version.status];
             let paused = statuses.into_iter().find(|s| *s != Status::Active);
-            let approved = ad.approved.is_some() && version.approved.is_some();
+            let approved = ad.approved.is_some() && version.is_approved;
             nearest = match (approved, paused, nearest) {
                 (true, None, _) => return Elimination::StoppedAd,
                 (true, Some(status), _) => Elimination::NotActive { whose: Whose::Ads, status },

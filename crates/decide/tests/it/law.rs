@@ -158,9 +158,9 @@ fn what_is_approved_is_served_while_an_edit_waits() {
     let mut world = World::new();
     let set = world.bidder(1_000_000);
     let ad = world.catalogue.ads_of[&set][0];
-    let version = world.catalogue.versions_of[&ad][0];
-    let approved = world.catalogue.versions[&version].approved.unwrap().0;
-    let mut record = world.catalogue.versions[&version].kept.spec.clone();
+    let version = world.catalogue.versions_of(ad)[0];
+    let approved = world.version_state(version).approved.unwrap().0;
+    let mut record = world.version_state(version).kept.spec;
     record.creative = regie_model::creative::ObjectHash::of(b"pending");
     record.shape = Shape::Banner(SIZES[1]);
     world.apply(regie_model::command::Change::VersionPut { id: version, record });

@@ -3,6 +3,8 @@
 // The configured exception covers test functions, not the helpers that they share.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod edits;
+mod follow;
 mod law;
 mod naive;
 mod pacing;

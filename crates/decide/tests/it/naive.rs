@@ -7,7 +7,7 @@ use regie_decide::{
     rates::PPB,
 };
 use regie_model::{
-    AdId, AdSetId, Nanos, PlacementId, VersionId, Zone,
+    AdId, AdSetId, Nanos, PartyId, PlacementId, VersionId, Zone,
     booking::*,
     catalogue::Catalogue,
     command::Stop,
@@ -198,6 +198,29 @@ impl Naive<'_> {
             && self.catalogue.advertisers[&campaign.spec.advertiser].status == Status::Active
             && (house || !self.catalogue.is_stopped(Stop::AllPaid))
             && !self.catalogue.is_stopped(Stop::Sponsor(campaign.spec.sponsor))
+            && [campaign.spec.sponsor, campaign.spec.payer].iter().all(|party| self.known(*party))
+            && !self.blocked_everywhere(id)
+            && !(self.political(id) && self.names_forbidden(id))
+    }
+    /// A sponsor or payer that is active and not erased.
+    fn known(&self, party: PartyId) -> bool {
+        let kept = &self.catalogue.parties[&party];
+        kept.status == Status::Active && !self.catalogue.erased.contains(&kept.spec.identity.key)
+    }
+    fn blocked_everywhere(&self, id: AdSetId) -> bool {
+        let blocked = &self.catalogue.publisher.as_ref().unwrap().spec.blocked_categories;
+        self.account(id).categories.iter().any(|category| blocked.contains(category))
+    }
+    /// A clause that a political ad may not have now (law P1).
+    fn names_forbidden(&self, id: AdSetId) -> bool {
+        let publisher = &self.catalogue.publisher.as_ref().unwrap().spec;
+        let clauses = &self.catalogue.ad_sets[&id].spec.targeting.clauses;
+        clauses.iter().any(|clause| match &clause.dimension {
+            Dimension::Country | Dimension::Region => !publisher.political_location,
+            Dimension::Key(key) => !publisher.page_keys.contains(key),
+            Dimension::City | Dimension::Os | Dimension::Browser | Dimension::Segment => true,
+            _ => false,
+        })
     }
     fn timely(&self, id: AdSetId) -> bool {
         let spec = &self.catalogue.ad_sets[&id].spec;
@@ -238,7 +261,8 @@ impl Naive<'_> {
             Dimension::Keyword => request.page.keywords.iter().any(|k| has(k)),
             Dimension::Topic => request.page.topics.iter().any(|t| has(t)),
             Dimension::Segment => request.segments.iter().any(|segment| {
-                let needed = self.catalogue.segments.get(segment).map(|s| &s.spec.consent);
+                let kept = self.catalogue.segments.get(segment).filter(|s| s.status == Status::Active);
+                let needed = kept.map(|s| &s.spec.consent);
                 let proven = |c: &Option<String>| c.as_ref().is_none_or(|c| request.consents.contains(c));
                 needed.is_some_and(proven) && has(&segment.to_string())
             }),
@@ -301,8 +325,8 @@ impl Naive<'_> {
             if used || blocked || stopped || !active || !self.uncapped(id, Some(*ad), fills) {
                 continue;
             }
-            for version in self.catalogue.versions_of.get(ad).into_iter().flatten() {
-                let state = &self.catalogue.versions[version];
+            for version in self.catalogue.versions_of(*ad) {
+                let state = self.catalogue.versions.get(version).unwrap();
                 let Some((creative, shape)) = state.approved else { continue };
                 let (fits, key) = match (&placement.format, shape) {
                     (Format::Banner { sizes }, Shape::Banner(s)) => {
@@ -312,7 +336,7 @@ impl Naive<'_> {
                     (Format::Text, Shape::Text) => (true, (2, 0, 0)),
                     _ => (false, (3, 0, 0)),
                 };
-                if fits && state.kept.status == Status::Active {
+                if fits && state.kept.status == Status::Active && state.kept.spec.weight > 0 {
                     let weight = u64::from(state.kept.spec.weight);
                     found.push(Version { ad: *ad, key, id: *version, creative, shape, weight });
                 }

@@ -167,7 +167,7 @@ proptest! {
                 prop_assert!(fill.predicted_rate > 0.0 && fill.predicted_rate <= 1.0);
                 prop_assert!(ads.insert(fill.ad), "the same ad twice");
                 prop_assert!(!gate.refused.contains(&fill.ad_set) || fill.price_nanos == 0);
-                prop_assert!(case.world.catalogue.versions[&fill.version].approved.is_some());
+                prop_assert!(case.world.version_state(fill.version).approved.is_some());
             }
         }
     }

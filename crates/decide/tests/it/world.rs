@@ -5,7 +5,7 @@ use regie_model::{
     AdId, AdSetId, AdvertiserId, CampaignId, Currency, Micros, PartyId, PersonKeyId, PlacementId, SegmentId,
     SiteId, UtcMs, VersionId, Zone,
     booking::*,
-    catalogue::Catalogue,
+    catalogue::{Catalogue, VersionState},
     command::{Change, EntityRef, Stop, Verdict},
     creative::{ObjectHash, Size},
     money::DatedRate,
@@ -115,6 +115,8 @@ pub fn placement(site: SiteId, name: &str) -> PlacementSpec {
 #[derive(Clone, Default)]
 pub struct World {
     pub catalogue: Catalogue,
+    /// What was changed, for who follows.
+    pub log: Vec<Change>,
 }
 impl World {
     /// One publisher (EUR) with one site, one placement, one sponsor.
@@ -133,6 +135,7 @@ impl World {
     }
     pub fn apply(&mut self, change: Change) {
         self.catalogue.apply(UtcMs(noon().0 - 2 * DAY_MS), &change);
+        self.log.push(change);
     }
     pub fn publisher(&mut self, edit: impl FnOnce(&mut PublisherSpec)) {
         let rate = |currency, rate_nanos| DatedRate { currency, rate_nanos, quoted_on: "2026-05-01".into() };
@@ -212,11 +215,14 @@ impl World {
         self.apply(Change::VersionPut { id, record });
         id
     }
+    pub fn version_state(&self, id: VersionId) -> VersionState {
+        self.catalogue.versions.get(&id).unwrap()
+    }
     /// Approves an ad at its revision and all its versions.
     pub fn approve(&mut self, ad: AdId) {
         let revision = self.catalogue.ads[&ad].kept.revision;
-        let versions = self.catalogue.versions_of.get(&ad).into_iter().flatten();
-        let versions = versions.map(|v| (*v, self.catalogue.versions[v].kept.spec.creative)).collect();
+        let versions = self.catalogue.versions_of(ad).iter();
+        let versions = versions.map(|v| (*v, self.version_state(*v).kept.spec.creative)).collect();
         let ads = vec![(ad, revision)];
         self.apply(Change::Reviewed { ads, versions, verdict: Verdict::Approved, reason: String::new() });
     }
@@ -293,7 +299,7 @@ fn random_clause(chance: &mut Chance, political: bool) -> Clause {
     clause
 }
 
-fn random_ad_set(chance: &mut Chance, campaign: CampaignId, political: bool) -> AdSetSpec {
+pub fn random_ad_set(chance: &mut Chance, campaign: CampaignId, political: bool) -> AdSetSpec {
     let mut spec = ad_set(campaign, 1 + chance.below(40) as i64 * 100_000);
     let clauses = [0, 0, 1, 1, 2, 3][chance.below(6) as usize];
     spec.targeting.clauses = (0..clauses).map(|_| random_clause(chance, political)).collect();
@@ -327,7 +333,7 @@ fn random_ad_set(chance: &mut Chance, campaign: CampaignId, political: bool) -> 
     spec
 }
 
-fn random_placement(chance: &mut Chance, number: u32) -> PlacementSpec {
+pub fn random_placement(chance: &mut Chance, number: u32) -> PlacementSpec {
     let mut spec = placement(SiteId(1 + number / 4), &format!("place-{number}"));
     spec.format = match chance.below(6) {
         0 => Format::Native,
@@ -396,7 +402,7 @@ pub fn random_world(chance: &mut Chance, ad_sets_count: u64) -> World {
     world
 }
 
-fn add_ad_set(chance: &mut Chance, world: &mut World, campaign: CampaignId) {
+pub fn add_ad_set(chance: &mut Chance, world: &mut World, campaign: CampaignId) {
     let political = world.catalogue.campaigns[&campaign].spec.political.is_some();
     let id = world.ad_set(random_ad_set(chance, campaign, political));
     for _ in 0..chance.below(4) {

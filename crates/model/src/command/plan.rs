@@ -406,20 +406,19 @@ fn plan_version(
     given: Option<u32>,
     spec: VersionSpec,
 ) -> Result<Planned, Refusal> {
-    let id =
-        id.or_else(|| spec.external_id.as_ref().and_then(|e| catalogue.external_versions.get(e).copied()));
+    let id = id.or_else(|| spec.external_id.as_ref().and_then(|e| catalogue.versions.by_external(e)));
     let id = match id {
         Some(id) => {
-            revision(catalogue.versions.get(&id).map(|v| &v.kept), given, id)?;
+            revision(catalogue.versions.get(&id).as_ref().map(|v| &v.kept), given, id)?;
             id
         }
-        None => VersionId(next(&catalogue.versions, |k| k.0)),
+        None => VersionId(catalogue.versions.last_id().map_or(1, |last| last.0 + 1)),
     };
     let mut faults = Faults::new();
     match catalogue.ads.get(&spec.ad) {
         Some(ad) => {
             spec.check(&ad.kept.spec.third_party_origins, &mut faults);
-            let count = catalogue.versions_of.get(&spec.ad).map_or(0, Vec::len);
+            let count = catalogue.versions_of(spec.ad).len();
             let full = count >= VERSIONS_PER_AD_SET_COUNT_MAX && !catalogue.versions.contains_key(&id);
             faults.when(
                 full,
@@ -430,7 +429,7 @@ fn plan_version(
         }
         None => faults.add("ad", "unknown", format!("There is no ad {}.", spec.ad)),
     }
-    let moved = catalogue.versions.get(&id).is_some_and(|v| v.kept.spec.ad != spec.ad);
+    let moved = catalogue.versions.brief(id).is_some_and(|v| v.ad != spec.ad);
     faults.when(moved, "ad", "fixed", "A version stays with its ad.");
     refuse(faults)?;
     let record = spec.to_record();
@@ -477,7 +476,7 @@ fn plan_review(
             continue;
         };
         ad_list.push((*id, ad.kept.revision));
-        for version in catalogue.versions_of.get(id).into_iter().flatten() {
+        for version in catalogue.versions_of(*id) {
             if let Some(state) = catalogue.versions.get(version).filter(|v| v.review == Review::Pending) {
                 version_list.push((*version, state.kept.spec.creative));
             }

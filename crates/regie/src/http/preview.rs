@@ -190,10 +190,11 @@ fn check(catalogue: &Catalogue, caller: &Caller, input: &Input) -> Result<(Versi
     let mut faults = Faults::new();
     let visible = |entity| scope::may_see(catalogue, caller, entity);
     let latest = |ad: AdId| {
-        let of = catalogue.versions_of.get(&ad).filter(|_| visible(EntityRef::Ad(ad)))?;
+        let of = catalogue.versions_of(ad);
+        visible(EntityRef::Ad(ad)).then_some(())?;
         of.iter()
             .rev()
-            .find(|v| catalogue.versions.get(v).is_some_and(|s| s.kept.status != Status::Archived))
+            .find(|v| catalogue.versions.brief(**v).is_some_and(|s| s.status != Status::Archived))
             .copied()
     };
     let version = match (input.version, input.ad) {

@@ -101,7 +101,7 @@ fn status_of(c: &Catalogue, entity: EntityRef) -> Option<Status> {
         EntityRef::Campaign(id) => c.campaigns.get(&id).map(|k| k.status),
         EntityRef::AdSet(id) => c.ad_sets.get(&id).map(|k| k.status),
         EntityRef::Ad(id) => c.ads.get(&id).map(|k| k.kept.status),
-        EntityRef::Version(id) => c.versions.get(&id).map(|k| k.kept.status),
+        EntityRef::Version(id) => c.versions.brief(id).map(|k| k.status),
     }
 }
 
@@ -114,7 +114,7 @@ fn holder(c: &Catalogue, entity: EntityRef) -> Option<EntityRef> {
         EntityRef::Campaign(id) => Some(EntityRef::Advertiser(c.campaigns.get(&id)?.spec.advertiser)),
         EntityRef::AdSet(id) => Some(EntityRef::Campaign(c.ad_sets.get(&id)?.spec.campaign)),
         EntityRef::Ad(id) => Some(EntityRef::AdSet(c.ads.get(&id)?.kept.spec.ad_set)),
-        EntityRef::Version(id) => Some(EntityRef::Ad(c.versions.get(&id)?.kept.spec.ad)),
+        EntityRef::Version(id) => Some(EntityRef::Ad(c.versions.brief(id)?.ad)),
     }
 }
 fn is_within(c: &Catalogue, entity: EntityRef, wanted: EntityRef) -> bool {

@@ -80,7 +80,7 @@ impl Kind {
             Kind::Campaign => rest!(campaigns, CampaignId, Campaign),
             Kind::AdSet => rest!(ad_sets, AdSetId, AdSet),
             Kind::Ad => rest!(ads, AdId, Ad),
-            Kind::Version => rest!(versions, VersionId, Version),
+            Kind::Version => Box::new(c.versions.ids_after(after).map(EntityRef::Version)),
         }
     }
 }

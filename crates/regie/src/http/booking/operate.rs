@@ -146,7 +146,7 @@ pub async fn queue(
     let catalogue = app.platform.catalogue();
     let waits = |entity: &EntityRef| match entity {
         EntityRef::Ad(id) => catalogue.ads.get(id).is_some_and(|a| a.review == Review::Pending),
-        EntityRef::Version(id) => catalogue.versions.get(id).is_some_and(|v| v.review == Review::Pending),
+        EntityRef::Version(id) => catalogue.versions.brief(*id).is_some_and(|v| v.is_pending),
         _ => false,
     };
     let all = Kind::Ad.after(&catalogue, 0).chain(Kind::Version.after(&catalogue, 0));

@@ -10,7 +10,6 @@ use regie_model::{
     catalogue::Catalogue,
     command::{Command, EntityRef, Refusal},
 };
-use std::collections::BTreeMap;
 
 /// The advertiser that a thing belongs to; none: the publisher's.
 pub fn owner(catalogue: &Catalogue, entity: EntityRef) -> Option<AdvertiserId> {
@@ -22,7 +21,7 @@ pub fn owner(catalogue: &Catalogue, entity: EntityRef) -> Option<AdvertiserId> {
         EntityRef::Campaign(id) => catalogue.campaigns.get(&id).map(|c| c.spec.advertiser),
         EntityRef::AdSet(id) => catalogue.advertiser_of(id),
         EntityRef::Ad(id) => of_ad(id),
-        EntityRef::Version(id) => of_ad(catalogue.versions.get(&id)?.kept.spec.ad),
+        EntityRef::Version(id) => of_ad(catalogue.versions.brief(id)?.ad),
     }
 }
 
@@ -98,22 +97,20 @@ pub fn permits(caller: &Caller, catalogue: &Catalogue, command: &Command) -> Res
         }
         Command::PutAdSet { id, spec, .. } => {
             view.exists(id.map(EntityRef::AdSet))?;
-            view.taken(spec.external_id.as_ref(), &catalogue.external_ad_sets, EntityRef::AdSet, &mut faults);
+            let known = |external: &String| catalogue.external_ad_sets.get(external).copied();
+            view.taken(spec.external_id.as_ref(), known, EntityRef::AdSet, &mut faults);
             view.holder("campaign", EntityRef::Campaign(spec.campaign), &mut faults);
         }
         Command::PutAd { id, spec, .. } => {
             view.exists(id.map(EntityRef::Ad))?;
-            view.taken(spec.external_id.as_ref(), &catalogue.external_ads, EntityRef::Ad, &mut faults);
+            let known = |external: &String| catalogue.external_ads.get(external).copied();
+            view.taken(spec.external_id.as_ref(), known, EntityRef::Ad, &mut faults);
             view.holder("ad_set", EntityRef::AdSet(spec.ad_set), &mut faults);
         }
         Command::PutVersion { id, spec, .. } => {
             view.exists(id.map(EntityRef::Version))?;
-            view.taken(
-                spec.external_id.as_ref(),
-                &catalogue.external_versions,
-                EntityRef::Version,
-                &mut faults,
-            );
+            let known = |external: &String| catalogue.versions.by_external(external);
+            view.taken(spec.external_id.as_ref(), known, EntityRef::Version, &mut faults);
             view.holder("ad", EntityRef::Ad(spec.ad), &mut faults);
         }
         Command::SetStatus { entity, .. } => view.exists(Some(*entity))?,
@@ -156,21 +153,17 @@ impl Own<'_> {
     fn taken<K: Copy>(
         &self,
         given: Option<&String>,
-        known: &BTreeMap<String, K>,
+        known: impl Fn(&String) -> Option<K>,
         entity: impl Fn(K) -> EntityRef,
         faults: &mut Faults,
     ) {
-        let other = given.and_then(|g| known.get(g)).is_some_and(|id| !self.sees(entity(*id)));
+        let other = given.and_then(known).is_some_and(|id| !self.sees(entity(id)));
         let why = "This id is in use; choose another, such as one with your name before it.";
         faults.when(other, "external_id", "taken", why);
     }
     fn campaign(&self, spec: &CampaignSpec, faults: &mut Faults) {
-        self.taken(
-            spec.external_id.as_ref(),
-            &self.catalogue.external_campaigns,
-            EntityRef::Campaign,
-            faults,
-        );
+        let known = |external: &String| self.catalogue.external_campaigns.get(external).copied();
+        self.taken(spec.external_id.as_ref(), known, EntityRef::Campaign, faults);
         let odd = spec.advertiser != self.own;
         faults.when(odd, "advertiser", "unknown", format!("There is no advertiser {}.", spec.advertiser));
         for (field, party) in [("sponsor", spec.sponsor), ("payer", spec.payer)] {

@@ -32,7 +32,7 @@ pub fn show(app: &App, catalogue: &Catalogue, caller: &Caller, entity: EntityRef
         EntityRef::Campaign(key) => kept(&id, catalogue.campaigns.get(&key)?),
         EntityRef::AdSet(key) => kept(&id, catalogue.ad_sets.get(&key)?),
         EntityRef::Ad(key) => ad(&id, catalogue.ads.get(&key)?),
-        EntityRef::Version(key) => version(app, &id, catalogue.versions.get(&key)?),
+        EntityRef::Version(key) => version(app, &id, &catalogue.versions.get(&key)?),
     })
 }
 

@@ -63,7 +63,7 @@ pub fn thumbnails(caller: &Caller, catalogue: &Catalogue, set: AdSetId) -> Marku
                     tbody {
                         @for id in ads.iter().take(THUMBNAILS_MAX) {
                             @if let Some(ad) = catalogue.ads.get(id) {
-                                @let versions = catalogue.versions_of.get(id).map_or(&[][..], Vec::as_slice);
+                                @let versions = catalogue.versions_of(*id);
                                 tr {
                                     td {
                                         @if let Some(version) = versions.first() {
@@ -167,7 +167,7 @@ fn facts(app: &App, id: AdId, ad: &AdState) -> Markup {
 
 fn versions(app: &App, caller: &Caller, id: AdId) -> Markup {
     let catalogue = app.platform.catalogue();
-    let versions = catalogue.versions_of.get(&id).map_or(&[][..], Vec::as_slice);
+    let versions = catalogue.versions_of(id);
     html! {
         @if versions.is_empty() { div class="card" { (ui::empty("No version yet: add what the ad shows.")) } }
         @for version in versions.iter().take(VERSIONS_MAX) {
@@ -181,7 +181,7 @@ fn versions(app: &App, caller: &Caller, id: AdId) -> Markup {
                         }
                     }
                     @if let Review::Rejected { reason } = &state.review { p class="fault" { (reason) } }
-                    (preview(id, *version, state, ""))
+                    (preview(id, *version, &state, ""))
                     p class="small muted" { (version) ", weight " (state.kept.spec.weight) ", creative " code { (state.kept.spec.creative.to_string().get(..12).unwrap_or("")) } }
                 }
             }

@@ -174,7 +174,7 @@ async fn edit_version(State(app): State<AppState>, caller: Caller, Path(id): Pat
 fn current_version(app: &App, caller: &Caller, id: VersionId) -> Result<(AdId, Data), layout::PageError> {
     let kept = {
         let catalogue = app.platform.catalogue();
-        let kept = catalogue.versions.get(&id).map(|v| v.kept.clone()).ok_or_else(|| act::missing(id))?;
+        let kept = catalogue.versions.get(&id).map(|v| v.kept).ok_or_else(|| act::missing(id))?;
         act::see_ad(&catalogue, caller, kept.spec.ad).map_err(|_| act::missing(id))?;
         kept
     };
@@ -231,8 +231,7 @@ async fn save_version(
     data: Data,
 ) -> layout::Html {
     let id: VersionId = id.parse().map_err(|_| act::missing(&id))?;
-    let ad =
-        app.platform.catalogue().versions.get(&id).map(|v| v.kept.spec.ad).ok_or_else(|| act::missing(id))?;
+    let ad = app.platform.catalogue().versions.brief(id).map(|v| v.ad).ok_or_else(|| act::missing(id))?;
     act::see_ad(&app.platform.catalogue(), &caller, ad).map_err(|_| act::missing(id))?;
     put_version(&app, &caller, ad, Some(id), data).await
 }

@@ -26,18 +26,14 @@ pub fn routes() -> Vec<Route> {
 }
 
 fn waiting_versions(catalogue: &Catalogue, ad: AdId) -> Vec<VersionId> {
-    let of = catalogue.versions_of.get(&ad).into_iter().flatten();
-    of.filter(|v| {
-        catalogue
-            .versions
-            .get(v)
-            .is_some_and(|s| s.review == Review::Pending && s.kept.status != Status::Archived)
-    })
-    .copied()
-    .collect()
+    let of = catalogue.versions_of(ad).iter().copied();
+    let waits = |version: &VersionId| {
+        catalogue.versions.brief(*version).is_some_and(|s| s.is_pending && s.status != Status::Archived)
+    };
+    of.filter(waits).collect()
 }
 fn waits(catalogue: &Catalogue, id: AdId, ad: &AdState) -> bool {
-    let has_versions = catalogue.versions_of.get(&id).is_some_and(|v| !v.is_empty());
+    let has_versions = !catalogue.versions_of(id).is_empty();
     let pending = ad.review == Review::Pending || !waiting_versions(catalogue, id).is_empty();
     ad.kept.status != Status::Archived && has_versions && pending
 }
@@ -118,9 +114,9 @@ fn side_by_side(catalogue: &Catalogue, ad: AdId, version: VersionId) -> Markup {
     html! {
         div class="diff" {
             @if state.approved.is_some() {
-                div { h4 { (version) ", served now" } (ads::preview(ad, version, state, "?what=approved")) }
+                div { h4 { (version) ", served now" } (ads::preview(ad, version, &state, "?what=approved")) }
             }
-            div { h4 { (version) @if state.approved.is_some() { ", as edited" } @else { ", new" } } (ads::preview(ad, version, state, "")) }
+            div { h4 { (version) @if state.approved.is_some() { ", as edited" } @else { ", new" } } (ads::preview(ad, version, &state, "")) }
         }
     }
 }

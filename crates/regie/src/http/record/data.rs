@@ -99,7 +99,7 @@ fn fits(app: &App, catalogue: &Catalogue, view: &View, id: AdId, wanted: &Wanted
     if let Some(ad) = catalogue.ads.get(&id) {
         text.push_str(&format!("{id} {} ", ad.kept.spec.landing_url));
     }
-    for version in catalogue.versions_of.get(&id).into_iter().flatten() {
+    for version in catalogue.versions_of(id) {
         // What was never approved was never shown, and is not for the public.
         let shown = catalogue.versions.get(version).and_then(|v| v.approved);
         if let Some(creative) = shown.and_then(|(hash, _)| document(app, &hash)) {
@@ -159,7 +159,7 @@ fn subject(catalogue: &Catalogue, ad: AdId) -> Option<Subject> {
     let (campaign, ad_set) = catalogue.parents_of(ad)?;
     Some(Subject {
         ad,
-        versions: catalogue.versions_of.get(&ad).cloned().unwrap_or_default(),
+        versions: catalogue.versions_of(ad).to_vec(),
         ad_set,
         campaign,
         sponsor: catalogue.campaigns.get(&campaign)?.spec.sponsor,
@@ -292,7 +292,7 @@ pub fn lines(app: &App, ids: &[AdId]) -> Vec<Line> {
             .get(&set)
             .is_some_and(|s| active(s.status) && s.spec.flight_in(campaign).contains(now))
             && catalogue.campaigns.get(&campaign_id).is_some_and(|c| active(c.status));
-        let versions = catalogue.versions_of.get(id).into_iter().flatten();
+        let versions = catalogue.versions_of(*id);
         Some(Line {
             id: *id,
             sponsor: campaign.sponsor,
@@ -300,6 +300,7 @@ pub fn lines(app: &App, ids: &[AdId]) -> Vec<Line> {
             payer_name: public_party(&view, campaign.payer).name,
             political: campaign.political.is_some(),
             version: versions
+                .iter()
                 .copied()
                 .find_map(|v| catalogue.versions.get(&v)?.approved.map(|(_, shape)| (v, shape))),
             impressions_count: total.impressions_count,

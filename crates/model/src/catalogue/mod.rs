@@ -1,5 +1,6 @@
 //! The catalogue: everything booked, as a fold over [`Change`]s. Same changes, same catalogue.
 //!
+//! Of the versions, of which there may be millions, it keeps ids, states and numbers ([`Versions`]).
 //! Refuses to judge: a change in the journal was accepted, so applying it cannot fail.
 
 use crate::{
@@ -11,6 +12,12 @@ use crate::{
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+
+mod page;
+mod versions;
+
+pub use page::{Servable, VersionBrief};
+pub use versions::{VersionPages, Versions};
 
 /// A spec with its revision.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -100,7 +107,7 @@ pub struct Catalogue {
     /// Ads.
     pub ads: BTreeMap<AdId, AdState>,
     /// Versions.
-    pub versions: BTreeMap<VersionId, VersionState>,
+    pub versions: Versions,
     /// Users.
     pub users: BTreeMap<UserId, UserRecord>,
     /// Tokens.
@@ -115,16 +122,12 @@ pub struct Catalogue {
     pub ad_sets_of: BTreeMap<CampaignId, Vec<AdSetId>>,
     /// Ads by ad set.
     pub ads_of: BTreeMap<AdSetId, Vec<AdId>>,
-    /// Versions by ad.
-    pub versions_of: BTreeMap<AdId, Vec<VersionId>>,
     /// Callers' own ids: campaigns.
     pub external_campaigns: BTreeMap<String, CampaignId>,
     /// Callers' own ids: ad sets.
     pub external_ad_sets: BTreeMap<String, AdSetId>,
     /// Callers' own ids: ads.
     pub external_ads: BTreeMap<String, AdId>,
-    /// Callers' own ids: versions.
-    pub external_versions: BTreeMap<String, VersionId>,
 }
 
 fn put<K: Ord, T>(map: &mut BTreeMap<K, Kept<T>>, id: K, spec: T, status: Option<Status>, at: UtcMs) -> bool {
@@ -183,7 +186,7 @@ impl Catalogue {
                 }
             }
             Change::AdPut { id, spec } => self.put_ad(at, id, spec),
-            Change::VersionPut { id, record } => self.put_version(at, id, record),
+            Change::VersionPut { id, record } => self.versions.put(at, id, &record),
             Change::StatusSet { entity, status } => self.set_status(at, entity, status),
             Change::Reviewed { ads, versions, verdict, reason } => {
                 self.review(&ads, &versions, verdict, &reason)
@@ -229,33 +232,6 @@ impl Catalogue {
         }
     }
 
-    fn put_version(&mut self, at: UtcMs, id: VersionId, record: VersionRecord) {
-        if let Some(external) = &record.external_id {
-            self.external_versions.insert(external.clone(), id);
-        }
-        match self.versions.get_mut(&id) {
-            Some(version) => {
-                if version.kept.spec.creative != record.creative {
-                    version.review = Review::Pending;
-                }
-                version.kept.revision += 1;
-                version.kept.spec = record;
-                version.kept.changed_at = at;
-            }
-            None => {
-                self.versions_of.entry(record.ad).or_default().push(id);
-                let kept = Kept {
-                    revision: 1,
-                    spec: record,
-                    status: Status::Active,
-                    created_at: at,
-                    changed_at: at,
-                };
-                self.versions.insert(id, VersionState { kept, review: Review::Pending, approved: None });
-            }
-        }
-    }
-
     fn set_status(&mut self, at: UtcMs, entity: EntityRef, status: Status) {
         fn set<T>(kept: Option<&mut Kept<T>>, status: Status, at: UtcMs) {
             if let Some(kept) = kept {
@@ -272,7 +248,7 @@ impl Catalogue {
             EntityRef::Campaign(id) => set(self.campaigns.get_mut(&id), status, at),
             EntityRef::AdSet(id) => set(self.ad_sets.get_mut(&id), status, at),
             EntityRef::Ad(id) => set(self.ads.get_mut(&id).map(|a| &mut a.kept), status, at),
-            EntityRef::Version(id) => set(self.versions.get_mut(&id).map(|v| &mut v.kept), status, at),
+            EntityRef::Version(id) => self.versions.set_status(at, id, status),
         }
     }
 
@@ -297,12 +273,7 @@ impl Catalogue {
             });
         }
         for (id, creative) in versions {
-            let Some(version) = self.versions.get_mut(id).filter(|v| v.kept.spec.creative == *creative)
-            else {
-                continue;
-            };
-            version.review = review.clone();
-            version.approved = (verdict == Verdict::Approved).then_some((*creative, version.kept.spec.shape));
+            self.versions.review(*id, *creative, &review);
         }
     }
 
@@ -314,6 +285,10 @@ impl Catalogue {
     pub fn advertiser_of(&self, ad_set: AdSetId) -> Option<AdvertiserId> {
         let campaign = self.ad_sets.get(&ad_set)?.spec.campaign;
         Some(self.campaigns.get(&campaign)?.spec.advertiser)
+    }
+    /// Versions of an ad in the order in which they were booked.
+    pub fn versions_of(&self, ad: AdId) -> &[VersionId] {
+        self.versions.of(ad)
     }
     /// Campaign and ad set of an ad.
     pub fn parents_of(&self, ad: AdId) -> Option<(CampaignId, AdSetId)> {

@@ -1,26 +1,16 @@
-//! From the catalogue to a snapshot. Deterministic: everything is walked in the order of its id.
+//! From the catalogue to what decisions read of it, one ad set at a time, and what all share.
 
-use super::{
-    AdSetFacts, AdSetIndex, Cold, GeneralIndex, Group, PlacementFacts, PoliticalIndex, SiteFacts, Snapshot,
-    VersionFacts, standing::standing,
-};
-use crate::{
-    index::IndexBuilder,
-    tables::{Aligned, Tables},
-};
+use super::{AdSetFacts, Cold, Group, PlacementFacts, Shared, SiteFacts, standing::standing};
 use regie_model::{
     AdId, AdSetId, AdvertiserId, Currency, Day, SegmentId, SiteId, UtcMs, VersionId, Zone,
     booking::*,
     catalogue::{AdState, Catalogue, Kept},
     command::Stop,
-    creative::{ObjectHash, Size},
+    creative::Size,
     money::DatedRate,
     ticket::Billing,
 };
-use std::{
-    collections::{BTreeMap, HashMap},
-    ops::Range,
-};
+use std::collections::{BTreeMap, HashMap};
 
 /// Days before a vote in which Regulation (EU) 2024/900, Art. 5(2) restricts who may sponsor: three months,
 /// of which the longest have 92 days.
@@ -28,6 +18,11 @@ const BEFORE_VOTE_DAYS: i32 = 92;
 
 /// Numbers things in the order of their first mention.
 struct Interner<K>(BTreeMap<K, u32>);
+impl<K> Default for Interner<K> {
+    fn default() -> Interner<K> {
+        Interner(BTreeMap::new())
+    }
+}
 impl<K: Ord> Interner<K> {
     fn number(&mut self, key: K) -> u32 {
         let next = self.0.len() as u32;
@@ -35,16 +30,35 @@ impl<K: Ord> Interner<K> {
     }
 }
 
-pub(super) struct Builder<'a> {
-    pub(super) catalogue: &'a Catalogue,
+/// Small numbers for what ad sets and placements have in common. They only ever grow, so that what was compiled
+/// earlier stays right.
+#[derive(Default)]
+pub(super) struct Words {
     currencies: Interner<[u8; 3]>,
     categories: Interner<String>,
     hosts: Interner<String>,
     shapes: Vec<Shape>,
     shape_numbers: HashMap<Shape, u32>,
-    groups: Vec<Group>,
-    groups_of: BTreeMap<AdSetId, Range<u32>>,
-    versions: Vec<VersionFacts>,
+}
+impl Words {
+    /// How many there are; when it grew, what all share must be compiled again.
+    pub(super) fn count(&self) -> usize {
+        self.currencies.0.len() + self.categories.0.len() + self.hosts.0.len() + self.shapes.len()
+    }
+    fn shape_number(&mut self, shape: Shape) -> u32 {
+        let next = self.shapes.len() as u32;
+        let number = *self.shape_numbers.entry(shape).or_insert(next);
+        if number == next {
+            self.shapes.push(shape);
+        }
+        number
+    }
+}
+
+/// A catalogue with the words to compile it in.
+pub(super) struct Builder<'a> {
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) words: &'a mut Words,
 }
 
 /// Versions are drawn in the order of ad, shape and version; shapes sort by kind, width and height.
@@ -77,20 +91,7 @@ fn covers(domain: &str, host: &str) -> bool {
     host == domain || host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'))
 }
 
-impl<'a> Builder<'a> {
-    fn new(catalogue: &'a Catalogue) -> Builder<'a> {
-        Builder {
-            catalogue,
-            currencies: Interner(BTreeMap::new()),
-            categories: Interner(BTreeMap::new()),
-            hosts: Interner(BTreeMap::new()),
-            shapes: Vec::new(),
-            shape_numbers: HashMap::new(),
-            groups: Vec::new(),
-            groups_of: BTreeMap::new(),
-            versions: Vec::new(),
-        }
-    }
+impl Builder<'_> {
     pub(super) fn rate_nanos(&self, currency: Currency) -> Option<i64> {
         let publisher = self.catalogue.publisher.as_ref()?;
         publisher.spec.rate_nanos(currency).filter(|rate| *rate > 0)
@@ -99,66 +100,42 @@ impl<'a> Builder<'a> {
         let publisher = self.catalogue.publisher.as_ref();
         publisher.is_some_and(|p| p.spec.blocked_categories.iter().any(|b| category(b) == category(name)))
     }
-    pub(super) fn has_groups(&self, ad_set: AdSetId) -> bool {
-        self.groups_of.get(&ad_set).is_some_and(|range| !range.is_empty())
-    }
-    fn shape_number(&mut self, shape: Shape) -> u32 {
-        let next = self.shapes.len() as u32;
-        let number = *self.shape_numbers.entry(shape).or_insert(next);
-        if number == next {
-            self.shapes.push(shape);
-        }
-        number
-    }
-
-    /// Lays out what may be served of every ad set: approved, active, not stopped.
-    fn add_versions(&mut self) {
-        let catalogue = self.catalogue;
-        for (ad_set, ads) in &catalogue.ads_of {
-            let first = self.groups.len() as u32;
-            let mut ads = ads.clone();
-            ads.sort_unstable();
-            for id in ads {
-                if let Some(ad) = catalogue.ads.get(&id) {
-                    self.add_ad(id, ad);
-                }
+    /// What may be served of an ad set: approved, active, not stopped.
+    fn groups(&mut self, ad_set: AdSetId) -> Vec<Group> {
+        let mut ads = self.catalogue.ads_of.get(&ad_set).cloned().unwrap_or_default();
+        ads.sort_unstable();
+        let mut groups = Vec::new();
+        for id in ads {
+            if let Some(ad) = self.catalogue.ads.get(&id) {
+                self.add_ad(id, ad, &mut groups);
             }
-            self.groups_of.insert(*ad_set, first..self.groups.len() as u32);
         }
+        groups
     }
-    fn add_ad(&mut self, id: AdId, ad: &AdState) {
+    fn add_ad(&mut self, id: AdId, ad: &AdState, groups: &mut Vec<Group>) {
         let catalogue = self.catalogue;
         let Some(approved) = &ad.approved else { return };
         if ad.kept.status != Status::Active || catalogue.is_stopped(Stop::Ad(id)) {
             return;
         }
-        let host = self.hosts.number(host_of(&approved.landing_url));
-        let mut by_shape: BTreeMap<ShapeKey, Vec<(VersionId, ObjectHash, u32)>> = BTreeMap::new();
-        for version in catalogue.versions_of.get(&id).into_iter().flatten() {
-            let Some(state) = catalogue.versions.get(version) else { continue };
-            let Some((creative, shape)) = state.approved else { continue };
-            if state.kept.status != Status::Active || state.kept.spec.weight == 0 {
-                continue;
+        let host = self.words.hosts.number(host_of(&approved.landing_url));
+        let mut by_shape: BTreeMap<ShapeKey, Vec<(VersionId, u32)>> = BTreeMap::new();
+        for version in catalogue.versions_of(id) {
+            if let Some(served) = catalogue.versions.servable(*version) {
+                by_shape.entry(shape_key(served.shape)).or_default().push((*version, served.weight));
             }
-            let of_shape = by_shape.entry(shape_key(shape)).or_default();
-            of_shape.push((*version, creative, state.kept.spec.weight));
         }
         for (shape, mut versions) in by_shape {
-            let shape = self.shape_number(shape_of(shape));
-            versions.sort_unstable_by_key(|(id, ..)| *id);
-            let first = self.versions.len() as u32;
-            let mut weight_to_here = 0;
-            for (id, creative, weight) in versions {
-                weight_to_here += u64::from(weight);
-                self.versions.push(VersionFacts { id, creative, weight_to_here });
-            }
-            let versions = first..self.versions.len() as u32;
-            self.groups.push(Group { ad: id, host, shape, versions, weight: weight_to_here });
+            let shape = self.words.shape_number(shape_of(shape));
+            versions.sort_unstable_by_key(|(id, _)| *id);
+            groups.push(Group::new(id, host, shape, &versions));
         }
     }
 
-    fn ad_set(&mut self, id: AdSetId, kept: &Kept<AdSetSpec>) -> (AdSetFacts, Cold) {
-        let standing = standing(self, id, kept);
+    /// Compiles an ad set.
+    pub(super) fn ad_set(&mut self, id: AdSetId, kept: &Kept<AdSetSpec>) -> AdSetFacts {
+        let groups = self.groups(id);
+        let standing = standing(self, id, kept, !groups.is_empty());
         let spec = &kept.spec;
         let campaign = self.catalogue.campaigns.get(&spec.campaign).map(|c| &c.spec);
         let advertiser_id = campaign.map_or(AdvertiserId(0), |c| c.advertiser);
@@ -168,10 +145,11 @@ impl<'a> Builder<'a> {
         let flight =
             campaign.map_or(Flight { starts_at: UtcMs(i64::MAX), ends_at: None }, |c| narrow(spec, c));
         let mut categories: Vec<u32> = advertiser
-            .map(|a| a.categories.iter().map(|c| self.categories.number(category(c))).collect())
+            .map(|a| a.categories.iter().map(|c| self.words.categories.number(category(c))).collect())
             .unwrap_or_default();
         categories.sort_unstable();
-        let facts = AdSetFacts {
+        let zone = advertiser.map_or_else(Zone::utc, |a| a.zone.clone());
+        AdSetFacts {
             id,
             campaign: spec.campaign,
             advertiser: advertiser_id,
@@ -182,16 +160,15 @@ impl<'a> Builder<'a> {
             billing,
             bid_nanos,
             currency,
-            currency_number: self.currencies.number(currency.0),
+            currency_number: self.words.currencies.number(currency.0),
             rate_nanos: self.rate_nanos(currency).unwrap_or(DatedRate::PAR),
             caps: spec.caps.clone().into(),
             categories: categories.into(),
             silences: campaign.map(|c| self.silences(c)).unwrap_or_default().into(),
-            groups: self.groups_of.get(&id).cloned().unwrap_or(0..0),
+            groups: groups.into(),
             standing,
-        };
-        let zone = advertiser.map_or_else(Zone::utc, |a| a.zone.clone());
-        (facts, Cold { clauses: spec.targeting.clauses.clone(), zone })
+            cold: Cold { clauses: spec.targeting.clauses.clone().into(), zone },
+        }
     }
 
     /// When a political campaign's sponsor may not advertise before the votes that it names.
@@ -225,8 +202,8 @@ impl<'a> Builder<'a> {
             spec.blocked_domains.iter().map(host).filter(|domain| !domain.is_empty()).collect();
         let mut blocked_hosts = Vec::new();
         if !blocked.is_empty() {
-            blocked_hosts = vec![false; self.hosts.0.len()];
-            for (host, number) in &self.hosts.0 {
+            blocked_hosts = vec![false; self.words.hosts.0.len()];
+            for (host, number) in &self.words.hosts.0 {
                 // A landing page whose host cannot be read is blocked wherever any domain is.
                 let hit = host.is_empty() || blocked.iter().any(|domain| covers(domain, host));
                 blocked_hosts[*number as usize] = hit;
@@ -236,14 +213,14 @@ impl<'a> Builder<'a> {
         blocked_advertisers.sort_unstable();
         let named = spec.blocked_categories.iter().map(|c| category(c));
         let mut blocked_categories: Vec<u32> =
-            named.filter_map(|name| self.categories.0.get(&name).copied()).collect();
+            named.filter_map(|name| self.words.categories.0.get(&name).copied()).collect();
         blocked_categories.sort_unstable();
         let tiers = [TierKind::Sponsorship, TierKind::Guaranteed, TierKind::Auction, TierKind::House];
         PlacementFacts {
             site: spec.site,
             active: status == Status::Active,
             political: spec.political,
-            shapes: self.shapes.iter().map(fits).collect(),
+            shapes: self.words.shapes.iter().map(fits).collect(),
             blocked_hosts,
             blocked_advertisers,
             blocked_categories,
@@ -251,11 +228,36 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// What every decision reads whatever the ad set.
+    pub(super) fn shared(&self) -> Shared {
+        let catalogue = self.catalogue;
+        let placements = catalogue.placements.iter();
+        let placements =
+            placements.map(|(id, kept)| (*id, self.placement(&kept.spec, kept.status))).collect();
+        let mut names: HashMap<SiteId, HashMap<String, _>> = HashMap::new();
+        for (id, kept) in &catalogue.placements {
+            names.entry(kept.spec.site).or_default().entry(kept.spec.name.clone()).or_insert(*id);
+        }
+        let publisher = catalogue.publisher.as_ref().map(|p| &p.spec);
+        Shared {
+            set_up: publisher.is_some(),
+            auction_currency: publisher.map(|p| p.auction_currency),
+            political_location: publisher.is_some_and(|p| p.political_location),
+            stopped_all: catalogue.is_stopped(Stop::AllPaid),
+            page_keys: publisher.map(|p| p.page_keys.iter().cloned().collect()).unwrap_or_default(),
+            sites: sites(catalogue),
+            placements,
+            names,
+            segments: segments(catalogue),
+            shapes: self.words.shapes.clone(),
+        }
+    }
+
     /// By number of the currency: the floor named in it, or the auction currency's floor converted, rounded up.
     fn reserves(&self, spec: &PlacementSpec, tier: TierKind) -> Vec<i64> {
-        let mut reserves = vec![0; self.currencies.0.len()];
+        let mut reserves = vec![0; self.words.currencies.0.len()];
         let auction = self.catalogue.publisher.as_ref().map(|p| p.spec.auction_currency);
-        for (code, number) in &self.currencies.0 {
+        for (code, number) in &self.words.currencies.0 {
             let currency = Currency(*code);
             let named = spec.floors.iter().any(|f| f.tier == tier && f.currency == currency);
             let reserve = if named {
@@ -296,45 +298,6 @@ fn narrow(spec: &AdSetSpec, campaign: &CampaignSpec) -> Flight {
     Flight { starts_at: own.starts_at.max(campaign.flight.starts_at), ends_at: ends }
 }
 
-/// Order of service, then descending value at the rates given, then id; what cannot deliver comes last.
-fn order(ad_sets: &mut [(AdSetFacts, Cold)], tables: &Tables) {
-    let prior = |facts: &AdSetFacts| facts.numbers(tables.row(facts.id)).score_nanos;
-    ad_sets.sort_by_cached_key(|(facts, _)| {
-        (facts.standing.is_some(), facts.tier.kind(), std::cmp::Reverse(prior(facts)), facts.id)
-    });
-}
-
-fn key(ad_sets: &[AdSetFacts]) -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    for facts in ad_sets {
-        let flags = [facts.tier.kind() as u8, facts.billing as u8, u8::from(facts.standing.is_some()), 0];
-        hasher.update(&facts.id.0.to_le_bytes());
-        hasher.update(&flags);
-        hasher.update(&facts.bid_nanos.to_le_bytes());
-        hasher.update(&facts.rate_nanos.to_le_bytes());
-    }
-    let mut eight = [0; 8];
-    eight.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    u64::from_le_bytes(eight)
-}
-
-fn index(ad_sets: &[AdSetFacts], cold: &[Cold], political: bool) -> crate::index::Index {
-    let mut builder = IndexBuilder::default();
-    for (number, (facts, cold)) in ad_sets.iter().zip(cold).enumerate() {
-        if facts.standing.is_none() && facts.political == political {
-            builder.add(number, &cold.clauses, &cold.zone);
-        }
-    }
-    builder.build(ad_sets.len())
-}
-
-fn tiers(ad_sets: &[AdSetFacts]) -> [Range<usize>; 4] {
-    let live = ad_sets.partition_point(|facts| facts.standing.is_none());
-    let at = |tier: TierKind| ad_sets[..live].partition_point(|facts| facts.tier.kind() < tier);
-    let (guaranteed, auction, house) = (at(TierKind::Guaranteed), at(TierKind::Auction), at(TierKind::House));
-    [0..guaranteed, guaranteed..auction, auction..house, house..live]
-}
-
 fn sites(catalogue: &Catalogue) -> HashMap<SiteId, SiteFacts> {
     let facts = |kept: &Kept<SiteSpec>| SiteFacts {
         active: kept.status == Status::Active,
@@ -346,57 +309,4 @@ fn sites(catalogue: &Catalogue) -> HashMap<SiteId, SiteFacts> {
 fn segments(catalogue: &Catalogue) -> HashMap<SegmentId, Option<String>> {
     let active = catalogue.segments.iter().filter(|(_, kept)| kept.status == Status::Active);
     active.map(|(id, kept)| (*id, kept.spec.consent.clone())).collect()
-}
-
-impl Snapshot {
-    /// Builds the snapshot of a catalogue that stands at journal `position`.
-    pub fn build(catalogue: &Catalogue, position: u64) -> Snapshot {
-        Snapshot::build_for(catalogue, position, &Tables::default())
-    }
-    /// The same, numbered by value at the predicted rates of `tables`. Numbering changes how soon an auction is
-    /// settled, never what is decided.
-    pub fn build_for(catalogue: &Catalogue, position: u64, tables: &Tables) -> Snapshot {
-        let mut builder = Builder::new(catalogue);
-        builder.add_versions();
-        let mut ad_sets: Vec<_> =
-            catalogue.ad_sets.iter().map(|(id, kept)| builder.ad_set(*id, kept)).collect();
-        order(&mut ad_sets, tables);
-        let (ad_sets, cold): (Vec<_>, Vec<_>) = ad_sets.into_iter().unzip();
-        let placements =
-            catalogue.placements.iter().map(|(id, kept)| (*id, builder.placement(&kept.spec, kept.status)));
-        let placements = placements.collect();
-        let mut names: HashMap<SiteId, HashMap<String, _>> = HashMap::new();
-        for (id, kept) in &catalogue.placements {
-            names.entry(kept.spec.site).or_default().entry(kept.spec.name.clone()).or_insert(*id);
-        }
-        let ids: Vec<AdSetId> = ad_sets.iter().map(|facts| facts.id).collect();
-        let mut by_id: Vec<_> = ids.iter().enumerate().map(|(at, id)| (*id, AdSetIndex(at as u32))).collect();
-        by_id.sort_unstable();
-        let publisher = catalogue.publisher.as_ref().map(|p| &p.spec);
-        let mut snapshot = Snapshot {
-            position,
-            key: key(&ad_sets),
-            set_up: publisher.is_some(),
-            auction_currency: publisher.map_or(Currency::EUR, |p| p.auction_currency),
-            political_location: publisher.is_some_and(|p| p.political_location),
-            page_keys: publisher.map(|p| p.page_keys.iter().cloned().collect()).unwrap_or_default(),
-            sites: sites(catalogue),
-            placements,
-            names,
-            segments: segments(catalogue),
-            ids,
-            by_id,
-            general: GeneralIndex(index(&ad_sets, &cold, false)),
-            political: PoliticalIndex(index(&ad_sets, &cold, true)),
-            tiers: tiers(&ad_sets),
-            ad_sets,
-            cold,
-            groups: builder.groups,
-            shapes: builder.shapes,
-            versions: builder.versions,
-            plain: Aligned::default(),
-        };
-        snapshot.plain = Aligned::of(&Tables::default(), &snapshot);
-        snapshot
-    }
 }

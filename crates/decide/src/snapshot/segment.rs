@@ -1,0 +1,262 @@
+//! A run of ad sets with an order and an index of its own. A snapshot has a large one and small ones above it; an ad
+//! set counts in the uppermost that has it, and is hidden in the others.
+//!
+//! Ad sets are numbered by order of service, within the auction in descending order of their value at the rates of
+//! the time, those that cannot deliver at all last. Law P1: ad sets of political campaigns have an index of their own,
+//! which is only ever asked with a [`Contextual`].
+
+use super::ad_set::AdSetFacts;
+use crate::{
+    facts::{Contextual, Everything},
+    index::{BLOCK_BITS, Block, Index, IndexBuilder, Query},
+    tables::{SegmentNumbers, Tables},
+};
+use regie_model::{AdSetId, booking::TierKind, targeting::Dimension};
+use std::{ops::Range, sync::Arc};
+
+/// Segments of one snapshot at most.
+pub(crate) const SEGMENTS_MAX: usize = 4;
+/// Bits of an index that number an ad set within its segment; the segment's number stands above them.
+const NUMBER_BITS: u32 = 26;
+const BLOCK_NUMBER_BITS: u32 = NUMBER_BITS - BLOCK_BITS.trailing_zeros();
+
+/// Segment and number of an ad set's index.
+pub(crate) fn locate(index: usize) -> (usize, usize) {
+    (index >> NUMBER_BITS, index & ((1 << NUMBER_BITS) - 1))
+}
+/// Segment and number of a block.
+pub(crate) fn locate_block(block: usize) -> (usize, usize) {
+    (block >> BLOCK_NUMBER_BITS, block & ((1 << BLOCK_NUMBER_BITS) - 1))
+}
+/// The index of an ad set in a segment.
+pub(crate) fn index_of(segment: usize, number: usize) -> usize {
+    (segment << NUMBER_BITS) | number
+}
+
+/// Index over ad sets of political campaigns: asked with what law P1 leaves, and with nothing else.
+struct PoliticalIndex(Index);
+impl PoliticalIndex {
+    fn query(&self, view: &Contextual<'_>) -> Query<'_> {
+        self.0.query(view)
+    }
+}
+/// Index over all other ad sets.
+struct GeneralIndex(Index);
+impl GeneralIndex {
+    fn query(&self, facts: &Everything<'_>) -> Query<'_> {
+        self.0.query(facts)
+    }
+}
+
+/// One run of ad sets.
+pub(crate) struct Segment {
+    key: u64,
+    ad_sets: Vec<Arc<AdSetFacts>>,
+    /// Ascending by id.
+    by_id: Vec<(AdSetId, u32)>,
+    tiers: [Range<usize>; 4],
+    general: GeneralIndex,
+    political: PoliticalIndex,
+    plain: Arc<SegmentNumbers>,
+}
+
+impl Segment {
+    /// Orders and indexes ad sets, at the predicted rates of `tables`. The order changes how soon an auction is
+    /// settled, never what is decided.
+    pub(super) fn new(mut ad_sets: Vec<Arc<AdSetFacts>>, tables: &Tables) -> Segment {
+        let prior = |facts: &AdSetFacts| facts.numbers(tables.row(facts.id)).score_nanos;
+        ad_sets.sort_by_cached_key(|facts| {
+            (facts.standing.is_some(), facts.tier.kind(), std::cmp::Reverse(prior(facts)), facts.id)
+        });
+        let mut by_id: Vec<_> = ad_sets.iter().zip(0..).map(|(facts, at)| (facts.id, at)).collect();
+        by_id.sort_unstable();
+        let mut segment = Segment {
+            key: key(&ad_sets),
+            by_id,
+            tiers: tiers(&ad_sets),
+            general: GeneralIndex(index(&ad_sets, false)),
+            political: PoliticalIndex(index(&ad_sets, true)),
+            ad_sets,
+            plain: Arc::default(),
+        };
+        segment.plain = Arc::new(segment.align(&Tables::default()));
+        segment
+    }
+    /// Names this order of ad sets with their bids: tables are aligned to it.
+    pub(crate) fn key(&self) -> u64 {
+        self.key
+    }
+    pub(crate) fn len(&self) -> usize {
+        self.ad_sets.len()
+    }
+    pub(crate) fn ad_sets(&self) -> &[Arc<AdSetFacts>] {
+        &self.ad_sets
+    }
+    pub(crate) fn number(&self, ad_set: AdSetId) -> Option<usize> {
+        self.by_id.binary_search_by_key(&ad_set, |(id, _)| *id).ok().map(|at| self.by_id[at].1 as usize)
+    }
+    /// The numbers of the empty table.
+    pub(crate) fn plain(&self) -> &SegmentNumbers {
+        &self.plain
+    }
+    /// The ad sets of a tier that can deliver.
+    pub(super) fn tier(&self, tier: TierKind) -> Range<usize> {
+        self.tiers[tier as usize].clone()
+    }
+    pub(super) fn lists(&self, dimension: &Dimension, value: &str) -> bool {
+        self.general.0.lists(dimension, value) || self.political.0.lists(dimension, value)
+    }
+    /// The numbers of a table in this order, with the bounds of its blocks.
+    pub(crate) fn align(&self, tables: &Tables) -> SegmentNumbers {
+        let mut numbers = vec![Default::default(); self.ad_sets.len()];
+        let mut rows = tables.rows().iter().peekable();
+        for (id, at) in &self.by_id {
+            while rows.next_if(|(row, _)| row < id).is_some() {}
+            let row = rows.next_if(|(row, _)| row == id).map(|(_, row)| *row).unwrap_or_default();
+            numbers[*at as usize] = self.ad_sets[*at as usize].numbers(row);
+        }
+        let auction = self.tier(TierKind::Auction);
+        let mut bounds = vec![-1; numbers.len().div_ceil(BLOCK_BITS)];
+        let mut largest = -1;
+        for (block, bound) in bounds.iter_mut().enumerate().rev() {
+            let first = (block * BLOCK_BITS).max(auction.start);
+            let end = ((block + 1) * BLOCK_BITS).min(auction.end);
+            let here = numbers.get(first..end).into_iter().flatten().map(|n| n.score_nanos).max();
+            largest = largest.max(here.unwrap_or(-1));
+            *bound = largest;
+        }
+        SegmentNumbers { key: self.key, numbers, bounds }
+    }
+    fn query<'a>(&'a self, everything: &Everything<'_>, contextual: &Contextual<'_>) -> Matching<'a> {
+        Matching { general: self.general.query(everything), political: self.political.query(contextual) }
+    }
+}
+
+fn key(ad_sets: &[Arc<AdSetFacts>]) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    for facts in ad_sets {
+        let flags = [facts.tier.kind() as u8, facts.billing as u8, u8::from(facts.standing.is_some()), 0];
+        hasher.update(&facts.id.0.to_le_bytes());
+        hasher.update(&flags);
+        hasher.update(&facts.bid_nanos.to_le_bytes());
+        hasher.update(&facts.rate_nanos.to_le_bytes());
+    }
+    let mut eight = [0; 8];
+    eight.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    u64::from_le_bytes(eight)
+}
+
+fn index(ad_sets: &[Arc<AdSetFacts>], political: bool) -> Index {
+    let mut builder = IndexBuilder::default();
+    for (number, facts) in ad_sets.iter().enumerate() {
+        if facts.standing.is_none() && facts.political == political {
+            builder.add(number, &facts.cold.clauses, &facts.cold.zone);
+        }
+    }
+    builder.build(ad_sets.len())
+}
+
+fn tiers(ad_sets: &[Arc<AdSetFacts>]) -> [Range<usize>; 4] {
+    let live = ad_sets.partition_point(|facts| facts.standing.is_none());
+    let at = |tier: TierKind| ad_sets[..live].partition_point(|facts| facts.tier.kind() < tier);
+    let (guaranteed, auction, house) = (at(TierKind::Guaranteed), at(TierKind::Auction), at(TierKind::House));
+    [0..guaranteed, guaranteed..auction, auction..house, house..live]
+}
+
+/// A set of ad sets of one segment; empty stands for none of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Mask(Arc<Vec<Block>>);
+impl Mask {
+    pub(super) fn set(&mut self, number: usize, segment: &Segment) {
+        let blocks = Arc::make_mut(&mut self.0);
+        if blocks.is_empty() {
+            blocks.resize(segment.len().div_ceil(BLOCK_BITS), Block::EMPTY);
+        }
+        if let Some(block) = blocks.get_mut(number / BLOCK_BITS) {
+            block.set(number % BLOCK_BITS);
+        }
+    }
+    pub(super) fn has(&self, number: usize) -> bool {
+        self.0.get(number / BLOCK_BITS).is_some_and(|block| block.has(number % BLOCK_BITS))
+    }
+    fn block(&self, number: usize) -> Block {
+        self.0.get(number).copied().unwrap_or(Block::EMPTY)
+    }
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// A segment in its place in a snapshot.
+#[derive(Clone)]
+pub(crate) struct Layer {
+    pub(super) segment: Arc<Segment>,
+    /// Ad sets that stand anew in a segment above.
+    pub(super) replaced: Mask,
+    /// Ad sets whose budget is known to be spent; the gate refuses them too.
+    pub(super) exhausted: Mask,
+}
+impl Layer {
+    pub(super) fn new(segment: Arc<Segment>) -> Layer {
+        Layer { segment, replaced: Mask::default(), exhausted: Mask::default() }
+    }
+    /// The ad sets that count here, with their numbers.
+    pub(super) fn members(&self) -> impl Iterator<Item = (usize, &Arc<AdSetFacts>)> {
+        self.segment.ad_sets.iter().enumerate().filter(|(number, _)| !self.replaced.has(*number))
+    }
+}
+
+/// A request looked up in both indices of a segment.
+struct Matching<'a> {
+    general: Query<'a>,
+    political: Query<'a>,
+}
+
+/// Which of the matching ad sets are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Those that may have money.
+    Funded,
+    /// Those whose budget is known to be spent.
+    Exhausted,
+    /// All.
+    All,
+}
+
+/// A request looked up in every segment.
+pub(crate) struct Candidates<'a> {
+    layers: [Option<(&'a Layer, Matching<'a>)>; SEGMENTS_MAX],
+}
+impl<'a> Candidates<'a> {
+    pub(super) fn new(
+        layers: &'a [Layer],
+        everything: &Everything<'_>,
+        contextual: &Contextual<'_>,
+    ) -> Candidates<'a> {
+        let looked_up = |at: usize| {
+            let layer = layers.get(at)?;
+            Some((layer, layer.segment.query(everything, contextual)))
+        };
+        Candidates { layers: std::array::from_fn(looked_up) }
+    }
+    /// The ad sets of a block that can deliver, match and are to be looked at.
+    pub(crate) fn block(&self, block: usize, look: Look) -> Block {
+        let (segment, number) = locate_block(block);
+        let Some(Some((layer, matching))) = self.layers.get(segment) else { return Block::EMPTY };
+        let exhausted = layer.exhausted.block(number);
+        let hidden = match look {
+            Look::Funded => layer.replaced.block(number).union(exhausted),
+            Look::Exhausted | Look::All => layer.replaced.block(number),
+        };
+        let within = if look == Look::Exhausted { exhausted } else { Block::FULL };
+        if within.is_empty() {
+            return Block::EMPTY;
+        }
+        let bits = matching.general.block(number, &hidden).union(matching.political.block(number, &hidden));
+        bits.intersection(within)
+    }
+    /// Some ad set is known to have spent its budget.
+    pub(crate) fn hides_exhausted(&self) -> bool {
+        self.layers.iter().flatten().any(|(layer, _)| !layer.exhausted.is_empty())
+    }
+}

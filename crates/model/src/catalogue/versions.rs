@@ -1,0 +1,253 @@
+//! Every version that was booked: millions of them, as ids, states and numbers.
+//!
+//! Kept in pages of 512 by id, which snapshots share ([`VersionPages`]). The caller's own ids are found by a table of
+//! hashes that points into the pages, so that no text stands twice. Refuses markup: that is an object, found by hash.
+
+use super::{
+    Review, VersionState,
+    page::{PAGE_COUNT, Page, Servable, VersionBrief, take},
+};
+use crate::{
+    AdId, UtcMs, VersionId,
+    booking::{Shape, Status, VersionRecord},
+    creative::ObjectHash,
+};
+use hashbrown::{HashTable, hash_table::Entry};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    sync::Arc,
+};
+
+fn place(id: VersionId) -> (u32, usize) {
+    (id.0 / PAGE_COUNT as u32, id.0 as usize % PAGE_COUNT)
+}
+fn hash(text: &str) -> u64 {
+    // The same on every machine: the catalogue is a function of the journal.
+    BuildHasherDefault::<DefaultHasher>::new().hash_one(text)
+}
+
+/// The versions' numbers as they stood at one moment. A copy costs one count for each 512 versions.
+#[derive(Clone, Debug, Default)]
+pub struct VersionPages(BTreeMap<u32, Arc<Page>>);
+impl VersionPages {
+    fn page(&self, id: VersionId) -> Option<(&Page, usize)> {
+        let (number, slot) = place(id);
+        self.0.get(&number).map(|page| (page.as_ref(), slot))
+    }
+    /// The approved creative and its shape.
+    pub fn approved(&self, id: VersionId) -> Option<(ObjectHash, Shape)> {
+        self.page(id).and_then(|(page, slot)| page.approved(slot))
+    }
+    /// What may be served of a version now; `None` unless it is approved, active and of some weight.
+    pub fn servable(&self, id: VersionId) -> Option<Servable> {
+        self.page(id).and_then(|(page, slot)| page.servable(slot))
+    }
+}
+
+/// All versions.
+#[derive(Clone, Default)]
+pub struct Versions {
+    pages: VersionPages,
+    of: BTreeMap<AdId, Vec<VersionId>>,
+    /// Versions by the hash of the caller's id, which stands in the page.
+    external: HashTable<VersionId>,
+    /// Callers' ids that mean another version than the table says: those that an edit replaced go on to mean their
+    /// version, and one that two versions have means the one that took it last.
+    aliases: BTreeMap<String, VersionId>,
+    count: usize,
+}
+
+impl Versions {
+    /// A version.
+    pub fn get(&self, id: &VersionId) -> Option<VersionState> {
+        self.pages.page(*id).and_then(|(page, slot)| page.state(slot))
+    }
+    /// What lists need of a version, without its texts.
+    pub fn brief(&self, id: VersionId) -> Option<VersionBrief> {
+        self.pages.page(id).and_then(|(page, slot)| page.brief(slot))
+    }
+    /// Whether there is such a version.
+    pub fn contains_key(&self, id: &VersionId) -> bool {
+        self.brief(*id).is_some()
+    }
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+    /// The highest id in use.
+    pub fn last_id(&self) -> Option<VersionId> {
+        let (number, page) = self.pages.0.last_key_value()?;
+        let slot = (0..PAGE_COUNT).rev().find(|slot| page.brief(*slot).is_some())?;
+        Some(VersionId(number * PAGE_COUNT as u32 + slot as u32))
+    }
+    /// The versions of an ad in the order in which they were booked.
+    pub fn of(&self, ad: AdId) -> &[VersionId] {
+        self.of.get(&ad).map_or(&[], Vec::as_slice)
+    }
+    /// The version that a caller knows by this id.
+    pub fn by_external(&self, external: &str) -> Option<VersionId> {
+        let alias = self.aliases.get(external).copied();
+        let same = |id: &VersionId| self.external_of(*id) == Some(external);
+        alias.or_else(|| self.external.find(hash(external), same).copied())
+    }
+    /// The ids above `after`, ascending.
+    pub fn ids_after(&self, after: u32) -> impl Iterator<Item = VersionId> + '_ {
+        let pages = self.pages.0.range(after / PAGE_COUNT as u32..);
+        let ids = pages.flat_map(|(number, page)| {
+            let first = number * PAGE_COUNT as u32;
+            (0..PAGE_COUNT).filter(|slot| page.brief(*slot).is_some()).map(move |slot| first + slot as u32)
+        });
+        ids.skip_while(move |id| *id <= after).map(VersionId)
+    }
+    /// All versions by id.
+    pub fn iter(&self) -> impl Iterator<Item = (VersionId, VersionState)> + '_ {
+        self.pages.0.iter().flat_map(|(number, page)| {
+            (0..PAGE_COUNT).filter_map(move |slot| {
+                Some((VersionId(number * PAGE_COUNT as u32 + slot as u32), page.state(slot)?))
+            })
+        })
+    }
+    /// The numbers as they stand now, for a snapshot.
+    pub fn pages(&self) -> VersionPages {
+        self.pages.clone()
+    }
+    /// What decisions need of a version, as it stands now.
+    pub fn servable(&self, id: VersionId) -> Option<Servable> {
+        self.pages.servable(id)
+    }
+    /// Bytes of memory in use, the table of callers' ids included.
+    pub fn memory_bytes(&self) -> usize {
+        let pages: usize = self.pages.0.values().map(|page| page.memory_bytes() + 64).sum();
+        let of: usize = self.of.values().map(|ids| ids.capacity() * 4 + 40).sum();
+        pages + of + self.external.allocation_size()
+    }
+
+    fn external_of(&self, id: VersionId) -> Option<&str> {
+        self.pages.page(id).and_then(|(page, slot)| page.external(slot))
+    }
+    fn page_mut(&mut self, id: VersionId) -> (&mut Page, usize) {
+        let (number, slot) = place(id);
+        (Arc::make_mut(self.pages.0.entry(number).or_default()), slot)
+    }
+    pub(super) fn put(&mut self, at: UtcMs, id: VersionId, record: &VersionRecord) {
+        let external = record.external_id.as_deref();
+        if let Some(old) = self.external_of(id).filter(|old| Some(*old) != external) {
+            let (old, key) = (old.to_owned(), hash(old));
+            // Found by its id too: another version may have taken the name over.
+            if let Ok(entry) = self.external.find_entry(key, |entry| *entry == id) {
+                entry.remove();
+                self.aliases.entry(old).or_insert(id);
+            }
+        }
+        let (page, slot) = self.page_mut(id);
+        if page.put(at, slot, record) {
+            self.of.entry(record.ad).or_default().push(id);
+            self.count += 1;
+        }
+        if let Some(external) = external {
+            self.name(id, external);
+        }
+    }
+    /// Lets a caller's id mean a version; the latest to take it has it.
+    fn name(&mut self, id: VersionId, external: &str) {
+        let pages = &self.pages;
+        let text = |id: &VersionId| pages.page(*id).and_then(|(page, slot)| page.external(slot));
+        let rehash = |id: &VersionId| text(id).map_or(0, hash);
+        match self.external.entry(hash(external), |id| text(id) == Some(external), rehash) {
+            Entry::Occupied(entry) if *entry.get() != id => {
+                self.aliases.insert(external.to_owned(), id);
+                return;
+            }
+            Entry::Occupied(_) => {}
+            Entry::Vacant(entry) => drop(entry.insert(id)),
+        }
+        self.aliases.remove(external);
+    }
+    pub(super) fn set_status(&mut self, at: UtcMs, id: VersionId, status: Status) {
+        if self.contains_key(&id) {
+            let (page, slot) = self.page_mut(id);
+            page.set_status(at, slot, status);
+        }
+    }
+    pub(super) fn review(&mut self, id: VersionId, creative: ObjectHash, review: &Review) {
+        if self.contains_key(&id) {
+            let (page, slot) = self.page_mut(id);
+            page.review(slot, creative, review);
+        }
+    }
+    /// All pages as bytes, handed to `out` piece by piece, for [`Versions::read`]: the number of pages, then each
+    /// with its number and length; then the replaced ids.
+    ///
+    /// # Errors
+    /// What `out` returns.
+    pub fn write<E>(&self, mut out: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        out(&(self.pages.0.len() as u32).to_le_bytes())?;
+        let mut bytes = Vec::new();
+        for (number, page) in &self.pages.0 {
+            bytes.clear();
+            bytes.extend(number.to_le_bytes());
+            bytes.extend([0; 4]);
+            page.write(&mut bytes);
+            let length = (bytes.len() - 8) as u32;
+            bytes[4..8].copy_from_slice(&length.to_le_bytes());
+            out(&bytes)?;
+        }
+        let aliases = serde_json::to_vec(&self.aliases).unwrap_or_default();
+        out(&(aliases.len() as u32).to_le_bytes())?;
+        out(&aliases)
+    }
+    /// Reads [`Versions::write`] from the front of `bytes`; `None` when it is damaged. (Ids ascend in the order of
+    /// booking, so the order within an ad follows.)
+    pub fn read(bytes: &mut &[u8]) -> Option<Versions> {
+        let mut versions = Versions::default();
+        let pages = u32::from_le_bytes(take(bytes)?);
+        for _ in 0..pages {
+            let number = u32::from_le_bytes(take(bytes)?);
+            let length = u32::from_le_bytes(take(bytes)?) as usize;
+            let mut body = bytes.split_off(..length)?;
+            let page = Page::read(&mut body).filter(|_| body.is_empty())?;
+            versions.pages.0.insert(number, Arc::new(page));
+        }
+        let length = u32::from_le_bytes(take(bytes)?) as usize;
+        let aliases: BTreeMap<String, VersionId> = serde_json::from_slice(bytes.split_off(..length)?).ok()?;
+        let pages = versions.pages.clone();
+        for (number, page) in &pages.0 {
+            for slot in 0..PAGE_COUNT {
+                let Some(brief) = page.brief(slot) else { continue };
+                let id = VersionId(number * PAGE_COUNT as u32 + slot as u32);
+                versions.of.entry(brief.ad).or_default().push(id);
+                versions.count += 1;
+            }
+        }
+        versions.external.reserve(versions.count, |_| 0);
+        for (number, page) in &pages.0 {
+            for slot in 0..PAGE_COUNT {
+                let Some(external) = page.external(slot) else { continue };
+                versions.name(VersionId(number * PAGE_COUNT as u32 + slot as u32), external);
+            }
+        }
+        versions.of.values_mut().for_each(Vec::shrink_to_fit);
+        versions.aliases = aliases;
+        Some(versions)
+    }
+}
+
+impl PartialEq for Versions {
+    fn eq(&self, other: &Versions) -> bool {
+        self.count == other.count && self.of == other.of && self.iter().eq(other.iter())
+    }
+}
+impl fmt::Debug for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;
