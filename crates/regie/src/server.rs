@@ -155,6 +155,42 @@ fn catch_up(platform: &Platform, folder: &Folder, head: u64, progress: Progress<
     platform.flush(false)
 }
 
+/// Opens a data folder to read its figures, also while a server holds it: then nothing is written, and figures are as
+/// of the journal's end now.
+///
+/// # Errors
+/// A damaged journal; a projection that cannot be read.
+pub fn open_to_read(folder: &Folder) -> Result<Arc<Platform>> {
+    let clock = system_clock();
+    match SqliteJournal::open(&folder.journal(), Options::default()) {
+        Ok(journal) => {
+            let platform = open_platform(folder, clock)?;
+            catch_up(&platform, folder, regie_journal::Journal::head(&journal).0, &mut |_, _| {})?;
+            platform.publish();
+            Ok(platform)
+        }
+        Err(regie_journal::JournalError::Locked { .. }) => {
+            let platform = Platform::open(Parts {
+                clock,
+                secrets: Secrets::open(&folder.secrets_db())?,
+                objects: Objects::new(&folder.objects()),
+                state: StateDb::open(&folder.state_db())?,
+                restored: folder.is_restored(),
+            })?;
+            let mut reader = JournalReader::open(&folder.journal(), Position(platform.position()))?;
+            while let Some(batch) = reader.next_batch()? {
+                for record in batch.records() {
+                    platform.observe_one(record.position.0, UtcMs(record.at_ms), record.payload, true);
+                }
+            }
+            platform.finish_observing();
+            platform.publish();
+            Ok(platform)
+        }
+        Err(error) => Err(error).context("opening the journal"),
+    }
+}
+
 fn open_epoch(platform: &Arc<Platform>) -> Result<()> {
     let (done, wait) = mpsc::sync_channel(1);
     platform.open_epoch(Box::new(move |result| drop(done.send(result))))?;
@@ -254,6 +290,7 @@ impl Server {
             creatives: Default::default(),
             metrics: http::health::Metrics::new(engine.committer().clone()),
             record: Default::default(),
+            study: Arc::new(http::study::Study::of(folder.root())),
         });
         let router = http::router(Arc::clone(&app)).merge(extra.with_state(Arc::clone(&app)));
         let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -293,8 +330,12 @@ impl Server {
         if tokio::time::timeout(drain, self.serving).await.is_err() {
             tracing::warn!("some requests were still open at the end of the drain time");
         }
-        let engine = self.engine;
-        tokio::task::spawn_blocking(move || engine.stop()).await?
+        let (engine, study) = (self.engine, Arc::clone(&self.app.study));
+        tokio::task::spawn_blocking(move || {
+            study.stop();
+            engine.stop()
+        })
+        .await?
     }
 }
 

@@ -20,7 +20,8 @@ fn main() -> ExitCode {
     let mut out = std::io::stdout().lock();
     let shows_progress = std::io::stderr().is_terminal();
     let today = Day::from_unix_seconds(seconds as i64).unwrap_or_default();
-    let code = run(&arguments.study, &mut Terminal { out: &mut out, shows_progress, today });
+    let mut terminal = Terminal { out: &mut out, shows_progress, today, own: None };
+    let code = run(&arguments.study, &mut terminal);
     let _ = out.flush();
     match code {
         Ok(code) => ExitCode::from(code),

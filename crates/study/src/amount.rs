@@ -223,6 +223,9 @@ pub fn parse_amount(text: &str, scale: i64) -> Result<Amount, Refusal> {
     if text.is_empty() {
         return Err("the amount is empty");
     }
+    if let Some(bounds) = named_bounds(text, scale) {
+        return bounds;
+    }
     for (sign, upper) in
         [("≤", true), ("<=", true), ("&le;", true), ("<", true), ("≥", false), (">=", false), (">", false)]
     {
@@ -243,15 +246,40 @@ pub fn parse_amount(text: &str, scale: i64) -> Result<Amount, Refusal> {
         }
         return Ok(Amount { lower, upper: Some(upper) });
     }
+    if let Some(lower) = text.strip_suffix('+') {
+        return Ok(Amount { lower: number(lower, scale)?, upper: None });
+    }
     number(text, scale).map(Amount::exact)
+}
+
+/// Bounds by name, as exports write them into one field: `lower_bound: 100, upper_bound: 199`, with or without braces
+/// and quotation marks; the upper may be missing.
+fn named_bounds(text: &str, scale: i64) -> Option<Result<Amount, Refusal>> {
+    let after = |name: &str| {
+        let rest = &text[text.find(name)? + name.len()..];
+        let is_value = |c: char| c.is_ascii_digit() || c == '.';
+        let rest = rest.trim_start_matches(['"', '\'', ':', ' ', '=']);
+        Some(&rest[..rest.find(|c| !is_value(c)).unwrap_or(rest.len())])
+    };
+    let lower = after("lower_bound");
+    let upper = after("upper_bound").filter(|t| !t.is_empty());
+    if lower.is_none() && upper.is_none() {
+        return None;
+    }
+    let read = || {
+        let lower = lower.filter(|t| !t.is_empty()).map_or(Ok(0), |t| number(t, scale))?;
+        let upper = upper.map(|t| number(t, scale)).transpose()?;
+        if upper.is_some_and(|u| u < lower) {
+            return Err("the range's lower bound is above its upper bound");
+        }
+        Ok(Amount { lower, upper })
+    };
+    Some(read())
 }
 
 /// Reads one non-negative decimal number with optional currency signs, separators and k, M, B.
 fn number(text: &str, scale: i64) -> Result<i64, Refusal> {
-    let text = text
-        .trim()
-        .trim_start_matches(['$', '€', '£', '₹', ' ', '\u{a0}'])
-        .trim_end_matches(['€', ' ', '\u{a0}']);
+    let text = without_currency(text);
     if text.starts_with('-') || text.starts_with('(') {
         return Err("the amount is negative");
     }
@@ -261,7 +289,15 @@ fn number(text: &str, scale: i64) -> Result<i64, Refusal> {
         Some((at, 'b' | 'B')) => (&text[..at], 1_000_000_000),
         _ => (text, 1i128),
     };
-    let (whole, part) = split_decimal(text.trim_end())?;
+    let text = text.trim_end();
+    let joined;
+    let text = if text.contains(SPACES) {
+        joined = joined_groups(text)?;
+        joined.as_str()
+    } else {
+        text
+    };
+    let (whole, part) = split_decimal(text)?;
     let mut value = 0i128;
     for byte in whole.bytes().filter(|b| b.is_ascii_digit()) {
         value = value * 10 + i128::from(byte - b'0');
@@ -282,6 +318,43 @@ fn number(text: &str, scale: i64) -> Result<i64, Refusal> {
         return Err("the amount is too large to be one");
     }
     i64::try_from(micros).map_err(|_| "the amount is too large to be one")
+}
+
+/// Signs of money beside a number.
+const SIGNS: [char; 9] = ['$', '€', '£', '₹', '¥', '₪', '₩', ' ', '\u{a0}'];
+/// Marks that some countries put between thousands.
+const SPACES: [char; 5] = [' ', '\u{a0}', '\u{202f}', '\'', '’'];
+
+/// Without signs of money and codes of three capitals (`US$ 100`, `100 EUR`), before or behind.
+fn without_currency(text: &str) -> &str {
+    let mut text = text.trim().trim_matches(SIGNS);
+    let code = |t: &str| t.len() == 3 && t.bytes().all(|b| b.is_ascii_uppercase());
+    if let Some(rest) = text.get(..3).filter(|t| code(t)).and(text.get(3..)) {
+        text = rest;
+    }
+    if let Some(at) = text.len().checked_sub(3)
+        && text.get(at..).is_some_and(code)
+    {
+        text = &text[..at];
+    }
+    for sign in ["US$", "CA$", "A$", "C$", "R$"] {
+        text = text.strip_prefix(sign).unwrap_or(text);
+    }
+    text.trim_matches(SIGNS)
+}
+
+/// `1 234 567` without its gaps; groups must be of three digits.
+fn joined_groups(text: &str) -> Result<String, Refusal> {
+    let mut groups = text.split(SPACES);
+    let mut joined = groups.next().unwrap_or("").to_owned();
+    for group in groups {
+        let digits = group.split([',', '.']).next().unwrap_or("");
+        if digits.len() != 3 || joined.is_empty() || joined.contains([',', '.']) {
+            return Err("the amount is not a number");
+        }
+        joined.push_str(group);
+    }
+    Ok(joined)
 }
 
 /// Splits into whole digits (separators checked) and decimals.
@@ -369,6 +442,18 @@ mod tests {
             ("100-499", (u(100), Some(u(499)))),
             ("10k-100k", (u(10_000), Some(u(100_000)))),
             ("$1,000", (u(1000), Some(u(1000)))),
+            ("$100-$199", (u(100), Some(u(199)))),
+            ("€100 - €499", (u(100), Some(u(499)))),
+            (">€50000", (u(50_000), None)),
+            ("US$ 1,000", (u(1000), Some(u(1000)))),
+            ("USD 100–199", (u(100), Some(u(199)))),
+            ("1 234 567,50 €", (1_234_567_500_000, Some(1_234_567_500_000))),
+            ("1\u{202f}000", (u(1000), Some(u(1000)))),
+            ("12'500.25 CHF", (12_500_250_000, Some(12_500_250_000))),
+            ("1M+", (u(1_000_000), None)),
+            ("lower_bound: 100, upper_bound: 199", (u(100), Some(u(199)))),
+            ("{'lower_bound': '1000000'}", (u(1_000_000), None)),
+            ("{\"lower_bound\":\"0\",\"upper_bound\":\"99\"}", (0, Some(u(99)))),
         ] {
             assert_eq!(read(text), Ok(want), "{text}");
         }
@@ -391,6 +476,10 @@ mod tests {
             "99999999999999999999",
             "1,2.3,4",
             "１２",
+            "1 23",
+            "12 3456",
+            "lower_bound: 5, upper_bound: 3",
+            "+",
         ] {
             assert!(read(text).is_err(), "{text} gave {:?}", read(text));
         }

@@ -44,13 +44,19 @@ pub fn demo(data: Option<&Path>) -> Result<Demo> {
     steps.push(
         "   And \"37 million viewers\" are 37,665,000 impressions at least: times shown, not people.".into(),
     );
-    parts.push(html! { section { p {
-        "A headline said that one candidate was the biggest political advertiser of early summer 2018. The table behind it lists ten sponsors by \
-         impressions, with lower bounds of spending. Who is first depends on who is joined with whom; and because upper bounds and all other \
-         sponsors are missing, no rank in it is certain."
-    } } });
-    parts.push(report::ranking("The ten published sponsors, as published", &plain));
-    parts.push(report::ranking("The same, one candidate's committees joined", &grouped));
+    let titles = ["The ten published sponsors, as published", "The same, one candidate's committees joined"];
+    let mut findings = vec![
+        finding(titles[0], &report::headline(&plain)),
+        finding(
+            titles[1],
+            &format!(
+                "{} The \"37 million viewers\" of the headline are impressions: times shown, not people.",
+                report::headline(&grouped)
+            ),
+        ),
+    ];
+    parts.push(report::ranking(titles[0], &plain));
+    parts.push(report::ranking(titles[1], &grouped));
     let mut answered = vec![first];
     match archives {
         Some(archives) => {
@@ -59,24 +65,58 @@ pub fn demo(data: Option<&Path>) -> Result<Demo> {
             for known in ["2018-08-15", "2018-09-13"] {
                 let question = Question { with_split: true, ..answers::google_question(answers::day(known)) };
                 let ranking = rank::rank(&store, &question, Some(&grouping))?;
+                let title = format!("Google, United States, as known on {known}");
                 steps.push(format!("2. Google, as known on {known}: {}", report::headline(&ranking)));
-                parts.push(report::ranking(&format!("Google, United States, as known on {known}"), &ranking));
+                findings.push(finding(&title, &report::headline(&ranking)));
+                parts.push(report::ranking(&title, &ranking));
             }
             let found = diff::diff(&store, &answers::restatement_question())?;
             steps.push(format!(
                 "3. Between the two bundles {} of {} rows were restated, {} vanished, {} appeared; {} went on under another id.",
                 found.joined.changed, found.joined.common, found.joined.vanished, found.joined.appeared, found.reidentified.len()
             ));
-            parts.push(report::diff("What Google restated in four weeks, unannounced", &found));
+            let title = "What Google restated in four weeks, unannounced";
+            findings.push(finding(title, &format!(
+                "Of {} figures for the same advertiser and week {} had changed, {} had vanished and {} had appeared; nothing in the archive says so.",
+                found.joined.common, found.joined.changed, found.joined.vanished, found.joined.appeared
+            )));
+            parts.push(report::diff(title, &found));
             answered.push(answers::answer(2, archives)?);
             answered.push(answers::answer(3, archives)?);
         }
         None => steps.push("2 and 3 need a folder of public archives: study demo --data FOLDER".into()),
     }
+    parts.insert(0, opening(&findings));
     let html = report::page(
         "The biggest political advertiser?",
         "What the archives of 2018 say, how far they can be trusted, and what changed in them afterwards.",
         &parts,
     );
     Ok(Demo { steps, answers: answered, html })
+}
+
+/// One finding, with where it is shown.
+fn finding(title: &str, text: &str) -> Markup {
+    html! { li { (text) " " a href={ "#" (report::anchor(title)) } { "Shown below" } } }
+}
+
+/// What a reader who reads no further should know.
+fn opening(findings: &[Markup]) -> Markup {
+    html! {
+        section {
+            p {
+                "In July 2018 a headline said that one candidate and his committee were the biggest political advertiser on a large \
+                 platform. The table behind it lists ten sponsors by impressions, with lower bounds of what they spent. Who is first in it \
+                 depends on who is joined with whom; and because upper bounds and every other sponsor are missing, no rank in it is certain. \
+                 This report adds the same figures again, says between which bounds the truth lies, and shows what another archive said \
+                 later about the same weeks."
+            }
+            h2 { "In short" }
+            ul { @for one in findings { (one) } }
+            h2 { "How to read it" }
+            p { "A bar is the sum of what was published. The line through it goes from the smallest to the largest possible sum; where it ends in \
+                 an arrow, no upper bound is known. A rank is given with its best and its worst case, and is undecided where intervals overlap. \
+                 Undeclared advertising is in no archive, and nobody here has audited the platforms." }
+        }
+    }
 }

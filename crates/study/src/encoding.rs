@@ -18,11 +18,13 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// From the first bytes: UTF-16 by its mark, otherwise UTF-8.
+    /// From the first bytes: UTF-16 by its mark, or by the empty halves of its letters; otherwise UTF-8.
     pub fn sniff(head: &[u8]) -> Encoding {
         match head {
             [0xff, 0xfe, ..] => Encoding::Utf16Le,
             [0xfe, 0xff, ..] => Encoding::Utf16Be,
+            [a, 0, b, 0, c, 0, ..] if *a > 0 && *b > 0 && *c > 0 => Encoding::Utf16Le,
+            [0, a, 0, b, 0, c, ..] if *a > 0 && *b > 0 && *c > 0 => Encoding::Utf16Be,
             _ => Encoding::Utf8,
         }
     }
@@ -148,6 +150,10 @@ mod tests {
         let le: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let be: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
         assert_eq!(Encoding::sniff(&le), Encoding::Utf16Le);
+        assert_eq!(
+            (Encoding::sniff(&le[2..]), Encoding::sniff(&be[2..])),
+            (Encoding::Utf16Le, Encoding::Utf16Be)
+        );
         assert_eq!(read(&le, Encoding::Utf16Le), text);
         assert_eq!(read(&be, Encoding::Utf16Be), text);
         assert_eq!(

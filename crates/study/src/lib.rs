@@ -6,11 +6,13 @@
 
 pub mod amount;
 pub mod answers;
+pub mod ask;
 pub mod bench;
 pub mod check;
 pub mod cli;
 pub mod day;
 pub mod demo;
+pub mod desk;
 pub mod diff;
 pub mod encoding;
 pub mod error;

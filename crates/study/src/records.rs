@@ -267,11 +267,26 @@ fn trim_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// Finds the delimiter of a header line: the most frequent of comma, semicolon and tab.
+/// What spreadsheets may write above the header to name the delimiter: `sep=;`.
+pub fn stated_delimiter(head: &[u8]) -> Option<u8> {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    match head {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', mark, b'\r' | b'\n', ..] => Some(*mark),
+        _ => None,
+    }
+}
+
+/// Finds the delimiter of a header line: the most frequent of comma, semicolon, tab and bar outside quotation marks.
 pub fn sniff_delimiter(header: &[u8]) -> u8 {
+    if let Some(stated) = stated_delimiter(header) {
+        return stated;
+    }
     let line = header.split(|b| *b == b'\n').next().unwrap_or_default();
-    let count = |mark: u8| memchr::memchr_iter(mark, line).count();
-    [b';', b'\t'].into_iter().fold(b',', |best, mark| if count(mark) > count(best) { mark } else { best })
+    let outside: Vec<u8> = line.split(|b| *b == b'"').step_by(2).flatten().copied().collect();
+    let count = |mark: u8| memchr::memchr_iter(mark, &outside).count();
+    [b';', b'\t', b'|']
+        .into_iter()
+        .fold(b',', |best, mark| if count(mark) > count(best) { mark } else { best })
 }
 
 /// Writes one field of a CSV record, quoted where RFC 4180 asks for it, and safe against formulas in

@@ -5,15 +5,17 @@
 use crate::amount::{money, thousands};
 use crate::check::Reconciliation;
 use crate::diff::{Change, Diff};
-use crate::group::quality::Quality;
+use crate::group::quality::{CurvePoint, Quality, interval};
 use crate::methods;
 use crate::plot::{self, Interval, Point};
-use crate::rank::{Beside, Ranking};
+use crate::rank::{Beside, PlacePoint, Ranking};
 use crate::table::{bound, certainty, figure, ranks};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// The style the fragments expect.
+/// The style the fragments expect, for pages of others too: everything in it is under the class `study`.
 pub const STYLE: &str = include_str!("report.css");
+/// What a page of its own needs besides.
+const PAGE_STYLE: &str = include_str!("page.css");
 
 /// A whole page.
 pub fn page(title: &str, lead: &str, parts: &[Markup]) -> String {
@@ -26,7 +28,7 @@ pub fn page(title: &str, lead: &str, parts: &[Markup]) -> String {
                 meta name="color-scheme" content="light dark";
                 meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
                 title { (title) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(PAGE_STYLE)) }
             }
             body {
                 main.study {
@@ -39,6 +41,11 @@ pub fn page(title: &str, lead: &str, parts: &[Markup]) -> String {
         }
     }
     .into_string()
+}
+
+/// The name under which a part of that title can be linked to.
+pub fn anchor(title: &str) -> String {
+    crate::desk::Slug::of(title).to_string()
 }
 
 /// The sentence that answers a ranking's question.
@@ -85,7 +92,7 @@ pub fn ranking(title: &str, r: &Ranking) -> Markup {
         .map(|x| Interval { label: x.label.name.clone(), value: x.published, lower: x.lower, upper: x.upper })
         .collect();
     html! {
-        section {
+        section id=(anchor(title)) {
             h2 { (title) }
             p.answer { (headline(r)) }
             figure {
@@ -183,12 +190,16 @@ fn split_parts(r: &Ranking, split: &crate::rank::Split, unit: &str) -> Markup {
         .iter()
         .map(|p| Point { label: p.from.to_string(), value: p.published, lower: p.lower, upper: p.upper })
         .collect();
-    let places: Vec<Interval> = split
-        .places
-        .iter()
-        .take(20)
-        .map(|p| Interval { label: p.place.clone(), value: p.published, lower: p.lower, upper: p.upper })
-        .collect();
+    let bars = |list: &[PlacePoint]| -> Vec<Interval> {
+        let bar = |p: &PlacePoint| Interval {
+            label: p.place.clone(),
+            value: p.published,
+            lower: p.lower,
+            upper: p.upper,
+        };
+        list.iter().take(20).map(bar).collect()
+    };
+    let places = bars(&split.places);
     let names: Vec<&String> = split.names.iter().take(4).collect();
     html! {
         @if points.len() > 1 {
@@ -208,9 +219,26 @@ fn split_parts(r: &Ranking, split: &crate::rank::Split, unit: &str) -> Markup {
             h3 { "By region" }
             figure { figcaption { "Regions as the source names them, in " (unit) } (plot::intervals("By region", &places, &show)) }
             details { summary { "The same as a table" }
-                table { tbody { @for p in &split.places { tr { th scope="row" { (p.place) } td.n { (show(p.published)) } td.n { (show(p.lower)) } td.n { (bound(r.measure, p.upper)) } } } } }
+                (places_table(r, &split.places))
             }
+            @if split.is_by_share { p.legend { (crate::import::SHARES_NOTE) "." } }
         }
+        @if split.audience.len() > 1 {
+            h3 { "By age and gender" }
+            figure { figcaption { "Groups as the source names them, in " (unit) } (plot::intervals("By age and gender", &bars(&split.audience), &show)) }
+            details { summary { "The same as a table" } (places_table(r, &split.audience)) }
+            p.legend { (crate::import::SHARES_NOTE) "." }
+        }
+    }
+}
+
+fn places_table(r: &Ranking, list: &[PlacePoint]) -> Markup {
+    let show = |v: i128| figure(r.measure, v);
+    html! {
+        div.scroll tabindex="0" role="region" aria-label="Table" { table {
+            thead { tr { th scope="col" { "What" } th.n scope="col" { "Published" } th.n scope="col" { "At least" } th.n scope="col" { "At most" } } }
+            tbody { @for p in list { tr { th scope="row" { (p.place) } td.n { (show(p.published)) } td.n { (show(p.lower)) } td.n { (bound(r.measure, p.upper)) } } } }
+        } }
     }
 }
 
@@ -228,7 +256,7 @@ pub fn diff(title: &str, d: &Diff) -> Markup {
         }
     };
     html! {
-        section {
+        section id=(anchor(title)) {
             h2 { (title) }
             p.answer { (thousands(i128::from(j.changed))) " of " (thousands(i128::from(j.common))) " rows have another amount, "
                 (j.vanished) " vanished (" (money(j.vanished_micros)) ") and " (j.appeared) " appeared (" (money(j.appeared_micros)) ", " (j.appeared_zero) " of them of nothing). The total went from "
@@ -280,21 +308,25 @@ pub fn reconciliation(r: &Reconciliation) -> Markup {
 
 /// How good the automatic links are.
 pub fn quality(q: &Quality) -> Markup {
-    let p = &q.at_threshold;
-    let (low, _) = p.wilson();
     let points: Vec<(u64, u64)> =
         q.curve.iter().map(|c| (c.recall_permille(), c.precision_permille())).collect();
     let permille = |v: u64| format!("{}.{:03}", v / 1000, v % 1000);
+    let p = &q.pooled;
+    let row = |what: &str, p: &CurvePoint| html! { tr { th scope="row" { (what) } td.n { (p.right) } td.n { (p.wrong) } td.n { (permille(p.precision_permille())) span.sub { (interval(p)) } } td.n { (permille(p.recall_permille())) } } };
+    let head = |what: &str| html! { thead { tr { th scope="col" { (what) } th.n scope="col" { "Right" } th.n scope="col" { "Wrong" } th.n scope="col" { "Precision" } th.n scope="col" { "Recall" } } } };
     html! {
         section {
             h2 { (q.name) }
-            p.answer { "At the threshold " (q.threshold_permille) ", chosen on the other half: precision " (permille(p.precision_permille()))
-                " (Wilson 95% from 0." (format!("{low:04}")) "), recall " (permille(p.recall_permille())) " of " (thousands(i128::from(p.all))) " pairs." }
-            figure { figcaption { "Precision and recall of the half that did not choose" } (plot::curve(&q.name, &points)) }
-            table { caption { "The curve" } thead { tr { th.n scope="col" { "Threshold" } th.n scope="col" { "Right" } th.n scope="col" { "Wrong" } th.n scope="col" { "Precision" } th.n scope="col" { "Recall" } } }
-                tbody { @for c in &q.curve { tr { td.n { (c.score_permille) } td.n { (c.right) } td.n { (c.wrong) } td.n { (permille(c.precision_permille())) } td.n { (permille(c.recall_permille())) } } } } }
-            table { caption { "By kind of link, at the threshold" } thead { tr { th scope="col" { "Kind" } th.n scope="col" { "Right" } th.n scope="col" { "Wrong" } th.n scope="col" { "Recall" } } }
-                tbody { @for (kind, right, wrong) in &q.by_kind { tr { th scope="row" { (kind.words()) } td.n { (right) } td.n { (wrong) } td.n { (permille(right * 1000 / p.all.max(1))) } } } } }
+            p.answer { "Every pair judged by a threshold that did not see it: precision " (permille(p.precision_permille()))
+                " (" (interval(p)) "), recall " (permille(p.recall_permille())) " of " (thousands(i128::from(p.all))) " pairs of " (q.items_count) " advertisers." }
+            div.scroll tabindex="0" role="region" aria-label="Cross-fitting" { table { caption { "Chosen on one half of the entities, reported on the other, both ways round" } (head("Report")) tbody {
+                @for f in &q.folds { (row(&format!("from {}, chosen on the other half", f.threshold_permille), &f.reported)) }
+                (row("both, and pairs across the halves", p))
+            } } }
+            figure { figcaption { "Precision and recall over all pairs" } (plot::curve(&q.name, &points)) }
+            details { summary { "The curve as a table" } table { (head("Threshold")) tbody { @for c in &q.curve { (row(&c.score_permille.to_string(), c)) } } } }
+            div.scroll tabindex="0" role="region" aria-label="Kinds of link" { table { caption { "By kind of link, both reports" } (head("Kind")) tbody { @for kind in &q.by_kind { (row(kind.kind.words(), &kind.point())) } } } }
+            @if q.strict_wrong > 0 { p.legend { (q.strict_wrong) " further links go to advertisers whom people assigned to no entity; they are not judged." } }
         }
     }
 }

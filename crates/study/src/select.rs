@@ -80,6 +80,18 @@ pub fn select(store: &Store, scope: &Scope) -> Result<Selection> {
     Ok(selection)
 }
 
+/// Snapshots of shares made from the same files as these, for splitting what these sum.
+///
+/// # Errors
+/// Those of the store.
+pub fn shares(store: &Store, chosen: &[Snapshot], dataset: Dataset) -> Result<Vec<Snapshot>> {
+    let of = |s: &Snapshot| (s.platform.clone(), s.content_hash.clone(), s.known_on);
+    let wanted: BTreeSet<_> = chosen.iter().filter(|s| s.dataset == Dataset::Ad).map(of).collect();
+    let mut all = store.snapshots()?;
+    all.retain(|s| s.is_done && s.dataset == dataset && wanted.contains(&of(s)));
+    Ok(all)
+}
+
 fn hint(all: &[Snapshot]) -> String {
     if all.is_empty() {
         return "the store is empty; begin with `study import FILE`".into();
@@ -101,7 +113,7 @@ fn fits(s: &Snapshot, scope: &Scope) -> bool {
         && scope.country.as_ref().is_none_or(|c| s.country.is_empty() || s.country.eq_ignore_ascii_case(c))
         && scope.known_on.is_none_or(|day| s.known_on <= day)
         && scope.window.as_ref().is_none_or(|w| s.window.name == *w || !is_report(s.dataset))
-        && scope.from.is_none_or(|from| s.window.to >= from || s.dataset == Dataset::Ad)
+        && scope.from.is_none_or(|from| s.window.to >= from || s.dataset.is_per_ad())
         && scope.to.is_none_or(|to| s.window.from <= to)
 }
 
@@ -111,7 +123,7 @@ fn is_report(dataset: Dataset) -> bool {
 }
 
 fn is_rankable(dataset: Dataset) -> bool {
-    !matches!(dataset, Dataset::Keyword | Dataset::Detail)
+    !matches!(dataset, Dataset::Keyword | Dataset::Detail | Dataset::AdAudience)
 }
 
 fn dataset_for(mine: &[&Snapshot], scope: &Scope) -> Option<Dataset> {
@@ -119,7 +131,7 @@ fn dataset_for(mine: &[&Snapshot], scope: &Scope) -> Option<Dataset> {
         return mine.iter().any(|s| s.dataset == dataset).then_some(dataset);
     }
     let order: &[Dataset] = if scope.region.is_some() {
-        &[Dataset::Region, Dataset::Ad, Dataset::Weekly, Dataset::Advertiser]
+        &[Dataset::Region, Dataset::AdRegion, Dataset::Ad, Dataset::Weekly, Dataset::Advertiser]
     } else {
         &[
             Dataset::Weekly,
@@ -129,6 +141,7 @@ fn dataset_for(mine: &[&Snapshot], scope: &Scope) -> Option<Dataset> {
             Dataset::Region,
             Dataset::Location,
             Dataset::Geo,
+            Dataset::AdRegion,
         ]
     };
     order.iter().copied().find(|d| mine.iter().any(|s| s.dataset == *d))
@@ -140,7 +153,7 @@ fn newest(of_dataset: &[&Snapshot], notes: &mut Vec<String>) -> Vec<Snapshot> {
     let mut replaced = 0;
     for s in of_dataset {
         let key = match s.dataset {
-            Dataset::Ad => format!("{}", s.id.0),
+            d if d.is_per_ad() => format!("{}", s.id.0),
             d if d.is_replaced_whole() => format!("{} {} {}", s.country, s.place, s.layout),
             _ if s.window.from == Day::OPEN_START => {
                 format!("{} {} {} open", s.country, s.place, s.window.name)
@@ -166,7 +179,7 @@ fn newest(of_dataset: &[&Snapshot], notes: &mut Vec<String>) -> Vec<Snapshot> {
 
 fn refuse_overlaps(chosen: &[Snapshot]) -> Result<()> {
     let mut series: BTreeMap<(&str, &str, &str, Dataset), Vec<&Snapshot>> = BTreeMap::new();
-    for s in chosen.iter().filter(|s| s.dataset != Dataset::Ad) {
+    for s in chosen.iter().filter(|s| !s.dataset.is_per_ad()) {
         series.entry((&s.platform, &s.country, &s.place, s.dataset)).or_default().push(s);
     }
     for list in series.values_mut() {

@@ -134,7 +134,10 @@ fn split_text(measure: Measure, split: &crate::rank::Split, out: &mut String) {
     series.extend(split.series.iter().map(|p| row(p.from.to_string(), p.published, p.lower, p.upper)));
     let mut places = vec![head("region")];
     places.extend(split.places.iter().take(30).map(|p| row(p.place.clone(), p.published, p.lower, p.upper)));
-    for rows in [series, places].iter().filter(|rows| rows.len() > 1) {
+    let mut audience = vec![head("age and gender")];
+    audience
+        .extend(split.audience.iter().take(30).map(|p| row(p.place.clone(), p.published, p.lower, p.upper)));
+    for rows in [series, places, audience].iter().filter(|rows| rows.len() > 1) {
         out.push_str(&columns(rows, &[false, true, true, true]));
         out.push('\n');
     }

@@ -175,3 +175,83 @@ fn an_interrupted_import_goes_on_and_counts_once() {
     assert_eq!(a.total.published, b.total.published);
     assert_eq!(a.ranked[0].published, b.ranked[0].published);
 }
+
+/// Stops an import at its first commit.
+struct StopsAtOnce;
+impl Progress for StopsAtOnce {
+    fn at(&mut self, _bytes: u64, _rows: u64) -> bool {
+        false
+    }
+}
+
+/// Interrupted at every commit and gone on with until it is whole; gives how often.
+fn import_in_pieces(store: &Store, path: &Path) -> usize {
+    for pieces in 1..100 {
+        let mut importer = Importer::new(store, options()).unwrap();
+        match importer.path(path, &mut StopsAtOnce) {
+            Ok(_) => return pieces,
+            Err(error) => assert!(error.to_string().contains("goes on where"), "{error}"),
+        }
+    }
+    panic!("it never ended");
+}
+
+fn figures(store: &Store) -> (u64, u64, Vec<(String, i128, u64)>) {
+    let ranking = rank(store, &Question { top: 1_000, ..Question::default() }, None).unwrap();
+    let list = store.snapshots().unwrap();
+    let rows = list.iter().map(|s| s.rows_count).sum();
+    let bad = list.iter().map(|s| s.bad_rows_count).sum();
+    (rows, bad, ranking.ranked.iter().map(|r| (r.label.name.clone(), r.published, r.rows_count)).collect())
+}
+
+#[test]
+fn json_goes_on_where_it_was_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let ad = |n: u32| {
+        let share = if n % 4_000 == 7 {
+            r#","delivery_by_region":[{"percentage":"1","region":"North"}]"#
+        } else {
+            ""
+        };
+        let spend = if n == 11_111 { "x".into() } else { n.to_string() };
+        format!(
+            r#"{{"id":"{n}","page_id":"{}","page_name":"P{}","ad_delivery_start_time":"2024-05-01","currency":"EUR","spend":{{"lower_bound":"{spend}"}}{share}}}"#,
+            n % 9,
+            n % 9
+        )
+    };
+    let list: Vec<String> = (0..22_000).map(ad).collect();
+    for (name, text) in
+        [("lines.jsonl", list.join("\n")), ("array.json", format!("\u{feff}[\n{}\n]\n", list.join(",\n")))]
+    {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        let whole = Store::in_memory().unwrap();
+        Importer::new(&whole, options()).unwrap().path(&path, &mut NoProgress).unwrap();
+        let pieces = Store::in_memory().unwrap();
+        // Twice in the ads, and again in the pass over their shares by region.
+        assert!(import_in_pieces(&pieces, &path) >= 5, "{name}");
+        assert_eq!(figures(&pieces), figures(&whole), "{name}");
+        assert_eq!(figures(&whole).0, 21_999 + 6);
+    }
+}
+
+#[test]
+fn a_database_goes_on_where_it_was_interrupted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ads.db");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch(
+        "CREATE TABLE ads(id INTEGER PRIMARY KEY, clicks INT, impressions INT, spend_amount TEXT, spend_currency TEXT, created TEXT, ended TEXT);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2500)
+         INSERT INTO ads SELECT i, 1, i, CASE WHEN i = 1500 THEN 'much' ELSE i END, 'RUB', '2016-05-01', '2016-05-03' FROM n;",
+    )
+    .unwrap();
+    drop(db);
+    let whole = Store::in_memory().unwrap();
+    Importer::new(&whole, options()).unwrap().path(&path, &mut NoProgress).unwrap();
+    let pieces = Store::in_memory().unwrap();
+    assert_eq!(import_in_pieces(&pieces, &path), 3);
+    assert_eq!(figures(&pieces), figures(&whole));
+    assert_eq!((figures(&whole).0, figures(&whole).1), (2_499, 1));
+}

@@ -284,3 +284,111 @@ fn unknown_files_say_what_to_do() {
         (Day::parse("2024-05-01").unwrap(), Dataset::Advertiser)
     );
 }
+
+#[test]
+fn shares_by_region_and_audience_are_intervals_of_their_own() {
+    let store = store_of(&["ads_shares_2024-06-02.json"], &ImportOptions::default());
+    let kinds: Vec<_> =
+        store.snapshots().unwrap().iter().map(|s| (s.dataset, s.rows_count, s.bad_rows_count)).collect();
+    assert_eq!(kinds, [(Dataset::Ad, 3, 0), (Dataset::AdRegion, 4, 1), (Dataset::AdAudience, 5, 0)]);
+    // Sums are those of the ads; shares never add to them.
+    assert_eq!(
+        rows(&store, &Question::default()),
+        ["Two [1000, ?] 1-? ads 2", "Party One [100, 199] 2-? ads 1"]
+    );
+    let north = Scope { region: Some("North".into()), ..Scope::default() };
+    let north = Question { scope: north, ..Question::default() };
+    // 0.75 is published to two decimals: 0.745 to 0.755 of 100 to 199 euros.
+    let ranking = rank(&store, &north, None).unwrap();
+    assert_eq!((ranking.ranked[0].lower, ranking.ranked[0].upper), (74_500_000, Some(150_245_000)));
+    assert!(
+        ranking.notes.iter().any(|n| n.contains("how the money itself fell is not published")),
+        "{:?}",
+        ranking.notes
+    );
+    let split =
+        rank(&store, &Question { with_split: true, ..Question::default() }, None).unwrap().split.unwrap();
+    let places: Vec<_> =
+        split.places.iter().map(|p| (p.place.as_str(), p.upper.map(|u| u / 1_000_000))).collect();
+    assert_eq!(places, [("NL", None), ("BE", None), ("North", Some(150)), ("South", Some(50))]);
+    assert!(split.is_by_share && split.audience.iter().any(|p| p.place == "female 18-24"));
+    // The same file twice changes nothing, shares included.
+    let mut importer = Importer::new(&store, ImportOptions::default()).unwrap();
+    importer.path(&fixture("ads_shares_2024-06-02.json"), &mut NoProgress).unwrap();
+    assert_eq!(store.snapshots().unwrap().len(), 3);
+}
+
+#[test]
+fn another_publishers_record_is_an_archive_with_exact_figures() {
+    let store = store_of(&["record_2026-03-05.json", DAY_ONE], &ImportOptions::default());
+    let own = |scope: Scope| Question {
+        scope: Scope { platforms: vec!["regie".into()], ..scope },
+        ..Question::default()
+    };
+    let ranking = rank(&store, &own(Scope::default()), None).unwrap();
+    assert_eq!(ranking.ranked.len(), 1);
+    let first = &ranking.ranked[0];
+    assert_eq!((first.lower, first.upper, first.ads_count), (1_500_000, Some(1_500_000), 1));
+    assert_eq!(
+        (first.label.name.as_str(), first.label.payer.as_str()),
+        ("Generated Alliance", "Generated Office")
+    );
+    let day = Day::parse("2026-03-02");
+    let one = rank(&store, &own(Scope { from: day, to: day, ..Scope::default() }), None).unwrap();
+    assert_eq!((one.ranked[0].lower, one.ranked[0].views_published), (500_000, 500));
+    let bad = store.bad_rows(SnapshotId(1), 10).unwrap();
+    assert!(bad[0].reason.contains("nano-units"), "{bad:?}");
+    // Exact figures beside the intervals of another platform.
+    let both = rows(&store, &Question::default());
+    assert!(
+        both.iter().any(|r| r.starts_with("Generated Alliance [1, 1]"))
+            && both[0].starts_with("Party One [5000, 5100]"),
+        "{both:?}"
+    );
+}
+
+#[test]
+fn drifting_formats_are_read_alike() {
+    let head = "Page ID,Page name,Disclaimer,Amount spent (EUR),Number of ads in Library";
+    let name = "FacebookAdLibraryReport_2024-05-01_XX_yesterday_advertisers.csv";
+    let utf16: Vec<u8> =
+        format!("{head}\n1,A,\"A, B\",≤100,2\n").encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let variants: [(&str, Vec<u8>); 7] = [
+        ("mark and capitals", "\u{feff}PAGE ID,PAGE NAME,DISCLAIMER,AMOUNT SPENT (EUR),NUMBER OF ADS IN LIBRARY\r\n1,A,\"A, B\",≤100,2\r\n".into()),
+        ("semicolons", format!("{}\n1;A;A, B;≤100;2\n", head.replace(',', ";")).into()),
+        ("a spreadsheet's", format!("sep=;\r\n{}\r\n1;A;A, B;≤100;2;;\r\n", head.replace(',', ";")).into()),
+        ("tabs", format!("{}\n1\tA\tA, B\t<=100\t2\n", head.replace(',', "\t")).into()),
+        ("no mark", utf16),
+        ("other columns", "Funding,Page ID,Amount_Spent_EUR,Disclaimer,Page name,Number of ads,New\nx,1,≤100,\"A, B\",A,2,y\n".into()),
+        ("quoted line ends", format!("\"{}\"\n1,A,\"A, B\",\"≤100\",\"2\"\n", head.replace(',', "\",\"")).into()),
+    ];
+    for (what, bytes) in variants {
+        let store = Store::in_memory().unwrap();
+        let outcome = Importer::new(&store, ImportOptions::default()).unwrap().bytes(name, &bytes).unwrap();
+        assert!(
+            matches!(outcome, PartOutcome::Imported { rows_count: 1, bad_rows_count: 0, .. }),
+            "{what}: {outcome:?}"
+        );
+        let answer = rank(&store, &Question::default(), None).unwrap();
+        let first = &answer.ranked[0];
+        assert_eq!(
+            (first.label.payer.as_str(), first.upper, first.ads_count),
+            ("A, B", Some(100_000_000), 2),
+            "{what}"
+        );
+    }
+    // A header without a currency: it is asked for, never guessed.
+    let plain = format!("{}\n1,A,A,5,1\n", head.replace(" (EUR)", ""));
+    let store = Store::in_memory().unwrap();
+    let error =
+        Importer::new(&store, ImportOptions::default()).unwrap().bytes(name, plain.as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("--currency"), "{error}");
+    // The export of the library's own pages writes bounds into one field.
+    let export = "ad_archive_id,page_id,page_name,ad_delivery_start_time,ad_delivery_stop_time,byline,currency,spend,impressions\n9,1,A,2024-05-01,2024-05-02,B,EUR,\"lower_bound: 100, upper_bound: 199\",\"lower_bound: 1000000\"\n";
+    let outcome = Importer::new(&store, ImportOptions::default())
+        .unwrap()
+        .bytes("ads_2024-05-20.csv", export.as_bytes())
+        .unwrap();
+    assert!(matches!(outcome, PartOutcome::Imported { rows_count: 1, .. }), "{outcome:?}");
+    assert_eq!(rows(&store, &Question::default()), ["A [100, 199] 1-? ads 1"]);
+}

@@ -154,7 +154,7 @@ fn own_record_ranks_alone_and_with_others() {
         window: (day("2024-01-01"), day("2024-01-31")),
         checkpoint: "abc".into(),
     };
-    let entry = |ad: &str, spend_micros| OwnEntry {
+    let entry = |ad: &str, spend_nanos: i128| OwnEntry {
         account: "acct_1".into(),
         sponsor: "Jane Doe Committee".into(),
         payer: String::new(),
@@ -162,12 +162,12 @@ fn own_record_ranks_alone_and_with_others() {
         region: String::new(),
         election: String::new(),
         currency: Currency::parse("USD").unwrap(),
-        from: day("2024-01-03"),
-        to: day("2024-01-04"),
-        spend_micros,
+        day: day("2024-01-03"),
+        spend_nanos,
         impressions_count: 1234,
     };
-    let entries = || vec![entry("ad1", 150_000_001), entry("ad2", 250_000_000), entry("bad", -1)];
+    let bad = || OwnEntry { impressions_count: -1, ..entry("bad", 0) };
+    let entries = || vec![entry("ad1", 150_000_001_000), entry("ad2", 250_000_000_499), bad()];
     let first =
         Importer::new(&store, ImportOptions::default()).unwrap().own_record(&source, entries()).unwrap();
     assert_eq!(first.rows_count(), (2, 1));
@@ -206,7 +206,7 @@ mod command_line {
         let arguments = Arguments::try_parse_from(args).map_err(|e| e.to_string())?;
         let mut out = Vec::new();
         let today = regie_study::Day::parse("2024-06-01").unwrap();
-        run(&arguments.study, &mut Terminal { out: &mut out, shows_progress: false, today })
+        run(&arguments.study, &mut Terminal { out: &mut out, shows_progress: false, today, own: None })
             .map_err(|e| e.to_string())?;
         Ok(String::from_utf8(out).unwrap())
     }

@@ -46,6 +46,7 @@ pub fn run(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
     // Then secrets and objects: all that the copied journal refers to is there by now, and a later one is harmless.
     Secrets::open(&folder.secrets_db())?.backup_to(&target.secrets_db())?;
     let count = copy_tree(&folder.objects(), &target.objects(), cli.json)?;
+    copy_study(&folder, &target)?;
     if let Ok(text) = std::fs::read(folder.root().join("regie.toml")) {
         std::fs::write(target.root().join("regie.toml"), text)?;
     }
@@ -83,6 +84,7 @@ pub fn restore(cli: &Cli, args: &RestoreArgs) -> Result<ExitCode> {
     std::fs::write(target.restored_mark(), "restored from a backup; see `regie restore --confirm`\n")?;
     Secrets::open(&source.secrets_db())?.backup_to(&target.secrets_db())?;
     copy_tree(&source.objects(), &target.objects(), cli.json)?;
+    copy_study(&source, &target)?;
     let report = regie_journal::backup(&source.journal(), &target.journal(), &mut |_, _| {})
         .context("copying the journal")?;
     println!("Restored {} records into {}.", report.head.0, cli.folder.display());
@@ -91,6 +93,15 @@ pub fn restore(cli: &Cli, args: &RestoreArgs) -> Result<ExitCode> {
     );
     println!("  regie --folder {} restore --confirm", cli.folder.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Store, groupings and published reports of the study room, where there are any.
+fn copy_study(from: &Folder, to: &Folder) -> Result<()> {
+    let desk = regie_study::desk::Desk::of(from.root());
+    if desk.is_used() {
+        desk.copy_to(&regie_study::desk::Desk::of(to.root())).context("copying the study")?;
+    }
+    Ok(())
 }
 
 fn copy_tree(from: &Path, to: &Path, quiet: bool) -> Result<u64> {

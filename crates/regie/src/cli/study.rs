@@ -1,8 +1,12 @@
 //! `regie study`: the study room's command line, given a terminal and today's date.
 
 use super::Cli;
+use crate::platform::folder::Folder;
 use anyhow::Result;
-use regie_study::cli::{StudyArgs, Terminal};
+use regie_study::{
+    cli::{StudyArgs, Terminal},
+    import::{OwnEntry, OwnSource},
+};
 use std::{
     io::{IsTerminal, Write},
     process::ExitCode,
@@ -18,7 +22,12 @@ pub fn run(cli: &Cli, args: &StudyArgs) -> Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     let today = regie_study::day::Day::from_unix_seconds(seconds).unwrap_or_default();
     let shows_progress = std::io::stderr().is_terminal();
-    let code = regie_study::cli::run(&args, &mut Terminal { out: &mut out, shows_progress, today });
+    let own = |named: &std::path::Path| {
+        let folder = if named.as_os_str().is_empty() { cli.folder.as_path() } else { named };
+        read_own(folder).map_err(|error| format!("{error:#}"))
+    };
+    let mut terminal = Terminal { out: &mut out, shows_progress, today, own: Some(&own) };
+    let code = regie_study::cli::run(&args, &mut terminal);
     let flushed = out.flush();
     match code {
         // A reader that closed the pipe has seen enough.
@@ -31,4 +40,10 @@ pub fn run(cli: &Cli, args: &StudyArgs) -> Result<ExitCode> {
             Ok(ExitCode::from(code))
         }
     }
+}
+
+/// The record of a data folder, also while its server runs.
+fn read_own(folder: &std::path::Path) -> Result<(OwnSource, Vec<OwnEntry>)> {
+    let platform = crate::server::open_to_read(&Folder::existing(folder)?)?;
+    crate::http::record::own_entries(&platform)
 }

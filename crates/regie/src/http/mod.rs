@@ -22,6 +22,7 @@ pub mod problem;
 pub mod record;
 pub mod reports;
 pub mod serve;
+pub mod study;
 pub mod tag;
 pub mod uploads;
 
@@ -48,6 +49,8 @@ pub struct App {
     pub metrics: health::Metrics,
     /// Reviews and stops by ad, for the public record.
     pub record: record::Index,
+    /// Archives, groupings and published reports; apart from everything above.
+    pub study: Arc<study::Study>,
 }
 
 /// The state of handlers.
@@ -111,6 +114,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(console::routes());
     all.extend(record::routes());
     all.extend(billing::routes());
+    all.extend(study::routes());
     all
 }
 

@@ -7,10 +7,12 @@ mod ad_page;
 mod data;
 mod home;
 mod index;
+mod own;
 mod sponsor_page;
 
 pub use data::entry;
 pub use index::Index;
+pub use own::own_entries;
 
 use super::{AppState, Route, problem::Problem};
 use axum::{

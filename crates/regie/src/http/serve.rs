@@ -19,8 +19,10 @@ use tower_service::Service;
 const HEADERS_MS: u64 = 15_000;
 /// Longest wait for the next part of a request's body.
 const BODY_PART_MS: u64 = 15_000;
-/// Longest wait for a request's whole body: room for the largest upload on a slow line.
+/// Longest wait for a request's whole body, besides what comes steadily: each so many bytes buy a millisecond more.
 const BODY_MS: u64 = 300_000;
+/// A body may take longer while it comes at 128 KiB a second or faster; routes limit its size.
+const BYTES_PER_MS_MIN: u64 = 128;
 /// Bytes of request headers at most.
 const HEADERS_BYTES_MAX: usize = 64 * 1024;
 
@@ -104,11 +106,13 @@ struct Timed {
     body: Incoming,
     /// When the first wait began.
     since: Option<Instant>,
+    /// What has come.
+    count_bytes: u64,
     wait: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 impl Timed {
     fn new(body: Incoming) -> Timed {
-        Timed { body, since: None, wait: None }
+        Timed { body, since: None, count_bytes: 0, wait: None }
     }
 }
 impl Body for Timed {
@@ -121,9 +125,13 @@ impl Body for Timed {
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
             self.wait = None;
+            if let Some(Ok(part)) = &frame {
+                self.count_bytes += part.data_ref().map_or(0, |data| data.len() as u64);
+            }
             return Poll::Ready(frame.map(|part| part.map_err(Into::into)));
         }
-        let end = *self.since.get_or_insert_with(Instant::now) + Duration::from_millis(BODY_MS);
+        let allowed_ms = BODY_MS + self.count_bytes / BYTES_PER_MS_MIN;
+        let end = *self.since.get_or_insert_with(Instant::now) + Duration::from_millis(allowed_ms);
         let next = Instant::now() + Duration::from_millis(BODY_PART_MS);
         let wait = self.wait.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(next.min(end).into())));
         wait.as_mut().poll(context).map(|()| Some(Err("the body did not come in time".into())))

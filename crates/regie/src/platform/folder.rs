@@ -5,6 +5,7 @@
 //! journal/          the one journal: SQLite segments
 //! state.db          projections; may be thrown away and rebuilt
 //! secrets.db        keys, passwords, sessions, tokens; never journalled
+//! study.db, study/  archives of other platforms, groupings, published reports; apart from the journal
 //! objects/ab/...    content-addressed creatives and assets
 //! RESTORED          present after a restore: no paid ticket until told what the world has seen
 //! ```
@@ -79,9 +80,14 @@ impl Folder {
     }
     /// Free bytes on the folder's disk, where the system tells.
     pub fn free_bytes(&self) -> Option<u64> {
-        let output = std::process::Command::new("df").arg("-Pk").arg(&self.root).output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        let kib: u64 = text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
-        Some(kib * 1024)
+        free_bytes(&self.root)
     }
+}
+
+/// Free bytes on a folder's disk, where the system tells.
+pub fn free_bytes(folder: &Path) -> Option<u64> {
+    let output = std::process::Command::new("df").arg("-Pk").arg(folder).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let kib: u64 = text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()?;
+    Some(kib * 1024)
 }

@@ -8,6 +8,7 @@ mod run;
 
 use crate::amount::Currency;
 use crate::day::Day;
+use crate::import::{OwnEntry, OwnSource};
 use crate::rank::{Estimate, Measure, Partly, Question, Rate};
 use crate::select::Scope;
 use crate::store::Dataset;
@@ -26,7 +27,13 @@ pub struct Terminal<'a> {
     pub shows_progress: bool,
     /// Today, for decisions about groupings.
     pub today: Day,
+    /// Reads the publisher's own record out of a data folder; the caller knows how, this room does not.
+    pub own: Option<&'a OwnReader<'a>>,
 }
+
+/// What reads the record of a data folder; an empty path is the caller's own folder.
+pub type OwnReader<'a> =
+    dyn Fn(&std::path::Path) -> std::result::Result<(OwnSource, Vec<OwnEntry>), String> + 'a;
 
 /// `study`: other platforms' advertising archives, ranked honestly.
 #[derive(Args, Clone, Debug)]
@@ -143,8 +150,11 @@ pub enum StudyCommand {
 #[derive(Args, Clone, Debug)]
 pub struct ImportArgs {
     /// Files or folders
-    #[arg(required = true)]
+    #[arg(required_unless_present = "own")]
     pub paths: Vec<PathBuf>,
+    /// Also this publisher's own record, exact, out of its data folder (the one given with --folder unless named here)
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = "")]
+    pub own: Option<PathBuf>,
     /// A mapping file (TOML) for a CSV of another layout
     #[arg(long, value_name = "FILE")]
     pub mapping: Option<PathBuf>,

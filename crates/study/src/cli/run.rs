@@ -183,6 +183,13 @@ fn import_files(args: &StudyArgs, import: &super::ImportArgs, terminal: &mut Ter
         let progress: &mut dyn Progress = if terminal.shows_progress { &mut bar } else { &mut NoProgress };
         outcome.parts.extend(importer.path(path, progress)?.parts);
     }
+    if let Some(folder) = &import.own {
+        let read = terminal.own.ok_or_else(|| {
+            Error::Question("--own needs the whole program: `regie study import --own`".into())
+        })?;
+        let (source, entries) = read(folder).map_err(Error::Question)?;
+        outcome.parts.extend(importer.own_record(&source, entries)?.parts);
+    }
     say(args, terminal, &outcome, || outcome_text(&outcome))
 }
 

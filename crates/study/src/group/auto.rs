@@ -40,7 +40,7 @@ impl ProposeOptions {
 
 /// An advertiser of the store with everything it calls itself.
 #[derive(Clone, Debug, Default)]
-struct Advertiser {
+pub(super) struct Advertiser {
     platform: String,
     account: String,
     names: BTreeSet<String>,
@@ -48,6 +48,14 @@ struct Advertiser {
 }
 
 impl Advertiser {
+    /// Where a grouping puts it, the name it goes by, and its one public identifier or nothing.
+    pub(super) fn placed(&self, resolver: &Resolver) -> (Place, String, String) {
+        let name = first_name(self);
+        let subject =
+            Subject { platform: &self.platform, account: &self.account, name, payer: name, ids: "" };
+        let id = if self.ids.len() == 1 { self.ids.iter().next().cloned() } else { None };
+        (resolver.place(&subject), name.to_owned(), id.unwrap_or_default())
+    }
     fn link(&self, entity: &str, status: Status, score: Option<u32>, evidence: String, date: Day) -> Link {
         let first = self.names.iter().next().cloned().unwrap_or_default();
         let (by, value) = if self.account.is_empty() {
@@ -72,7 +80,7 @@ impl Advertiser {
     }
 }
 
-fn advertisers(store: &Store) -> Result<Vec<Advertiser>> {
+pub(super) fn advertisers(store: &Store) -> Result<Vec<Advertiser>> {
     let mut list: Vec<Advertiser> = Vec::new();
     let mut known: HashMap<(String, String), usize> = HashMap::new();
     store.each_subject(|stored| {

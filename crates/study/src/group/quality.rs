@@ -1,13 +1,16 @@
 //! How good the automatic links are, measured pairwise on hand-made gold standards.
 //!
 //! Only names are compared: pairs with the same public identifier are left out (they are linked by it,
-//! which proves nothing about names), and so are duplicates. The threshold is chosen on one half of the
-//! entities and everything is reported on the other. Precision comes with its Wilson interval.
+//! which proves nothing about names), and so are duplicates. The threshold is chosen on one half of the entities and
+//! reported on the other, and the other way round (cross-fitting), so that every pair is judged by a threshold that did
+//! not see it. Precision comes with its Wilson interval.
 
 use super::similar::{Corpus, LinkKind, Name, candidate_pairs};
+use super::{Grouping, Place, Status};
 use crate::answers::Answer;
 use crate::error::{Error, Result};
 use crate::records::{Records, Step, sniff_delimiter};
+use crate::store::Store;
 use crate::text;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -69,26 +72,55 @@ pub fn wilson(right: u64, all: u64) -> (u64, u64) {
     (part(middle - spread), part(middle + spread))
 }
 
-/// What was measured on one gold standard.
+/// What one half chose and how the other fared with it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Fold {
+    /// Threshold chosen on one half.
+    pub threshold_permille: u32,
+    /// That half at its own threshold.
+    pub chosen_at: CurvePoint,
+    /// The other half at that threshold.
+    pub reported: CurvePoint,
+}
+
+/// A kind of link at the thresholds.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct KindQuality {
+    /// The kind.
+    pub kind: LinkKind,
+    /// Pairs linked rightly.
+    pub right: u64,
+    /// Pairs linked wrongly.
+    pub wrong: u64,
+    /// Pairs to be found, by any kind.
+    pub all: u64,
+}
+
+impl KindQuality {
+    /// As a point, for precision, recall and interval.
+    pub fn point(&self) -> CurvePoint {
+        CurvePoint { score_permille: 0, right: self.right, wrong: self.wrong, all: self.all }
+    }
+}
+
+/// What was measured on one gold standard, by cross-fitting.
 #[derive(Clone, Debug, Serialize)]
 pub struct Quality {
     /// Its name.
     pub name: String,
     /// Advertisers after removing duplicates.
     pub items_count: usize,
-    /// Threshold chosen on the first half.
-    pub threshold_permille: u32,
-    /// The second half at that threshold.
-    pub at_threshold: CurvePoint,
-    /// By kind of link, the second half at that threshold: right, wrong.
-    pub by_kind: Vec<(LinkKind, u64, u64)>,
-    /// Pairs of the second half that no kind finds.
+    /// Chosen on the first half and reported on the second, and the other way round.
+    pub folds: [Fold; 2],
+    /// Both reports together. A pair across the halves is never right, and wrong when either threshold links it.
+    pub pooled: CurvePoint,
+    /// By kind of link, pooled.
+    pub by_kind: Vec<KindQuality>,
+    /// Pairs that no kind finds at any threshold.
     pub not_found: u64,
-    /// The second half's curve, from the strictest threshold.
+    /// The curve over all pairs, from the strictest threshold.
     pub curve: Vec<CurvePoint>,
-    /// The first half at the threshold it chose.
-    pub chosen_at: CurvePoint,
-    /// Links of the second half, at that threshold, to advertisers of no entity; counted as wrong in the strict precision.
+    /// Links, at the thresholds, to advertisers of no entity; not judged in the precision.
     pub strict_wrong: u64,
 }
 
@@ -96,48 +128,90 @@ struct Scored {
     kind: LinkKind,
     score: u32,
     is_right: bool,
+    /// Half of both names; 2 when they are of different halves, and so never of one entity.
+    half: u8,
 }
 
-/// Measures. `threshold` is chosen here when not given.
+/// Measures by cross-fitting. `threshold` is chosen when not given.
 pub fn measure(name: &str, gold: &[GoldItem], distractors: &[GoldItem], threshold: Option<u32>) -> Quality {
     let items = unique(gold);
-    let halves: [Vec<&GoldItem>; 2] =
-        [0, 1].map(|half| items.iter().copied().filter(|i| half_of(&i.entity) == half).collect());
-    let (first, first_all) = scored(&halves[0]);
-    let (second, second_all) = scored(&halves[1]);
-    let first_curve = curve(&first, first_all);
-    let threshold_permille = threshold.unwrap_or_else(|| choose(&first_curve));
-    let at = |points: &[CurvePoint], all| {
-        let mut fitting = points.iter().filter(|p| p.score_permille >= threshold_permille);
-        fitting.next_back().copied().unwrap_or(CurvePoint {
-            score_permille: threshold_permille,
-            right: 0,
-            wrong: 0,
-            all,
-        })
+    let (scored, all) = scored(&items);
+    let of_half = |half: u8| curve(scored.iter().filter(|s| s.half == half), all[usize::from(half)]);
+    let curves = [of_half(0), of_half(1)];
+    let thresholds = [0, 1].map(|half: usize| threshold.unwrap_or_else(|| choose(&curves[half])));
+    let fold = |chooser: usize| {
+        let at = |half: usize| at_threshold(&curves[half], all[half], thresholds[chooser]);
+        Fold { threshold_permille: thresholds[chooser], chosen_at: at(chooser), reported: at(1 - chooser) }
     };
-    let second_curve = curve(&second, second_all);
-    let by_kind = LinkKind::ALL.into_iter().map(|kind| {
-        let of_kind = |right: bool| {
-            second
-                .iter()
-                .filter(|s| s.kind == kind && s.is_right == right && s.score >= threshold_permille)
-                .count() as u64
-        };
-        (kind, of_kind(true), of_kind(false))
+    // Each half is judged by what the other chose; across the halves the laxer one counts.
+    let limit = |half: u8| match half {
+        0 => thresholds[1],
+        1 => thresholds[0],
+        _ => thresholds[0].min(thresholds[1]),
+    };
+    let linked = |kind: Option<LinkKind>, right: bool| {
+        let fits =
+            |s: &&Scored| kind.is_none_or(|k| k == s.kind) && s.is_right == right && s.score >= limit(s.half);
+        scored.iter().filter(fits).count() as u64
+    };
+    let total = all[0] + all[1];
+    let by_kind = LinkKind::ALL.into_iter().map(|kind| KindQuality {
+        kind,
+        right: linked(Some(kind), true),
+        wrong: linked(Some(kind), false),
+        all: total,
     });
+    let strictest = thresholds[0].min(thresholds[1]);
     Quality {
         name: name.into(),
         items_count: items.len(),
-        threshold_permille,
-        at_threshold: at(&second_curve, second_all),
+        folds: [fold(0), fold(1)],
+        pooled: CurvePoint {
+            score_permille: strictest,
+            right: linked(None, true),
+            wrong: linked(None, false),
+            all: total,
+        },
         by_kind: by_kind.collect(),
-        not_found: second_all - second.iter().filter(|s| s.is_right).count() as u64,
-        strict_wrong: strict(&halves[1], distractors, threshold_permille),
-        chosen_at: at(&first_curve, first_all),
-        curve: second_curve,
+        not_found: total - scored.iter().filter(|s| s.is_right).count() as u64,
+        strict_wrong: strict(&items, distractors, strictest),
+        curve: curve(scored.iter(), total),
     }
 }
+
+fn at_threshold(points: &[CurvePoint], all: u64, threshold: u32) -> CurvePoint {
+    let none = CurvePoint { score_permille: threshold, right: 0, wrong: 0, all };
+    points.iter().rfind(|p| p.score_permille >= threshold).copied().unwrap_or(none)
+}
+
+/// Measures the program's links on what people decided in a grouping, over the advertisers of a store.
+///
+/// # Errors
+/// Those of the store; too few decisions to say anything.
+pub fn by_grouping(store: &Store, grouping: &Grouping) -> Result<Quality> {
+    let mut decided = grouping.clone();
+    decided.links.retain(|l| l.status == Status::Accepted && l.author != super::auto::AUTHOR);
+    let resolver = decided.resolver()?;
+    let mut gold = Vec::new();
+    for advertiser in super::auto::advertisers(store)? {
+        let (place, name, id) = advertiser.placed(&resolver);
+        let Place::Always(entity) = place else { continue };
+        if !resolver.is_residual[entity as usize] {
+            gold.push(GoldItem { name, id, entity: resolver.entities[entity as usize].clone() });
+        }
+    }
+    if gold.len() < DECIDED_MIN {
+        return Err(Error::Question(format!(
+            "{} advertisers of the store are in entities by links that people made; at least {DECIDED_MIN} are needed to say how good the program's own links are",
+            gold.len()
+        )));
+    }
+    let name = if grouping.title.is_empty() { "this grouping" } else { &grouping.title };
+    Ok(measure(name, &gold, &[], None))
+}
+
+/// Fewest decided advertisers on which anything is measured.
+const DECIDED_MIN: usize = 20;
 
 /// Which half an entity falls into: by its own hash, so that all pairs of an entity stay together.
 fn half_of(entity: &str) -> u8 {
@@ -154,9 +228,10 @@ fn has_same_id(a: &GoldItem, b: &GoldItem) -> bool {
     !a.id.is_empty() && a.id == b.id
 }
 
-/// Every compared pair with its score, and how many pairs are to be found.
-fn scored(items: &[&GoldItem]) -> (Vec<Scored>, u64) {
+/// Every compared pair with its score, and how many pairs of each half are to be found.
+fn scored(items: &[&GoldItem]) -> (Vec<Scored>, [u64; 2]) {
     let names: Vec<Name> = items.iter().map(|i| Name::new(&i.name)).collect();
+    let halves: Vec<u8> = items.iter().map(|i| half_of(&i.entity)).collect();
     let corpus = Corpus::new(names.iter());
     let mut found = Vec::new();
     for (a, b) in candidate_pairs(&names, &corpus, 2_000) {
@@ -164,7 +239,8 @@ fn scored(items: &[&GoldItem]) -> (Vec<Scored>, u64) {
             continue;
         }
         if let Some((kind, score)) = corpus.compare(&names[a], &names[b]) {
-            found.push(Scored { kind, score, is_right: items[a].entity == items[b].entity });
+            let half = if halves[a] == halves[b] { halves[a] } else { 2 };
+            found.push(Scored { kind, score, is_right: items[a].entity == items[b].entity, half });
         }
     }
     let mut by_entity: HashMap<&str, Vec<&GoldItem>> = HashMap::new();
@@ -175,7 +251,8 @@ fn scored(items: &[&GoldItem]) -> (Vec<Scored>, u64) {
         };
         list.iter().enumerate().map(of).sum()
     };
-    let all = by_entity.values().map(pairs).sum();
+    let mut all = [0; 2];
+    by_entity.iter().for_each(|(entity, list)| all[usize::from(half_of(entity))] += pairs(list));
     (found, all)
 }
 
@@ -197,7 +274,7 @@ fn strict(items: &[&GoldItem], distractors: &[GoldItem], threshold: u32) -> u64 
     linked.count() as u64
 }
 
-fn curve(scored: &[Scored], all: u64) -> Vec<CurvePoint> {
+fn curve<'s>(scored: impl Iterator<Item = &'s Scored>, all: u64) -> Vec<CurvePoint> {
     let mut by_score: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
     for s in scored {
         let point = by_score.entry(s.score).or_default();
@@ -290,7 +367,7 @@ pub fn both(archives: &Path) -> Result<Vec<Quality>> {
         measure("Dutch parties, Facebook pages 2023", &dutch, &[], None),
     ];
     // Many easy pairs of one set must not buy wrong links in the other: the stricter threshold holds for both.
-    let strictest = found.iter().map(|q| q.threshold_permille).max();
+    let strictest = found.iter().flat_map(|q| q.folds).map(|f| f.threshold_permille).max();
     found.push(measure("both together, at the stricter threshold", &together, &without, strictest));
     Ok(found)
 }
@@ -298,21 +375,47 @@ pub fn both(archives: &Path) -> Result<Vec<Quality>> {
 /// Answer 6.
 pub(crate) fn answer(archives: &Path) -> Result<Answer> {
     let mut a = Answer::new(6, "How good are the automatic links?");
+    let three = |permille: u64| format!("{}.{:03}", permille / 1000, permille % 1000);
     for q in both(archives)? {
-        let p = &q.at_threshold;
-        let (low, high) = p.wilson();
-        let holds = if p.precision_permille() >= PRECISION_MIN_PERMILLE { "yes" } else { "no" };
-        a.check(format!("{}: precision at least 0.98 on the other half", q.name), "yes", holds);
+        let p = &q.pooled;
+        let holds =
+            |p: &CurvePoint| if p.precision_permille() >= PRECISION_MIN_PERMILLE { "yes" } else { "no" };
+        for (way, fold) in ["first", "second"].iter().zip(&q.folds) {
+            let what = format!(
+                "{}: precision at least 0.98 where the {way} half chose and the other reports",
+                q.name
+            );
+            a.check(what, "yes", holds(&fold.reported));
+        }
+        a.check(format!("{}: precision at least 0.98, both reports together", q.name), "yes", holds(p));
+        a.text.push(format!("{}: {} advertisers.", q.name, q.items_count));
+        for f in &q.folds {
+            a.text.push(format!(
+                "  chosen on one half: {} ({} right, {} wrong); reported on the other: {} right, {} wrong of {} pairs, precision {} ({})",
+                f.threshold_permille, f.chosen_at.right, f.chosen_at.wrong, f.reported.right, f.reported.wrong,
+                f.reported.all, three(f.reported.precision_permille()), interval(&f.reported)
+            ));
+        }
         a.text.push(format!(
-            "{}: {} advertisers; threshold {} chosen on one half ({} right, {} wrong); on the other {} right, {} wrong of {} pairs: \
-             precision {}.{:03} (Wilson 95%: 0.{low:04} to {}), recall 0.{:03}.",
-            q.name, q.items_count, q.threshold_permille, q.chosen_at.right, q.chosen_at.wrong, p.right, p.wrong, p.all,
-            p.precision_permille() / 1000, p.precision_permille() % 1000,
-            if high == 10_000 { "1".into() } else { format!("0.{high:04}") }, p.recall_permille()
+            "  both reports: {} right, {} wrong of {} pairs, precision {} ({}), recall {}",
+            p.right,
+            p.wrong,
+            p.all,
+            three(p.precision_permille()),
+            interval(p),
+            three(p.recall_permille())
         ));
-        for (kind, right, wrong) in &q.by_kind {
-            let share = right * 1000 / p.all.max(1);
-            a.text.push(format!("  {}: {right} right, {wrong} wrong, recall 0.{share:03}", kind.words()));
+        for kind in &q.by_kind {
+            let p = kind.point();
+            a.text.push(format!(
+                "  {}: {} right, {} wrong, precision {} ({}), recall {}",
+                kind.kind.words(),
+                p.right,
+                p.wrong,
+                three(p.precision_permille()),
+                interval(&p),
+                three(p.recall_permille())
+            ));
         }
         if q.strict_wrong > 0 {
             a.text.push(format!(
@@ -322,15 +425,24 @@ pub(crate) fn answer(archives: &Path) -> Result<Answer> {
         }
         for c in &q.curve {
             a.text.push(format!(
-                "  from {:4}: {} right, {} wrong, precision {}.{:03}, recall 0.{:03}",
+                "  from {:4}: {} right, {} wrong, precision {}, recall {}",
                 c.score_permille,
                 c.right,
                 c.wrong,
-                c.precision_permille() / 1000,
-                c.precision_permille() % 1000,
-                c.recall_permille()
+                three(c.precision_permille()),
+                three(c.recall_permille())
             ));
         }
     }
     Ok(a)
+}
+
+/// Wilson's interval in words.
+pub fn interval(p: &CurvePoint) -> String {
+    if p.right + p.wrong == 0 {
+        return "no such link".into();
+    }
+    let (low, high) = p.wilson();
+    let high = if high == 10_000 { "1".into() } else { format!("0.{high:04}") };
+    format!("Wilson 95%: 0.{low:04} to {high}")
 }

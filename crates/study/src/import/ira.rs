@@ -6,7 +6,7 @@
 use crate::amount::{self, Amount, Currency};
 use crate::day::Day;
 use crate::error::{Error, Result};
-use crate::store::{Fact, Writer};
+use crate::store::{Fact, Resume, Writer};
 use crate::subject::Subject;
 use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
@@ -31,27 +31,49 @@ fn open(path: &Path) -> Result<Connection> {
     Ok(Connection::open_with_flags(format!("file:{name}?mode=ro&immutable=1"), flags)?)
 }
 
-/// Reads every ad into the writer; gives their number.
-pub fn run(path: &Path, writer: &mut Writer<'_>) -> Result<u64> {
+/// Ads between two commits.
+const COMMIT_ADS: u64 = 1_000;
+
+/// Reads every ad into the writer, from the beginning or behind the row where an import stopped (its number is the
+/// offset); gives where it ended. `each` watches rows and ads at every commit and may stop.
+///
+/// # Errors
+/// A damaged database; those of the store; being stopped.
+pub(crate) fn run(
+    path: &Path,
+    writer: &mut Writer<'_>,
+    resume: Option<Resume>,
+    mut each: impl FnMut(u64, u64) -> bool,
+) -> Result<Resume> {
     let damaged =
         |e: rusqlite::Error| Error::Damaged { file: path.display().to_string(), reason: e.to_string() };
     let db = open(path)?;
     let mut query = db
-        .prepare("SELECT CAST(id AS TEXT), CAST(impressions AS TEXT), CAST(spend_amount AS TEXT), spend_currency, created, ended FROM ads ORDER BY id")
+        .prepare("SELECT CAST(id AS TEXT), CAST(impressions AS TEXT), CAST(spend_amount AS TEXT), spend_currency, created, ended, rowid FROM ads WHERE rowid > ?1 ORDER BY rowid")
         .map_err(damaged)?;
-    let mut rows = query.query([]).map_err(damaged)?;
-    let mut count = 0;
+    let mut at = resume.unwrap_or(Resume { offset: 0, line: 1 });
+    let from = if resume.is_some() { at.offset as i64 } else { i64::MIN };
+    let mut rows = query.query([from]).map_err(damaged)?;
+    let mut uncommitted = 0;
     while let Some(row) = rows.next().map_err(damaged)? {
-        count += 1;
         let mut fields = [const { String::new() }; 6];
         for (index, field) in fields.iter_mut().enumerate() {
             *field = row.get::<_, Option<String>>(index).unwrap_or_default().unwrap_or_default();
         }
         if let Err(reason) = fact(&fields, writer)? {
-            writer.bad(count, reason, fields.join(",").as_bytes())?;
+            writer.bad(at.line, reason, fields.join(",").as_bytes())?;
+        }
+        at = Resume { offset: row.get::<_, i64>(6).map_err(damaged)?.max(0) as u64, line: at.line + 1 };
+        uncommitted += 1;
+        if uncommitted >= COMMIT_ADS {
+            uncommitted = 0;
+            writer.commit_at(at)?;
+            if !each(at.offset, at.line - 1) {
+                return Err(super::reading::stopped());
+            }
         }
     }
-    Ok(count)
+    Ok(at)
 }
 
 fn fact(fields: &[String; 6], writer: &mut Writer<'_>) -> Result<std::result::Result<(), &'static str>> {

@@ -3,12 +3,14 @@
 //! A file is one answer, an array of ads, or JSON Lines of either. Objects are cut out by a scanner, so
 //! memory is bounded by one object ([`OBJECT_BYTES_MAX`]). Creative texts and media are not stored.
 
+use super::{record, shares};
 use crate::amount::{self, Amount};
 use crate::day::Day;
 use crate::error::{Error, Result};
-use crate::store::{Fact, Writer};
+use crate::store::{Fact, Resume, Writer};
 use crate::subject::Subject;
 use serde_json::Value;
+use std::cell::Cell;
 use std::io::Read;
 
 /// Largest single JSON value of a file (an API answer holds at most a few thousand ads).
@@ -20,6 +22,8 @@ pub struct Values<R> {
     buffer: Vec<u8>,
     at: usize,
     filled: usize,
+    /// Bytes read before `buffer[0]`.
+    base: u64,
     in_array: bool,
     is_first: bool,
     /// Index of the next value, from 1.
@@ -34,14 +38,51 @@ impl<R: Read> Values<R> {
             buffer: vec![0; 1 << 18],
             at: 0,
             filled: 0,
+            base: 0,
             in_array: false,
             is_first: true,
             index: 0,
         }
     }
+    /// Bytes consumed so far.
+    pub fn offset(&self) -> u64 {
+        self.base + self.at as u64
+    }
+    /// Goes on at an offset that [`Values::offset`] gave after a value of the same stream.
+    ///
+    /// # Errors
+    /// Those of the stream, and one that is shorter now.
+    pub fn skip_to(&mut self, offset: u64) -> std::io::Result<()> {
+        self.open()?;
+        while self.offset() < offset {
+            let wanted = usize::try_from(offset - self.offset()).unwrap_or(usize::MAX);
+            self.at += wanted.min(self.filled - self.at);
+            if self.offset() < offset && !self.fill()? {
+                return Err(std::io::Error::other("the file is shorter than when its import began"));
+            }
+        }
+        Ok(())
+    }
+    /// Passes what stands before the first value.
+    fn open(&mut self) -> std::io::Result<()> {
+        while self.is_first {
+            while self.at < self.filled && is_gap(self.buffer[self.at], false, true) {
+                self.at += 1;
+            }
+            if self.at < self.filled {
+                self.in_array = self.buffer[self.at] == b'[';
+                self.at += usize::from(self.in_array);
+                self.is_first = false;
+            } else if !self.fill()? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
     fn fill(&mut self) -> std::io::Result<bool> {
         self.buffer.copy_within(self.at..self.filled, 0);
         self.filled -= self.at;
+        self.base += self.at as u64;
         self.at = 0;
         if self.filled == self.buffer.len() {
             self.buffer.resize((self.buffer.len() * 2).min(OBJECT_BYTES_MAX + (1 << 18)), 0);
@@ -52,8 +93,9 @@ impl<R: Read> Values<R> {
     }
     /// The next value's bytes; `Err` text when the rest cannot be cut into values.
     pub fn step(&mut self) -> std::io::Result<Option<std::result::Result<&[u8], &'static str>>> {
+        self.open()?;
         loop {
-            while self.at < self.filled && is_gap(self.buffer[self.at], self.in_array, self.is_first) {
+            while self.at < self.filled && is_gap(self.buffer[self.at], self.in_array, false) {
                 self.at += 1;
             }
             if self.at == self.filled {
@@ -62,12 +104,6 @@ impl<R: Read> Values<R> {
                 }
                 return Ok(None);
             }
-            if self.is_first && self.buffer[self.at] == b'[' {
-                (self.in_array, self.is_first) = (true, false);
-                self.at += 1;
-                continue;
-            }
-            self.is_first = false;
             match extent(&self.buffer[self.at..self.filled]) {
                 Extent::Whole(len) => {
                     let from = self.at;
@@ -153,53 +189,105 @@ pub fn is_ajax(head: &str) -> bool {
     head.contains("\"adArchiveID\"") || (head.contains("\"payload\"") && head.contains("\"__ar\""))
 }
 
+/// What of the ads a pass stores; each is a snapshot of its own, since a row is one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pass {
+    /// One fact an ad.
+    Ads,
+    /// One fact an ad and region, where shares by region are published.
+    Regions,
+    /// One fact an ad and group of age and gender, where such shares are published.
+    Audience,
+}
+
 /// What the importer settles beforehand.
-pub struct JsonRun<'a> {
+pub(crate) struct JsonRun<'a> {
     /// When the answers were fetched: the end of ads that still ran.
     pub known_on: Day,
     /// Currency for ads that state none.
     pub currency: Option<&'a str>,
+    /// What is stored.
+    pub pass: Pass,
+    /// Where an interrupted import stopped.
+    pub resume: Option<Resume>,
+    /// What the first pass saw: shares by region, by age and gender.
+    pub seen: [Cell<bool>; 2],
 }
 
-/// Reads a whole stream into the writer; gives the number of values read.
-pub fn run<R: Read>(
+/// Ads between two commits.
+const COMMIT_ADS: u64 = 10_000;
+
+/// Reads a stream into the writer, from its beginning or where an import stopped; gives where it ended.
+/// `each` watches bytes and ads at every commit and may stop.
+///
+/// # Errors
+/// Those of the store and the stream; being stopped.
+pub(crate) fn run<R: Read>(
     input: R,
     run: &JsonRun<'_>,
     writer: &mut Writer<'_>,
-    mut each: impl FnMut(&mut Writer<'_>, u64) -> Result<()>,
-) -> Result<u64> {
+    mut each: impl FnMut(u64, u64) -> bool,
+) -> Result<Resume> {
     let mut values = Values::new(input);
     let mut ads_count = 0;
-    while let Some(step) = values.step()? {
+    if let Some(resume) = run.resume {
+        values.skip_to(resume.offset)?;
+        ads_count = resume.line.saturating_sub(1);
+    }
+    let mut committed = ads_count;
+    loop {
+        let Some(step) = values.step()? else {
+            return Ok(Resume { offset: values.offset(), line: ads_count + 1 });
+        };
         let parsed = match step {
             Ok(bytes) => serde_json::from_slice::<Value>(bytes)
-                .map_err(|e| (format!("not JSON: {e}"), &bytes[..bytes.len().min(200)])),
-            Err(reason) => Err((reason.to_owned(), &[][..])),
+                .map_err(|e| (format!("not JSON: {e}"), bytes[..bytes.len().min(200)].to_vec())),
+            Err(reason) => Err((reason.to_owned(), Vec::new())),
         };
         match parsed {
             Err((reason, raw)) => {
-                let raw = raw.to_vec();
                 ads_count += 1;
-                writer.bad(ads_count, &reason, &raw)?;
+                writer.bad_of(run.pass == Pass::Ads, ads_count, &reason, &raw)?;
             }
             Ok(value) => {
                 for ad in ads_of(&value) {
                     ads_count += 1;
-                    if let Err(reason) = ad_fact(ad, run, writer)? {
+                    let stored = match run.pass {
+                        Pass::Ads if record::is_entry(ad) => record::store(ad, writer)?,
+                        Pass::Ads => {
+                            run.seen[0].set(run.seen[0].get() || shares::has(ad, Pass::Regions));
+                            run.seen[1].set(run.seen[1].get() || shares::has(ad, Pass::Audience));
+                            ad_fact(ad, run, writer)?
+                        }
+                        Pass::Regions | Pass::Audience => shares::store(ad, run, writer)?,
+                    };
+                    if let Err(reason) = stored {
                         writer.bad(ads_count, &reason, ad.to_string().as_bytes())?;
                     }
-                    each(writer, ads_count)?;
+                    if writer.is_full() {
+                        writer.flush_only()?;
+                    }
                 }
             }
         }
+        // Only between two values of the stream is there a place to go on from.
+        if ads_count - committed >= COMMIT_ADS {
+            committed = ads_count;
+            writer.commit_at(Resume { offset: values.offset(), line: ads_count + 1 })?;
+            if !each(values.offset(), ads_count) {
+                return Err(super::reading::stopped());
+            }
+        }
     }
-    Ok(ads_count)
 }
 
 /// The ads of an answer: `data`, `payload.results`, `results`, or the object itself.
 fn ads_of(value: &Value) -> Vec<&Value> {
-    let list =
-        value.get("data").or_else(|| value.pointer("/payload/results")).or_else(|| value.get("results"));
+    let list = value
+        .get("data")
+        .or_else(|| value.pointer("/payload/results"))
+        .or_else(|| value.get("results"))
+        .or_else(|| value.get("entries"));
     match list.and_then(Value::as_array) {
         Some(list) => {
             list.iter().flat_map(|v| v.as_array().map_or_else(|| vec![v], |a| a.iter().collect())).collect()
@@ -208,9 +296,57 @@ fn ads_of(value: &Value) -> Vec<&Value> {
     }
 }
 
-type Checked = std::result::Result<(), String>;
+pub(super) type Checked = std::result::Result<(), String>;
+
+/// Everything an ad says of itself.
+pub(super) struct Ad {
+    pub item: String,
+    account: String,
+    name: String,
+    payer: String,
+    place: String,
+    pub currency: String,
+    from: Day,
+    to: Day,
+    pub spend: Option<Amount>,
+    pub views: Amount,
+}
+
+impl Ad {
+    /// The fact it is, with these amounts.
+    pub fn fact<'a>(
+        &'a self,
+        place: &'a str,
+        item: &'a str,
+        spend: Amount,
+        views: Amount,
+        ads: i64,
+    ) -> Fact<'a> {
+        let subject = Subject {
+            platform: "meta",
+            account: &self.account,
+            name: &self.name,
+            payer: &self.payer,
+            ids: "",
+        };
+        let (from, to, currency) = (self.from, self.to, self.currency.as_str());
+        Fact { subject, place, election: "", currency, from, to, spend, views, ads, item }
+    }
+}
 
 fn ad_fact(ad: &Value, run: &JsonRun<'_>, writer: &mut Writer<'_>) -> Result<Checked> {
+    match read_ad(ad, run) {
+        Ok(ad) => {
+            let spend = ad.spend.unwrap_or(Amount::UNSTATED);
+            writer.push(&ad.fact(&ad.place, &ad.item, spend, ad.views, 1))?;
+            Ok(Ok(()))
+        }
+        Err(reason) => Ok(Err(reason)),
+    }
+}
+
+/// Reads an ad of any version of the API, or why it is none.
+pub(super) fn read_ad(ad: &Value, run: &JsonRun<'_>) -> std::result::Result<Ad, String> {
     let get = |names: &[&str]| -> String {
         names
             .iter()
@@ -222,58 +358,47 @@ fn ad_fact(ad: &Value, run: &JsonRun<'_>, writer: &mut Writer<'_>) -> Result<Che
     let account = get(&["/page_id", "/pageID", "/pageId", "/snapshot/page_id"]);
     let name = get(&["/page_name", "/pageName", "/snapshot/page_name"]);
     if item.is_empty() {
-        return Ok(Err("the ad has no id".into()));
+        return Err("the ad has no id".into());
     }
     if account.is_empty() && name.is_empty() {
-        return Ok(Err("the ad names no page".into()));
+        return Err("the ad names no page".into());
     }
-    let payer = get(&["/bylines", "/byline", "/funding_entity", "/disclaimer", "/snapshot/byline"]);
+    let payer = get(&[
+        "/bylines",
+        "/byline",
+        "/funding_entity",
+        "/disclaimer",
+        "/snapshot/byline",
+        "/beneficiary_payers/0/payer",
+    ]);
     let start = ["/ad_delivery_start_time", "/startDate", "/ad_creation_time", "/snapshot/creation_time"];
     let Some(from) = start.iter().find_map(|p| ad.pointer(p).and_then(day)) else {
-        return Ok(Err("no valid first day".into()));
+        return Err("no valid first day".into());
     };
     let stop = ["/ad_delivery_stop_time", "/endDate"];
     let to = stop.iter().find_map(|p| ad.pointer(p).and_then(day)).unwrap_or_else(|| run.known_on.max(from));
-    if to < from {
-        return Ok(Err("the last day is before the first".into()));
-    }
-    let spend = match range(ad, &["/spend", "/snapshot/spend"], amount::UNIT) {
-        Ok(spend) => spend,
-        Err(reason) => return Ok(Err(format!("spend: {reason}"))),
-    };
-    let views = match range(ad, &["/impressions", "/impressionsWithIndex/impressionsText"], 1) {
-        Ok(views) => views.unwrap_or(Amount::UNSTATED),
-        Err(reason) => return Ok(Err(format!("impressions: {reason}"))),
-    };
+    // The money of an ad is certain even where its days are not.
+    let (from, to) = if to < from { (to, from) } else { (from, to) };
+    let spend = range(ad, &["/spend", "/snapshot/spend"], amount::UNIT)
+        .map_err(|reason| format!("spend: {reason}"))?;
+    let views = range(ad, &["/impressions", "/impressionsWithIndex/impressionsText"], 1)
+        .map_err(|reason| format!("impressions: {reason}"))?
+        .unwrap_or(Amount::UNSTATED);
     let stated = get(&["/currency", "/snapshot/currency"]);
     let currency = match (spend, stated.as_str(), run.currency) {
         (None, "", _) => "",
         (_, "", Some(currency)) => currency,
-        (Some(_), "", None) => return Ok(Err("no currency stated; say it with --currency".into())),
+        (Some(_), "", None) => return Err("no currency stated; say it with --currency".into()),
         (_, stated, _) if amount::Currency::parse(stated).is_none() => {
-            return Ok(Err("the currency is no three letters".into()));
+            return Err("the currency is no three letters".into());
         }
         (_, stated, _) => stated,
     };
-    let subject = Subject { platform: "meta", account: &account, name: &name, payer: &payer, ids: "" };
-    let place = get(&["/snapshot/country_iso_code"]);
-    let spend = spend.unwrap_or(Amount::UNSTATED);
-    writer.push(&Fact {
-        subject,
-        place: &place,
-        election: "",
-        currency,
-        from,
-        to,
-        spend,
-        views,
-        ads: 1,
-        item: &item,
-    })?;
-    Ok(Ok(()))
+    let (currency, place) = (currency.to_ascii_uppercase(), get(&["/snapshot/country_iso_code"]));
+    Ok(Ad { item, account, name, payer, place, currency, from, to, spend, views })
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.trim().to_owned(),
         Value::Number(number) => number.to_string(),

@@ -98,7 +98,10 @@ pub fn recognise(header: &Header, file: &str) -> Option<Plan> {
 const META_CITE: &str = "Meta, Ad Library Report";
 
 fn meta_report(header: &Header, file: &str) -> Option<Plan> {
-    let spend = [header.money("amount spent"), header.money("spend")].concat();
+    let mut spend = [header.money("amount spent"), header.money("spend")].concat();
+    // A report whose header names no currency: the importer asks for it.
+    let plain = header.find(&["amount spent", "amount spent in local currency"]);
+    spend.extend(plain.map(|lower| Money { lower, upper: None, currency: None, name: None }));
     let money = spend.first()?.clone();
     let place = header.find(&["location name", "region name", "location"]);
     let account = header.find(&["page id", "advertiser page id"]);
@@ -366,13 +369,13 @@ fn google_detail(header: &Header) -> Option<Plan> {
 fn snap(header: &Header) -> Option<Plan> {
     let item = header.find(&["adid", "ad id"])?;
     let lower = header.find(&["spend"])?;
-    let currency = header.find(&["currency code"])?;
+    let currency = header.find(&["currency code", "currencycode", "currency"]);
     let payer = header.find(&["payingadvertisername", "paying advertiser name"])?;
     let mut plan = Plan::new("snap-political-ads", "snap", Dataset::Ad, Rule::Exact);
     plan.cite = "Snap, Political Ads Library".into();
     plan.is_private = true;
     let columns = &mut plan.columns;
-    (columns.item, columns.currency) = (Some(item), Some(currency));
+    (columns.item, columns.currency) = (Some(item), currency);
     columns.name = header.find(&["organizationname", "organization name"]);
     columns.payer = vec![payer];
     columns.payer.extend(header.find(&["committeename", "committee name"]));

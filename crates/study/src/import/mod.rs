@@ -3,6 +3,7 @@
 //! Streaming and resumable: contents are hashed first, so that the same file twice changes nothing, and
 //! every few chunks the place in the file is committed with the rows. Nothing is downloaded here.
 
+mod documents;
 pub mod ira;
 pub mod json;
 pub mod layouts;
@@ -11,19 +12,22 @@ pub mod own;
 mod parts;
 pub mod plan;
 mod reading;
+mod record;
+mod shares;
 
 pub use mapping::Mapping;
 pub use own::{OwnEntry, OwnSource};
+pub use shares::NOTE as SHARES_NOTE;
 
 use crate::amount::Currency;
 use crate::day::Day;
 use crate::encoding::Encoding;
 use crate::error::{Error, Result};
 use crate::store::{Begun, Resume};
-use crate::store::{Dataset, Interner, KnownBasis, Snapshot, SnapshotId, Store, Window, Writer};
+use crate::store::{Interner, KnownBasis, Snapshot, SnapshotId, Store, Window, Writer};
 use parts::{Part, Parts};
 use plan::{Plan, Runner};
-use reading::{copy, header, identity, list, resume_at, shorten, stopped, unknown};
+use reading::{copy, header, identity, list, resume_at, shorten, unknown};
 use serde::Serialize;
 use std::path::Path;
 
@@ -198,7 +202,7 @@ impl<'s> Importer<'s> {
             return Err(unknown(part, "is empty"));
         }
         if head.starts_with(b"SQLite format 3\0") {
-            return self.sqlite(parts, part);
+            return self.sqlite(parts, part, progress);
         }
         let encoding = self.options.encoding.unwrap_or_else(|| Encoding::sniff(&head));
         let start = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head).trim_ascii_start();
@@ -250,71 +254,6 @@ impl<'s> Importer<'s> {
         writer.note(&runner.notes())?;
         writer.finish(end)?;
         self.imported(part, id, resume)
-    }
-
-    fn json(
-        &mut self,
-        parts: &mut Parts,
-        part: &Part,
-        head: &[u8],
-        progress: &mut dyn Progress,
-    ) -> Result<PartOutcome> {
-        let head = String::from_utf8_lossy(head);
-        let is_ads = ["page_id", "pageID", "pageId", "page_name", "\"data\"", "adArchiveID"]
-            .iter()
-            .any(|k| head.contains(k));
-        if !is_ads {
-            return Err(json::not_json(&part.full_name()));
-        }
-        let (layout, cite) = if json::is_ajax(&head) {
-            ("meta-ajax-2018", "Meta, Archive of Ads With Political Content, search answers")
-        } else {
-            ("meta-api-json", "Meta, Ad Library API")
-        };
-        let mut plan = Plan::new(layout, "meta", Dataset::Ad, crate::amount::Rule::Range);
-        plan.cite = cite.into();
-        plan.coverage = crate::store::Coverage::Selection;
-        plan.known_on = crate::day::find_in(&part.full_name()).map(|(_, day)| (day, KnownBasis::FileName));
-        let snapshot = self.settle(&mut plan, part, parts.hash(part)?)?;
-        let currency = self.options.currency;
-        let known_on = snapshot.known_on;
-        let name = part.full_name();
-        progress.begin(&name, part.bytes);
-        let done = self.store_all(&snapshot, |writer| {
-            let run = json::JsonRun { known_on, currency: currency.as_ref().map(Currency::code) };
-            parts.read(part, Encoding::Utf8, |input| {
-                json::run(input, &run, writer, |writer, ads_count| {
-                    if writer.is_full() {
-                        writer.flush_only()?;
-                        return if progress.at(0, ads_count) { Ok(()) } else { Err(stopped()) };
-                    }
-                    Ok(())
-                })
-            })
-        })?;
-        Ok(done
-            .parts
-            .into_iter()
-            .next()
-            .unwrap_or(PartOutcome::Skipped { file: name, reason: "empty".into() }))
-    }
-
-    fn sqlite(&mut self, parts: &mut Parts, part: &Part) -> Result<PartOutcome> {
-        let path = part.path.clone();
-        if part.is_packed || !ira::recognises(&path) {
-            return Err(unknown(part, "is a database without the table of the IRA set"));
-        }
-        let mut plan = Plan::new("ira-sqlite", "ira", Dataset::Ad, crate::amount::Rule::Exact);
-        plan.cite =
-            "US House Permanent Select Committee on Intelligence, IRA Facebook advertisements (2018)".into();
-        let snapshot = self.settle(&mut plan, part, parts.hash(part)?)?;
-        let done = self.store_all(&snapshot, |writer| ira::run(&path, writer))?;
-        let name = part.full_name();
-        Ok(done
-            .parts
-            .into_iter()
-            .next()
-            .unwrap_or(PartOutcome::Skipped { file: name, reason: "empty".into() }))
     }
 
     /// Stores a snapshot that is written in one go: an interrupted one begins anew.

@@ -165,6 +165,22 @@ impl<'p> Runner<'p> {
         if columns.spend.is_empty() {
             writer.push(&fact)?;
         }
+        if let [money] = columns.spend.as_slice() {
+            // One money column, as reports have: nothing to hold back.
+            let stored = match self.amount(record, money, 0) {
+                Ok(Some((spend, currency, name))) => {
+                    let subject =
+                        if money.name.is_some() { Subject { name, ..fact.subject } } else { fact.subject };
+                    writer.push(&Fact { subject, spend, currency, ..fact })?;
+                    Ok(())
+                }
+                Ok(None) => Err("no amount in any money column".into()),
+                Err(reason) => Err(reason),
+            };
+            self.place = place;
+            self.place.clear();
+            return Ok(stored);
+        }
         // All amounts are read before any is stored: a row is a fact as a whole or not at all.
         let mut amounts: Vec<(Amount, &Money, &str, &str)> = Vec::with_capacity(columns.spend.len());
         for (index, money) in columns.spend.iter().enumerate() {
@@ -192,7 +208,9 @@ impl<'p> Runner<'p> {
     {
         let plan = self.plan;
         let columns = &plan.columns;
-        if record.len() != plan.fields_count {
+        // Empty fields beyond the header are a spreadsheet's, not a row's.
+        let beyond = (plan.fields_count..record.len()).any(|c| !record.bytes(c).is_empty());
+        if record.len() < plan.fields_count || beyond {
             return Err(format!("has {} fields where the header has {}", record.len(), plan.fields_count));
         }
         let text = |column: Option<usize>| column.map_or(Ok(""), |c| record.text(c).map(str::trim));

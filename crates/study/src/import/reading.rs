@@ -45,6 +45,9 @@ pub(super) fn header(part: &Part, input: &mut dyn std::io::Read) -> Result<(Head
     let delimiter = crate::records::sniff_delimiter(&head);
     let mut records = Records::new(&head[..], delimiter, 0, 1);
     records.skip_mark()?;
+    if crate::records::stated_delimiter(&head).is_some() {
+        records.step()?;
+    }
     match records.step()? {
         Step::Record(record) if record.len() > 1 => {
             let names = (0..record.len())
@@ -75,8 +78,15 @@ pub(super) fn resume_at(
     }
     let mut records = Records::new(input, delimiter, 0, 1);
     records.skip_mark()?;
-    records.step()?;
+    // The line that names the delimiter, where there is one, and the header.
+    if matches!(records.step()?, Step::Record(record) if is_delimiter_line(record.raw)) {
+        records.step()?;
+    }
     Ok(records)
+}
+
+fn is_delimiter_line(raw: &[u8]) -> bool {
+    raw.len() == 5 && raw[..4].eq_ignore_ascii_case(b"sep=")
 }
 
 pub(super) fn copy<R: std::io::Read>(

@@ -5,7 +5,7 @@ use super::{Beside, Concentration, Estimate, Measure, Partly, Question, Ranked, 
 use crate::amount::Sum;
 use crate::error::Result;
 use crate::group::{Grouping, Unmapped};
-use crate::store::{Coverage, Dataset, Snapshot, Store};
+use crate::store::{Coverage, Snapshot, Store};
 use crate::targets::{Label, Targets};
 
 const BESIDE_SHOWN: usize = 10;
@@ -259,7 +259,7 @@ pub(super) fn notes(answer: &mut Ranking, gathered: &Gathered, snapshots: &[Snap
             "{bad} malformed rows of these sources were kept aside and are not in the sums (`study bad`)."
         ));
     }
-    for s in snapshots.iter().filter(|s| s.dataset == Dataset::Ad) {
+    for s in snapshots.iter().filter(|s| s.dataset.is_per_ad()) {
         s.notes.iter().for_each(|note| add(format!("{}: {note}.", s.file)));
     }
     if snapshots.iter().any(|s| s.parallel_currencies) {

@@ -84,6 +84,8 @@ pub(super) struct Filter {
     slack: HashMap<SnapshotId, (i64, i64)>,
     seen: Option<KeyMap<()>>,
     parallel: HashSet<SnapshotId>,
+    /// Snapshots in which an ad has a row for each region or group.
+    shared: HashSet<SnapshotId>,
 }
 
 /// How a row counts.
@@ -103,7 +105,7 @@ impl Filter {
         };
         let places = allow(&question.scope.region);
         let elections = allow(&question.election);
-        let ad_dumps = snapshots.iter().filter(|s| s.dataset == Dataset::Ad);
+        let ad_dumps = snapshots.iter().filter(|s| s.dataset.is_per_ad());
         let mut by_platform: HashMap<&str, u32> = HashMap::new();
         ad_dumps.for_each(|s| *by_platform.entry(&s.platform).or_default() += 1);
         let needs_seen = by_platform.values().any(|n| *n > 1);
@@ -120,6 +122,11 @@ impl Filter {
             slack: snapshots.iter().map(|s| (s.id, s.rule.slack())).collect(),
             seen: needs_seen.then(KeyMap::default),
             parallel: snapshots.iter().filter(|s| s.parallel_currencies).map(|s| s.id).collect(),
+            shared: snapshots
+                .iter()
+                .filter(|s| s.dataset.is_per_ad() && s.dataset != Dataset::Ad)
+                .map(|s| s.id)
+                .collect(),
         })
     }
     pub fn slack(&self, snapshot: SnapshotId) -> (i64, i64) {
@@ -138,7 +145,7 @@ impl Filter {
             Column::ViewsWidth,
             Column::Ads,
         ];
-        if !self.places.is_empty() {
+        if !self.places.is_empty() || (self.seen.is_some() && !self.shared.is_empty()) {
             columns.push(Column::Place);
         }
         if !self.elections.is_empty() {
@@ -176,6 +183,9 @@ impl Filter {
         let mut hash = blake3::Hasher::new();
         hash.update(item);
         hash.update(&chunk.column(Column::Currency)[row].to_le_bytes());
+        if self.shared.contains(&chunk.snapshot) {
+            hash.update(&chunk.column(Column::Place)[row].to_le_bytes());
+        }
         let mut key = [0; 16];
         key.copy_from_slice(&hash.finalize().as_bytes()[..16]);
         if seen.len() >= ITEMS_MAX {

@@ -5,8 +5,9 @@ use super::{Question, as_text, as_text_or_none};
 use crate::amount::Sum;
 use crate::day::Day;
 use crate::error::Result;
+use crate::select;
 use crate::store::columns::Column;
-use crate::store::{Snapshot, Store};
+use crate::store::{Dataset, Snapshot, Store};
 use crate::targets::Targets;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -55,6 +56,10 @@ pub struct Split {
     pub series: Vec<SeriesPoint>,
     /// By region, the largest first.
     pub places: Vec<PlacePoint>,
+    /// By age and gender, the largest first, where shares of that kind are published.
+    pub audience: Vec<PlacePoint>,
+    /// Whether regions come from shares of reach, which is an assumption about money.
+    pub is_by_share: bool,
     /// Names of the series' `top`, in order.
     pub names: Vec<String>,
 }
@@ -105,16 +110,12 @@ pub(super) fn split(
     })?;
     let words = store.words()?;
     let labels = targets.labels_by(store, top, |t| gathered.accounts[t].subject)?;
-    let mut places: Vec<PlacePoint> = places
-        .into_iter()
-        .map(|(word, sum)| PlacePoint {
-            place: words.get(word as usize).cloned().unwrap_or_default(),
-            published: sum.published,
-            lower: sum.lower,
-            upper: sum.upper(),
-        })
-        .collect();
-    places.sort_by(|a, b| b.published.cmp(&a.published).then_with(|| a.place.cmp(&b.place)));
+    let regions = select::shares(store, snapshots, Dataset::AdRegion)?;
+    let is_by_share = !regions.is_empty();
+    if is_by_share {
+        places = by_place(store, &regions, question)?;
+    }
+    let audience = by_place(store, &select::shares(store, snapshots, Dataset::AdAudience)?, question)?;
     let series = series.into_iter().filter(|(from, _)| from.is_stated());
     let series = series.map(|(from, (sum, top))| SeriesPoint {
         from,
@@ -125,7 +126,52 @@ pub(super) fn split(
     });
     Ok(Split {
         series: series.collect(),
-        places,
+        places: points(places, &words),
+        audience: points(audience, &words),
+        is_by_share,
         names: top.iter().map(|t| labels.get(t).cloned().unwrap_or_default().name).collect(),
     })
+}
+
+/// Sums by the rows' own word for region or group.
+fn by_place(store: &Store, snapshots: &[Snapshot], question: &Question) -> Result<HashMap<i64, Sum>> {
+    let mut places: HashMap<i64, Sum> = HashMap::new();
+    if snapshots.is_empty() {
+        return Ok(places);
+    }
+    let mut filter = Filter::new(store, snapshots, question)?;
+    let mut columns = filter.columns();
+    if !columns.contains(&Column::Place) {
+        columns.push(Column::Place);
+    }
+    store.scan(&gather::latest_first(snapshots), &columns)?.each(|chunk| {
+        for row in 0..chunk.rows {
+            if !filter.passes(chunk, row) || filter.is_repeated(chunk, row)? {
+                continue;
+            }
+            let Some(counted) = filter.count(chunk, row) else { continue };
+            let value = match question.measure {
+                super::Measure::Spend => counted.amount,
+                super::Measure::Impressions => counted.views,
+            };
+            let place = chunk.column(Column::Place)[row];
+            if places.len() < POINTS_MAX || places.contains_key(&place) {
+                places.entry(place).or_default().add(value, (0, 0));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(places)
+}
+
+fn points(places: HashMap<i64, Sum>, words: &[String]) -> Vec<PlacePoint> {
+    let point = |(word, sum): (i64, Sum)| PlacePoint {
+        place: words.get(word as usize).cloned().unwrap_or_default(),
+        published: sum.published,
+        lower: sum.lower,
+        upper: sum.upper(),
+    };
+    let mut points: Vec<PlacePoint> = places.into_iter().map(point).collect();
+    points.sort_by(|a, b| b.published.cmp(&a.published).then_with(|| a.place.cmp(&b.place)));
+    points
 }

@@ -79,6 +79,14 @@ impl Store {
         }
         Ok(Store { db })
     }
+    /// Writes a consistent copy to a file that does not exist, also while others use the store.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn copy_to(&self, path: &Path) -> Result<()> {
+        self.db.execute("VACUUM INTO ?1", [path.display().to_string()])?;
+        Ok(())
+    }
     /// The number of a word, storing it when new.
     pub(crate) fn word_id(&self, text: &str) -> Result<i64> {
         let found = self

@@ -30,6 +30,10 @@ pub enum Dataset {
     Geo,
     /// One row an ad.
     Ad,
+    /// One row an ad and region: the ad's range times the region's share of whom it reached.
+    AdRegion,
+    /// One row an ad and group of age and gender, likewise.
+    AdAudience,
     /// Spending on search words; never ranked with advertisers.
     Keyword,
     /// Names, identifiers or targeting without amounts.
@@ -38,7 +42,7 @@ pub enum Dataset {
 
 impl Dataset {
     /// All of them.
-    pub const ALL: [Dataset; 9] = [
+    pub const ALL: [Dataset; 11] = [
         Dataset::Weekly,
         Dataset::Advertiser,
         Dataset::Ad,
@@ -46,6 +50,8 @@ impl Dataset {
         Dataset::Region,
         Dataset::Location,
         Dataset::Geo,
+        Dataset::AdRegion,
+        Dataset::AdAudience,
         Dataset::Keyword,
         Dataset::Detail,
     ];
@@ -59,6 +65,8 @@ impl Dataset {
             Dataset::Totals => "totals",
             Dataset::Geo => "geo",
             Dataset::Ad => "ad",
+            Dataset::AdRegion => "ad_region",
+            Dataset::AdAudience => "ad_audience",
             Dataset::Keyword => "keyword",
             Dataset::Detail => "detail",
         }
@@ -66,6 +74,10 @@ impl Dataset {
     /// Reads the word.
     pub fn parse(code: &str) -> Option<Dataset> {
         Dataset::ALL.into_iter().find(|d| d.code() == code)
+    }
+    /// Whether its rows are about ads, each of which counts once however many dumps state it.
+    pub fn is_per_ad(self) -> bool {
+        matches!(self, Dataset::Ad | Dataset::AdRegion | Dataset::AdAudience)
     }
     /// Whether a later snapshot replaces the earlier ones of its kind as a whole (otherwise windows add up).
     pub fn is_replaced_whole(self) -> bool {
@@ -246,6 +258,14 @@ impl Store {
                 Ok((r.get::<_, i64>(0)? as u64, r.get::<_, i64>(1)? as u64))
             });
         Ok(counts?)
+    }
+    /// Forgets a snapshot of shares in which there were none: it was made by looking for them.
+    pub(crate) fn forget_if_empty(&self, id: SnapshotId, dataset: Dataset) -> Result<()> {
+        if dataset.is_per_ad() && dataset != Dataset::Ad {
+            let sql = "DELETE FROM snapshot WHERE id = ?1 AND rows = 0 AND bad_rows = 0";
+            self.db.execute(sql, [id.0])?;
+        }
+        Ok(())
     }
     /// Looks the identity up, storing a new unfinished snapshot when it is unknown.
     pub(crate) fn begin(&self, identity: &[u8], s: &Snapshot) -> Result<Begun> {

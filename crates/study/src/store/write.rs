@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::subject::Subject;
 use rusqlite::params;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// Most subjects remembered while importing (about 100 MB).
@@ -67,9 +68,16 @@ impl Hasher for KeyHasher {
 /// A map by subject key.
 pub(crate) type KeyMap<V> = HashMap<u128, V, BuildHasherDefault<KeyHasher>>;
 
+/// Numbers by key; two words a key, so that an entry is 24 bytes and not 32.
+type Known = HashMap<[u64; 2], u32, BuildHasherDefault<KeyHasher>>;
+
+fn halves(key: u128) -> [u64; 2] {
+    [key as u64, (key >> 64) as u64]
+}
+
 /// Numbers given to subjects; kept over all members of one import.
 pub struct Interner {
-    known: KeyMap<u32>,
+    known: Known,
     next: u32,
     first_pending: u32,
     keys: Vec<u8>,
@@ -85,7 +93,7 @@ impl Interner {
                 .db
                 .query_row("SELECT coalesce(max(first + count), 0) FROM subject_block", [], |r| r.get(0))?;
         let next = u32::try_from(next).map_err(|_| TOO_MANY)?;
-        let mut known = KeyMap::default();
+        let mut known = Known::default();
         let mut query = store.db.prepare("SELECT first, keys FROM subject_block ORDER BY first DESC")?;
         let mut rows = query.query([])?;
         while let Some(row) = rows.next()? {
@@ -94,7 +102,7 @@ impl Interner {
             for (index, key) in keys.chunks_exact(16).enumerate() {
                 let mut bytes = [0; 16];
                 bytes.copy_from_slice(key);
-                known.insert(u128::from_le_bytes(bytes), first + index as u32);
+                known.insert(halves(u128::from_le_bytes(bytes)), first + index as u32);
             }
             if known.len() > INTERNED_MAX {
                 break;
@@ -108,15 +116,15 @@ impl Interner {
         self.scratch.clear();
         subject.encode(&mut self.scratch);
         let key = Subject::key(&self.scratch);
-        if let Some(id) = self.known.get(&key) {
-            return Ok(*id);
-        }
-        if self.known.len() >= INTERNED_MAX {
+        if self.known.len() >= INTERNED_MAX && !self.known.contains_key(&halves(key)) {
             self.known.clear();
         }
         let id = self.next;
+        match self.known.entry(halves(key)) {
+            Entry::Occupied(known) => return Ok(*known.get()),
+            Entry::Vacant(free) => free.insert(id),
+        };
         self.next = id.checked_add(1).ok_or(TOO_MANY)?;
-        self.known.insert(key, id);
         self.keys.extend(key.to_le_bytes());
         self.texts.extend_from_slice(&self.scratch);
         Ok(id)
@@ -289,6 +297,16 @@ impl<'s> Writer<'s> {
     /// Stores the full chunk within the running transaction: for sources that begin anew when interrupted.
     pub(crate) fn flush_only(&mut self) -> Result<()> {
         self.flush_chunk()
+    }
+    /// Stores what there is and commits it with the place to resume from.
+    pub(crate) fn commit_at(&mut self, at: Resume) -> Result<()> {
+        self.flush_chunk()?;
+        self.commit(at, false)?;
+        self.open()
+    }
+    /// As [`Writer::bad`], where `is_told`: of a file read several times a bad row is kept once.
+    pub(crate) fn bad_of(&mut self, is_told: bool, line: u64, reason: &str, raw: &[u8]) -> Result<()> {
+        if is_told { self.bad(line, reason, raw) } else { Ok(()) }
     }
     fn commit(&mut self, at: Resume, is_done: bool) -> Result<()> {
         self.store

@@ -54,6 +54,9 @@ pub async fn check_token(request: Request, wanted: &str) -> Result<Request, Prob
     }
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     let multipart = kind.starts_with("multipart/form-data");
+    if multipart && request.uri().path() == crate::http::study::UPLOAD_PATH {
+        return check_first_field(request, wanted).await;
+    }
     let max = match kind.split(';').next() {
         Some("application/x-www-form-urlencoded") => COMMAND_BODY_BYTES_MAX,
         Some("multipart/form-data") => UPLOAD_BYTES_MAX + UPLOAD_FIELDS_BYTES,
@@ -69,6 +72,70 @@ pub async fn check_token(request: Request, wanted: &str) -> Result<Request, Prob
         pairs.any(|(name, value)| name == FIELD && same(value.as_bytes(), wanted.as_bytes()))
     };
     if found { Ok(Request::from_parts(parts, Body::from(bytes))) } else { Err(wrong()) }
+}
+
+/// Bytes of a streamed form within which its token must have come.
+const FIRST_FIELD_BYTES_MAX: usize = 16 * 1024;
+
+/// Checks the token of a form whose body may be large: it is the first field, and the rest is not held in memory. What
+/// was read is given back before the rest; how large that may be is the handler's to say.
+async fn check_first_field(request: Request, wanted: &str) -> Result<Request, Problem> {
+    let (parts, mut body) = request.into_parts();
+    let mut head = Vec::new();
+    let found = loop {
+        if let Some(found) = first_field(&head) {
+            break found;
+        }
+        let frame = match body.frame().await {
+            Some(frame) if head.len() <= FIRST_FIELD_BYTES_MAX => frame,
+            _ => return Err(wrong()),
+        };
+        let frame = frame.map_err(|_| Problem::bad_request("The body broke off."))?;
+        if let Ok(data) = frame.into_data() {
+            head.extend_from_slice(&data);
+        }
+    };
+    if !same(found.as_bytes(), wanted.as_bytes()) {
+        return Err(wrong());
+    }
+    Ok(Request::from_parts(parts, Body::new(Again { head: Some(head.into()), rest: body })))
+}
+
+/// The value of a form's first field, when it is all there and is the token's (RFC 7578, section 4).
+fn first_field(head: &[u8]) -> Option<String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let find = |from: usize, what: &[u8]| {
+        head.get(from..)?.windows(what.len()).position(|w| w == what).map(|at| from + at)
+    };
+    let line_end = find(0, b"\r\n")?;
+    let headers_end = find(line_end, b"\r\n\r\n")?;
+    let headers = text(&head[line_end..headers_end]).to_ascii_lowercase();
+    let boundary = [b"\r\n".as_slice(), &head[..line_end]].concat();
+    let value_end = find(headers_end + 4, &boundary)?;
+    let named = headers.contains(&format!("name=\"{FIELD}\""));
+    Some(if named { text(&head[headers_end + 4..value_end]) } else { String::new() })
+}
+
+/// A body of which the beginning was read already.
+struct Again {
+    head: Option<Bytes>,
+    rest: Body,
+}
+impl HttpBody for Again {
+    type Data = Bytes;
+    type Error = axum::Error;
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, axum::Error>>> {
+        match self.head.take() {
+            Some(head) => std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(head)))),
+            None => std::pin::Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+    fn is_end_stream(&self) -> bool {
+        self.head.is_none() && self.rest.is_end_stream()
+    }
 }
 
 /// A body in memory, up to a limit.
@@ -142,7 +209,21 @@ impl<S: Send + Sync, T: serde::de::DeserializeOwned> FromRequest<S> for CsrfForm
 
 #[cfg(test)]
 mod tests {
-    use super::same;
+    use super::{first_field, same};
+
+    #[test]
+    fn the_first_field_of_a_form_is_the_token_or_nothing() {
+        let form = |name: &str| {
+            format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\nsecret\r\n--b\r\nContent")
+        };
+        let whole = form("csrf");
+        assert_eq!(first_field(whole.as_bytes()).as_deref(), Some("secret"));
+        assert_eq!(first_field(form("file").as_bytes()).as_deref(), Some(""));
+        let value_end = whole.find("\r\n--b\r\nC").unwrap() + 5;
+        for cut in 0..value_end {
+            assert_eq!(first_field(&whole.as_bytes()[..cut]), None, "{cut}");
+        }
+    }
     #[test]
     fn tokens_are_compared_whole() {
         assert!(same(b"abc", b"abc"));

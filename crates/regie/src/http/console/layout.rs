@@ -42,6 +42,8 @@ pub static CSS: Asset =
 /// Live figures and partial swaps; pages work without.
 pub static JS: Asset =
     Asset::new("console.js", "text/javascript; charset=utf-8", include_str!("../../../assets/console.js"));
+/// What study reports look like; everything in it is under one class.
+pub static STUDY_CSS: Asset = Asset::new("study.css", "text/css; charset=utf-8", regie_study::report::STYLE);
 
 /// The module's routes.
 pub fn routes() -> Vec<Route> {
@@ -52,7 +54,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn asset(Path((hash, name)): Path<(String, String)>) -> Result<Response, Problem> {
-    let found = [&CSS, &JS].into_iter().find(|a| a.name == name);
+    let found = [&CSS, &JS, &STUDY_CSS].into_iter().find(|a| a.name == name);
     let found = found.ok_or_else(|| Problem::not_found("file of this name"))?;
     let cache = if hash == found.hash() { "public, max-age=31536000, immutable" } else { "no-cache" };
     let headers = [
@@ -118,7 +120,7 @@ impl IntoResponse for PageError {
     }
 }
 
-fn head(title: &str) -> Markup {
+fn head(title: &str, has_study: bool) -> Markup {
     html! {
         head {
             meta charset="utf-8";
@@ -126,6 +128,7 @@ fn head(title: &str) -> Markup {
             title { (title) }
             link rel="icon" href="/favicon.ico" type="image/svg+xml";
             link rel="stylesheet" href=(CSS.path());
+            @if has_study { link rel="stylesheet" href=(STUDY_CSS.path()); }
             script src=(JS.path()) defer {}
         }
     }
@@ -136,7 +139,7 @@ pub fn bare(title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(title))
+            (head(title, false))
             body class="public" {
                 header class="top" { div { a class="brand" href="/record" { (mark()) span { "Regie" } } } }
                 main { (body) }
@@ -152,13 +155,18 @@ pub fn publisher_name(app: &App) -> String {
 
 /// A page of the public record.
 pub fn public(app: &App, title: &str, body: &Markup) -> Markup {
+    public_with(app, title, body, false)
+}
+
+/// A public page, with what study reports need where it is one.
+pub fn public_with(app: &App, title: &str, body: &Markup, has_study: bool) -> Markup {
     let publisher = publisher_name(app);
     let contact =
         app.platform.catalogue().publisher.as_ref().map(|p| p.spec.legal_address.clone()).unwrap_or_default();
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(&format!("{title} · {publisher} ad record")))
+            (head(&format!("{title} · {publisher} ad record"), has_study))
             body class="public" {
                 a class="skip" href="#main" { "Skip to the content" }
                 header class="top" {
@@ -166,6 +174,7 @@ pub fn public(app: &App, title: &str, body: &Markup) -> Markup {
                         a class="brand" href="/record" { (mark()) span { (publisher) small { "public ad record" } } }
                         nav aria-label="Record" {
                             a href="/record" { "Search" }
+                            a href="/study" { "Studies" }
                             a href="/record/ads.json" { "Data (JSON)" }
                         }
                     }
@@ -218,6 +227,7 @@ const NAVIGATION: [(&str, &[Item]); 4] = [
         &[
             Item("/console/inventory", "Inventory", Sees::House),
             Item("/console/stops", "Stops", Sees::House),
+            Item("/console/study", "Study", Sees::House),
             Item("/console/settings", "Settings", Sees::House),
         ],
     ),
@@ -301,7 +311,7 @@ pub fn console_with(
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
-            (head(&format!("{} · {publisher}", frame.title)))
+            (head(&format!("{} · {publisher}", frame.title), frame.nav == "/console/study"))
             body {
                 a class="skip" href="#main" { "Skip to the content" }
                 div class="shell" {

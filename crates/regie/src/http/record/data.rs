@@ -2,7 +2,10 @@
 
 use crate::{
     http::{App, problem::Problem},
-    platform::view::{PartyView, View},
+    platform::{
+        Platform,
+        view::{PartyView, View},
+    },
 };
 use regie_ledger::{Counters, Ledger};
 use regie_model::{
@@ -51,7 +54,7 @@ pub fn public_party(view: &View, id: PartyId) -> PublicParty {
     }
 }
 
-fn was_shown(ledger: &Ledger, ad: AdId) -> bool {
+pub(super) fn was_shown(ledger: &Ledger, ad: AdId) -> bool {
     ledger.totals(ad).impressions_count > 0
 }
 /// How many ads the record has.
@@ -135,7 +138,7 @@ pub fn entry(app: &App, id: AdId) -> Result<Option<Entry>, Problem> {
         return Ok(None);
     }
     let history = app.record.history(app, &subject).map_err(Problem::internal)?;
-    let flat = flat_fee_days(app, subject.ad_set).map_err(Problem::internal)?;
+    let flat = flat_fee_days(&app.platform, subject.ad_set).map_err(Problem::internal)?;
     let view = app.platform.current_view();
     let catalogue = app.platform.catalogue();
     let (figures, campaign_figures) = {
@@ -155,7 +158,7 @@ pub fn entry(app: &App, id: AdId) -> Result<Option<Entry>, Problem> {
     Ok(regie_record::entry(id, &sources))
 }
 
-fn subject(catalogue: &Catalogue, ad: AdId) -> Option<Subject> {
+pub(super) fn subject(catalogue: &Catalogue, ad: AdId) -> Option<Subject> {
     let (campaign, ad_set) = catalogue.parents_of(ad)?;
     Some(Subject {
         ad,
@@ -168,10 +171,10 @@ fn subject(catalogue: &Catalogue, ad: AdId) -> Option<Subject> {
 }
 
 /// Accrued days of a flat fee, which belongs to an ad set and to no ad.
-fn flat_fee_days(app: &App, set: AdSetId) -> anyhow::Result<Vec<(UtcHour, Nanos)>> {
-    let campaign = app.platform.catalogue().ad_sets.get(&set).map_or(0, |s| s.spec.campaign.0);
+pub(super) fn flat_fee_days(platform: &Platform, set: AdSetId) -> anyhow::Result<Vec<(UtcHour, Nanos)>> {
+    let campaign = platform.catalogue().ad_sets.get(&set).map_or(0, |s| s.spec.campaign.0);
     let sql = "SELECT hour, sum(spend_nanos - credited_nanos) FROM rollups WHERE campaign = ?2 AND ad_set = ?1 AND ad = 0 GROUP BY hour";
-    let state = app.platform.state();
+    let state = platform.state();
     let mut statement = state.connection().prepare_cached(sql)?;
     let rows = statement
         .query_map([set.0, campaign], |r| Ok((UtcHour(r.get(0)?), Nanos(i128::from(r.get::<_, i64>(1)?)))))?;
@@ -179,7 +182,7 @@ fn flat_fee_days(app: &App, set: AdSetId) -> anyhow::Result<Vec<(UtcHour, Nanos)
 }
 
 /// Totals of an ad, with the flat fee of its ad set where that is stated with it.
-fn figures(
+pub(super) fn figures(
     catalogue: &Catalogue,
     ledger: &Ledger,
     subject: &Subject,

@@ -1,0 +1,84 @@
+//! Comparing what was known on two days, and parts against their whole.
+
+use super::{apart, form, frame, refused};
+use crate::http::{AppState, auth::Caller, console::layout};
+use axum::extract::{RawQuery, State};
+use maud::{Markup, html};
+use regie_study::{
+    Day, ask, check as checks,
+    diff::{self, DiffQuestion},
+    report,
+};
+use std::sync::Arc;
+
+fn bad(error: regie_study::Error) -> Markup {
+    html! { div class="note bad" role="alert" { p { (refused(error).detail) } } }
+}
+
+/// `GET /console/study/compare`.
+pub(super) async fn show(
+    State(app): State<AppState>,
+    caller: Caller,
+    RawQuery(raw): RawQuery,
+) -> layout::Html {
+    let raw = raw.unwrap_or_default();
+    let (pairs, days) = (form::pairs(&raw), [form::one(&raw, "first"), form::one(&raw, "second")]);
+    let (study, asked) = (Arc::clone(&app.study), pairs.clone());
+    let both = Day::parse(&days[0]).zip(Day::parse(&days[1]));
+    let (snapshots, found) = apart(move || {
+        let store = study.desk.store()?;
+        let compare = |(first, second)| {
+            let scope = ask::scope(&asked)?;
+            diff::diff(&store, &DiffQuestion { scope, first, second })
+        };
+        Ok((store.snapshots()?, both.map(compare)))
+    })
+    .await?;
+    let mut known: Vec<Day> = snapshots.iter().map(|s| s.known_on).collect();
+    known.sort_unstable();
+    known.dedup();
+    let day = |name: &str, label: &str, value: &str| html! { div class="field" { label for=(name) { (label) } input id=(name) name=(name) type="date" required value=(value) list="known"; } };
+    let body = html! {
+        p class="lead" { "What an archive restated, dropped and added between two days; an advertiser that went on under another id is told apart." }
+        form method="get" action="/console/study/compare" {
+            fieldset {
+                legend { "As known on" }
+                div class="row" { (day("first", "One day", &days[0])) (day("second", "and another", &days[1])) }
+                datalist id="known" { @for day in &known { option value=(day) {} } }
+            }
+            (form::scope(&pairs, &snapshots))
+            div class="buttons" { button class="primary" { "Compare" } }
+        }
+        @match found {
+            Some(Ok(found)) => section class="study" aria-label="Comparison" { (report::diff("What changed", &found)) },
+            Some(Err(error)) => (bad(error)),
+            None => {},
+        }
+    };
+    Ok(frame(&app, &caller, "Compare two days", &body))
+}
+
+/// `GET /console/study/check`: whether regional files agree with the national one.
+pub(super) async fn check(
+    State(app): State<AppState>,
+    caller: Caller,
+    RawQuery(raw): RawQuery,
+) -> layout::Html {
+    let pairs = form::pairs(&raw.unwrap_or_default());
+    let (study, asked) = (Arc::clone(&app.study), pairs.clone());
+    let (snapshots, found) = apart(move || {
+        let store = study.desk.store()?;
+        let found = ask::scope(&asked).and_then(|scope| checks::reconcile(&store, &scope));
+        Ok((store.snapshots()?, found))
+    })
+    .await?;
+    let body = html! {
+        form method="get" action="/console/study/check" { (form::scope(&pairs, &snapshots)) div class="buttons" { button class="primary" { "Check" } } }
+        @match found {
+            Ok(list) if list.is_empty() => p class="muted" { "No report in the store has both a national and regional files." },
+            Ok(list) => @for one in &list { section class="study" { (report::reconciliation(one)) } },
+            Err(error) => (bad(error)),
+        }
+    };
+    Ok(frame(&app, &caller, "Check parts against the whole", &body))
+}
