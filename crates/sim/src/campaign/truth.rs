@@ -307,7 +307,7 @@ mod tests {
     }
     #[test]
     fn families_keep_their_promise() {
-        for family in [Family::Sparse, Family::Mains, Family::Pairs, Family::Heavy] {
+        for family in [Family::Sparse, Family::Mains, Family::Pairs, Family::Heavy, Family::Strong] {
             let truth = Truth::draw(family, Form::Small, 1);
             assert_eq!(truth.effects().len(), 16);
             let kinds = [0, 1, 2].map(|k| truth.effects().iter().filter(|e| truth.kind(e) == k).count());
