@@ -84,7 +84,8 @@ impl Allocation {
     pub fn of_record(space: &Space, record: &AllocationRecord) -> Option<Allocation> {
         let fits = record.contexts.len() == space.contexts_count() && record.explore_ppm <= EXPLORE_PPM_MAX;
         let explore = f64::from(record.explore_ppm) / 1e6;
-        let parts: Option<Vec<Part>> = record.contexts.iter().map(|entries| Part::new(space, explore, entries)).collect();
+        let parts: Option<Vec<Part>> =
+            record.contexts.iter().map(|entries| Part::new(space, explore, entries)).collect();
         let parts = parts.filter(|_| fits)?;
         let draws_count = parts.first()?.of_draw.len();
         let equal = parts.iter().all(|part| part.of_draw.len() == draws_count);
@@ -113,7 +114,12 @@ impl Allocation {
         let assets = space.some_version();
         let entries = vec![Entry { code: space.encode(&assets), won: 1, kept: 0 }];
         let part = Part { entries, of_draw: vec![0], assets: vec![assets], stays: vec![1.0] };
-        Allocation { space: space.clone(), explore: 0.0, draws_count: 1, parts: vec![part; space.contexts_count()] }
+        Allocation {
+            space: space.clone(),
+            explore: 0.0,
+            draws_count: 1,
+            parts: vec![part; space.contexts_count()],
+        }
     }
     /// The template.
     pub fn space(&self) -> &Space {
@@ -183,7 +189,8 @@ impl Allocation {
 
 impl Part {
     fn new(space: &Space, explore: f64, entries: &[Entry]) -> Option<Part> {
-        let mut part = Part { entries: entries.to_vec(), of_draw: Vec::new(), assets: Vec::new(), stays: Vec::new() };
+        let mut part =
+            Part { entries: entries.to_vec(), of_draw: Vec::new(), assets: Vec::new(), stays: Vec::new() };
         let draws: usize = entries.iter().map(|entry| entry.weight() as usize).sum();
         if entries.is_empty() || draws == 0 || draws > usize::from(u16::MAX) {
             return None;

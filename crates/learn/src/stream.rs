@@ -74,7 +74,10 @@ mod tests {
         assert!(mean.abs() < 0.02 && (variance - 1.0).abs() < 0.03, "{mean} {variance}");
         for shape in [0.3, 1.0, 7.5] {
             let (mean, variance) = moments((0..count).map(|_| stream.gamma(shape)).collect());
-            assert!((mean / shape - 1.0).abs() < 0.03 && (variance / shape - 1.0).abs() < 0.06, "{shape}: {mean} {variance}");
+            assert!(
+                (mean / shape - 1.0).abs() < 0.03 && (variance / shape - 1.0).abs() < 0.06,
+                "{shape}: {mean} {variance}"
+            );
         }
         let (mean, variance) = moments((0..count).map(|_| stream.beta(2.0, 6.0)).collect());
         assert!((mean - 0.25).abs() < 0.005 && (variance - 12.0 / (64.0 * 9.0)).abs() < 0.001);

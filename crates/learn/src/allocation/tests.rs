@@ -26,7 +26,8 @@ fn propensities_sum_to_one_over_all_versions() {
     for explore in [0, 10_000, 300_000] {
         let table = table(explore);
         for context in 0..2 {
-            let sum: f64 = versions(table.space()).iter().map(|assets| table.propensity(context, assets)).sum();
+            let sum: f64 =
+                versions(table.space()).iter().map(|assets| table.propensity(context, assets)).sum();
             assert!((sum - 1.0).abs() < 1e-12, "{explore}: {sum}");
         }
     }

@@ -13,8 +13,6 @@ use crate::{
 const PAIR_STARTS: usize = 4;
 /// Rounds over all slots that a climb may take.
 const ROUNDS_MAX: usize = 8;
-/// Part of the doubtful effects that a narrow draw takes in.
-const NARROW: f64 = 0.3;
 /// Breaks ties among assets of which nothing is known, evenly.
 const TIE: f64 = 1e-5;
 
@@ -54,17 +52,17 @@ impl<'a> Draw<'a> {
             strongest: Vec::new(),
         }
     }
-    /// Draws every effect anew. In a `narrow` draw most of what is not yet found stays at zero, so that few doubts are tried at a
-    /// time, together with the best that is known: dearer guesses do not crowd out what is sure.
-    pub(super) fn sample(&mut self, effects: &Effects, stream: &mut Stream, narrow: bool) {
+    /// Draws every effect anew. A `breadth` above 1 takes in so many times more of what is not yet found: the draws go on trying
+    /// when the learned prior has grown sure that there is little left to find.
+    pub(super) fn sample(&mut self, effects: &Effects, stream: &mut Stream, breadth: f64) {
         self.strongest.clear();
         for block in &effects.blocks {
             for at in block.offset..block.offset + block.count {
                 let unit = stream.unit();
                 let posterior = &effects.posteriors[at];
-                // Units close to 1 draw an effect; a narrow draw reads only a part of them so.
-                let doubtful = narrow && posterior.weights[0] > 0.5;
-                let unit = if doubtful { (1.0 - (1.0 - unit) / NARROW).max(0.0) } else { unit };
+                // Units close to 1 draw an effect; a broad draw reads more of them so.
+                let unit =
+                    if posterior.weights[0] > 0.5 { (1.0 - (1.0 - unit) / breadth).max(0.0) } else { unit };
                 let value = posterior.draw(unit, || stream.normal());
                 self.values[at] = match block.kind {
                     Kind::Asset => value + (TIE * stream.unit()) as f32,
@@ -161,11 +159,10 @@ impl<'a> Draw<'a> {
     /// The best version of this draw in a context, as far as climbing finds it.
     pub(super) fn best(&self, context: usize) -> Assets {
         let mut start = self.space.some_version();
-        for slot in 0..self.slots_count {
-            let order = |a: &&u16, b: &&u16| {
-                self.alone(slot, **a, context).total_cmp(&self.alone(slot, **b, context))
-            };
-            start[slot] = self.space.choices(slot).iter().max_by(order).copied().unwrap_or(start[slot]);
+        for (slot, place) in start.iter_mut().enumerate().take(self.slots_count) {
+            let value = |asset: &u16| self.alone(slot, *asset, context);
+            let order = |a: &&u16, b: &&u16| value(a).total_cmp(&value(b));
+            *place = self.space.choices(slot).iter().max_by(order).copied().unwrap_or(*place);
         }
         if !self.space.holds(&start) {
             start = self.space.some_version();

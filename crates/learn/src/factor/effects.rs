@@ -74,7 +74,8 @@ impl Effects {
     /// Nothing known. `interactions` without which only assets and contexts count.
     pub(super) fn new(space: &Space, base_rate: f64, scale: f64, interactions: bool) -> Effects {
         let slots_count = space.slots().len();
-        let mut capacities: Vec<usize> = space.slots().iter().map(|slot| usize::from(slot.capacity)).collect();
+        let mut capacities: Vec<usize> =
+            space.slots().iter().map(|slot| usize::from(slot.capacity)).collect();
         capacities.push(space.contexts_count());
         let mut blocks = Vec::new();
         let mut offset = 0;
@@ -112,7 +113,11 @@ impl Effects {
         if slot == self.slots_count { context } else { assets[slot] }
     }
     /// The effects that a version meets in a context, with their kind.
-    pub(super) fn met<'a>(&'a self, context: u16, assets: &'a Assets) -> impl Iterator<Item = (&'a Block, usize)> + 'a {
+    pub(super) fn met<'a>(
+        &'a self,
+        context: u16,
+        assets: &'a Assets,
+    ) -> impl Iterator<Item = (&'a Block, usize)> + 'a {
         self.blocks.iter().map(move |block| {
             let first = self.digit(block.first, context, assets);
             let second = block.second.map_or(0, |b| self.digit(b, context, assets));
@@ -165,10 +170,12 @@ impl Effects {
     /// What is believed of an asset, (slot, asset), or of two that meet; the slot after the last is the context, and slots ascend.
     /// `None` where no such effect is learned.
     pub fn of(&self, first: (usize, usize), second: Option<(usize, usize)>) -> Option<&Posterior> {
-        let block = self.blocks.iter().find(|b| b.first == first.0 && b.second == second.map(|(slot, _)| slot))?;
+        let block =
+            self.blocks.iter().find(|b| b.first == first.0 && b.second == second.map(|(slot, _)| slot))?;
         let inside = first.1 < self.capacities[first.0]
             && second.is_none_or(|(slot, asset)| self.capacities.get(slot).is_some_and(|size| asset < *size));
-        inside.then(|| &self.posteriors[block.at(first.1 as u16, second.map_or(0, |(_, asset)| asset as u16))])
+        inside
+            .then(|| &self.posteriors[block.at(first.1 as u16, second.map_or(0, |(_, asset)| asset as u16))])
     }
     /// Every effect that probably is one (more likely than not), the strongest first.
     pub fn found(&self) -> Vec<Found> {

@@ -91,7 +91,13 @@ impl Evidence {
         self.total_reward
     }
     /// Where a version's cell is, made where there is none. `assets` is the code's; `odds` predicts a new cell's.
-    pub(super) fn cell(&mut self, context: u16, code: Code, assets: &Assets, odds: impl FnOnce() -> f32) -> usize {
+    pub(super) fn cell(
+        &mut self,
+        context: u16,
+        code: Code,
+        assets: &Assets,
+        odds: impl FnOnce() -> f32,
+    ) -> usize {
         let key = u64::from(context) << 32 | u64::from(code.0);
         let next = self.keys.len() as u32;
         let at = *self.index.entry(key).or_insert(next);

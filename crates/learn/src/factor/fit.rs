@@ -110,6 +110,7 @@ fn learn_priors(effects: &mut Effects) {
         let all = own.flat_map(|block| &effects.posteriors[block.offset..block.offset + block.count]);
         let before = effects.weights[kind as usize];
         let posteriors: Vec<&shrink::Posterior> = all.collect();
-        effects.weights[kind as usize] = shrink::learn_weights(&posteriors, &before, &kind.pseudo_counts(posteriors.len()));
+        effects.weights[kind as usize] =
+            shrink::learn_weights(&posteriors, &before, &kind.pseudo_counts(posteriors.len()));
     }
 }

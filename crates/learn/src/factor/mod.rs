@@ -67,6 +67,8 @@ impl Default for Settings {
 
 /// A table is due when what was seen has grown by this part.
 const GROWTH: f64 = 0.02;
+/// How broadly posterior draws try what is not yet found, in turn.
+const BREADTHS: [f64; 2] = [1.0, 3.0];
 /// Sweeps over the effects after a change was found.
 const SWEEPS_AFTER_CHANGE: u32 = 4;
 /// Fits after which every prediction is made anew.
@@ -120,10 +122,13 @@ impl Learner {
     /// Adds outcomes of a version in a context: `trials` showings whose outcome is known, with a reward in all between 0 and
     /// `trials` (successes, or value scaled to at most 1 a showing). Codes and contexts that do not exist are ignored.
     pub fn observe(&mut self, context: usize, code: Code, trials: f32, reward: f32) {
-        let Some(assets) = self.space.decode(code).filter(|_| context < self.space.contexts_count()) else { return };
+        let Some(assets) = self.space.decode(code).filter(|_| context < self.space.contexts_count()) else {
+            return;
+        };
         let context = context as u16;
         let effects = &self.effects;
-        let cell = self.evidence.cell(context, code, &assets, || effects.log_odds(context, &assets).exp() as f32);
+        let cell =
+            self.evidence.cell(context, code, &assets, || effects.log_odds(context, &assets).exp() as f32);
         self.evidence.add(cell, trials, reward);
     }
     /// Whether enough was seen since the last table for a new one.
@@ -165,16 +170,18 @@ impl Learner {
         draw.expect(&self.effects);
         let known: Vec<Assets> = (0..contexts_count).map(|context| draw.best(context)).collect();
         for number in 0..draws_count {
-            draw.sample(&self.effects, &mut stream, number % 2 == 1);
+            draw.sample(&self.effects, &mut stream, BREADTHS[number % BREADTHS.len()]);
             for (context, list) in winners.iter_mut().enumerate() {
                 list.push(self.space.encode(&draw.best(context)));
             }
         }
         let cap = self.price_cap();
         let each = winners.into_iter().zip(known).enumerate();
-        let contexts = each.map(|(context, (winners, known))| self.within_price(context, winners, known, cap)).collect();
+        let contexts =
+            each.map(|(context, (winners, known))| self.within_price(context, winners, known, cap)).collect();
         let record = AllocationRecord { explore_ppm: self.settings.explore_ppm, contexts };
-        let even = || Allocation::even(&self.space, self.settings.explore_ppm, self.settings.draws_count, seed);
+        let even =
+            || Allocation::even(&self.space, self.settings.explore_ppm, self.settings.draws_count, seed);
         Allocation::of_record(&self.space, &record).unwrap_or_else(even)
     }
     /// Largest share of the expected reward that exploring may cost now.
@@ -185,7 +192,8 @@ impl Learner {
     /// Replaces as many draws by the best known version as it takes to keep the price of exploring under its cap.
     fn within_price(&self, context: usize, winners: Vec<Code>, known: Assets, cap: f64) -> Vec<Entry> {
         let mut entries = tally(winners.iter().copied());
-        let rate = |code: Code| self.space.decode(code).map_or(0.0, |assets| self.expected_rate(context, &assets));
+        let rate =
+            |code: Code| self.space.decode(code).map_or(0.0, |assets| self.expected_rate(context, &assets));
         let rates: Vec<f64> = entries.iter().map(|entry| rate(entry.code)).collect();
         let mut best = (self.expected_rate(context, &known), self.space.encode(&known));
         for (entry, rate) in entries.iter().zip(&rates) {
@@ -193,23 +201,18 @@ impl Learner {
                 best = (*rate, entry.code);
             }
         }
-        // Half of what exploring may cost goes to draws as they come, half to the cheapest: the dear ones have their turn too.
+        // The cheapest first, until the price of all of them would be above the cap.
         let mut order: Vec<usize> = (0..entries.len()).collect();
-        order.sort_by_key(|at| Stream::new(u64::from(entries[*at].code.0), cap.to_bits()).bits());
-        let total = cap * winners.len() as f64 * best.0;
-        let mut may = vec![0u16; entries.len()];
-        let spend = |at: usize, mut left: f64, may: &mut [u16]| {
-            let price = (best.0 - rates[at]).max(1e-12);
-            let more = (left / price).min(f64::from(entries[at].won - may[at])) as u16;
-            may[at] += more;
-            left -= price * f64::from(more);
-            left
-        };
-        let left = order.iter().fold(total / 2.0, |left, at| spend(*at, left, &mut may));
         order.sort_by(|a, b| rates[*b].total_cmp(&rates[*a]).then(a.cmp(b)));
-        order.iter().fold(total / 2.0 + left, |left, at| spend(*at, left, &mut may));
-        let kept: u16 = entries.iter().zip(&may).map(|(entry, may)| entry.won - may).sum();
-        entries.iter_mut().zip(may).for_each(|(entry, may)| entry.won = may);
+        let mut left = cap * winners.len() as f64 * best.0;
+        let mut kept = 0;
+        for at in order {
+            let price = (best.0 - rates[at]).max(1e-12);
+            let may = (left / price).min(f64::from(entries[at].won)) as u16;
+            left -= price * f64::from(may);
+            kept += entries[at].won - may;
+            entries[at].won = may;
+        }
         if kept > 0 {
             match entries.iter_mut().find(|entry| entry.code == best.1) {
                 Some(entry) => entry.kept = kept,

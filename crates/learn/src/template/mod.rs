@@ -100,7 +100,11 @@ impl Space {
     ///
     /// # Errors
     /// Each [`SpaceError`] in its case.
-    pub fn new(slots: Vec<Slot>, contexts_count: usize, constraints: Vec<Constraint>) -> Result<Space, SpaceError> {
+    pub fn new(
+        slots: Vec<Slot>,
+        contexts_count: usize,
+        constraints: Vec<Constraint>,
+    ) -> Result<Space, SpaceError> {
         if slots.is_empty() || slots.len() > SLOTS_COUNT_MAX {
             return Err(SpaceError::Slots(slots.len()));
         }
@@ -116,7 +120,11 @@ impl Space {
                 return Err(SpaceError::Empty(index));
             }
         }
-        let codes: u64 = slots.iter().map(|slot| u64::from(slot.capacity)).try_fold(1, u64::checked_mul).unwrap_or(u64::MAX);
+        let codes: u64 = slots
+            .iter()
+            .map(|slot| u64::from(slot.capacity))
+            .try_fold(1, u64::checked_mul)
+            .unwrap_or(u64::MAX);
         if codes > CODES_COUNT_MAX {
             return Err(SpaceError::Codes(codes));
         }
@@ -127,9 +135,13 @@ impl Space {
         if constraints.len() > CONSTRAINTS_COUNT_MAX {
             return Err(SpaceError::Constraints(constraints.len()));
         }
-        let known = |(slot, asset): (u8, u16)| slots.get(usize::from(slot)).is_some_and(|s| asset < s.capacity);
+        let known =
+            |(slot, asset): (u8, u16)| slots.get(usize::from(slot)).is_some_and(|s| asset < s.capacity);
         for (index, constraint) in constraints.iter().enumerate() {
-            if constraint.first.0 == constraint.second.0 || !known(constraint.first) || !known(constraint.second) {
+            if constraint.first.0 == constraint.second.0
+                || !known(constraint.first)
+                || !known(constraint.second)
+            {
                 return Err(SpaceError::Constraint(index));
             }
         }
@@ -139,10 +151,13 @@ impl Space {
             *place = value;
             value = value.saturating_mul(u32::from(slot.capacity));
         }
-        let shown = |slot: &Slot| (0u16..).zip(&slot.active).filter(|(_, active)| **active).map(|(asset, _)| asset).collect();
+        let shown = |slot: &Slot| {
+            (0u16..).zip(&slot.active).filter(|(_, active)| **active).map(|(asset, _)| asset).collect()
+        };
         let choices = slots.iter().map(shown).collect();
         let contexts_count = contexts_count as u16;
-        let mut space = Space { slots, contexts_count, constraints, radix, choices, some: [0; SLOTS_COUNT_MAX] };
+        let mut space =
+            Space { slots, contexts_count, constraints, radix, choices, some: [0; SLOTS_COUNT_MAX] };
         let mut some = [0; SLOTS_COUNT_MAX];
         if !space.complete(0, &mut some) {
             return Err(SpaceError::Nothing);
@@ -212,7 +227,8 @@ impl Space {
     }
     /// Whether it may be shown: every asset active, every constraint held.
     pub fn may_show(&self, assets: &Assets) -> bool {
-        let active = |(slot, s): (usize, &Slot)| s.active.get(usize::from(assets[slot])).copied().unwrap_or(false);
+        let active =
+            |(slot, s): (usize, &Slot)| s.active.get(usize::from(assets[slot])).copied().unwrap_or(false);
         self.slots.iter().enumerate().all(active) && self.holds(assets)
     }
 }
@@ -258,7 +274,10 @@ mod tests {
         assert_eq!(new(vec![slot(0, 0)], vec![]), SpaceError::Capacity(0));
         assert_eq!(new(vec![slot(2, 0)], vec![]), SpaceError::Empty(0));
         assert!(matches!(new(vec![slot(512, 1); 4], vec![]), SpaceError::Codes(_)));
-        assert!(matches!(new(vec![slot(9, 1); 2], vec![Constraint { first: (0, 0), second: (0, 1) }]), SpaceError::Constraint(0)));
+        assert!(matches!(
+            new(vec![slot(9, 1); 2], vec![Constraint { first: (0, 0), second: (0, 1) }]),
+            SpaceError::Constraint(0)
+        ));
         let all = vec![never(0, 0), never(0, 1), never(1, 0), never(1, 1)];
         assert_eq!(new(vec![slot(2, 2), slot(2, 2)], all), SpaceError::Nothing);
         let most = vec![never(0, 0), never(0, 1), never(1, 0)];

@@ -23,7 +23,8 @@ fn all(sizes: &[usize]) -> Vec<Vec<u16>> {
     sizes.iter().map(|size| (0..*size as u16).collect()).collect()
 }
 fn opened(available: &[Vec<bool>]) -> Vec<Vec<u16>> {
-    let slot = |row: &Vec<bool>| (0u16..).zip(row).filter(|(_, open)| **open).map(|(asset, _)| asset).collect();
+    let slot =
+        |row: &Vec<bool>| (0u16..).zip(row).filter(|(_, open)| **open).map(|(asset, _)| asset).collect();
     available.iter().map(slot).collect()
 }
 fn may_show(shown: &Shown, open: &[Vec<u16>]) -> bool {
@@ -79,7 +80,8 @@ impl Policy for EpsilonGreedy {
     fn pause(&mut self, _: u64) {
         self.requests_count += 1;
         if self.requests_count.is_multiple_of(BATCH) {
-            let enough = self.seen.iter().filter(|(shown, seen)| seen.0 >= 20.0 && may_show(shown, &self.open));
+            let enough =
+                self.seen.iter().filter(|(shown, seen)| seen.0 >= 20.0 && may_show(shown, &self.open));
             // The order of the map is not fixed; equal rates are told apart by the version itself.
             let order = |a: &(&Shown, &(f64, f64)), b: &(&Shown, &(f64, f64))| {
                 (a.1.1 / a.1.0).total_cmp(&(b.1.1 / b.1.0)).then(a.0.cmp(b.0))
@@ -152,7 +154,8 @@ impl Subsample {
         let bound = |seen: &(f64, f64)| {
             if seen.0 <= 0.0 { f64::INFINITY } else { seen.1 / seen.0 + (log / seen.0).sqrt() }
         };
-        let best = (0..self.arms.len()).max_by(|a, b| bound(&self.seen[*a]).total_cmp(&bound(&self.seen[*b])));
+        let best =
+            (0..self.arms.len()).max_by(|a, b| bound(&self.seen[*a]).total_cmp(&bound(&self.seen[*b])));
         self.table = vec![best.unwrap_or(0)];
     }
     fn halve(&mut self) {
@@ -184,7 +187,9 @@ impl Policy for Subsample {
         match self.rule {
             Rule::Thompson if self.requests_count.is_multiple_of(BATCH) => self.thompson(),
             Rule::Ucb1 if self.requests_count.is_multiple_of(64) => self.ucb1(),
-            Rule::Halving if self.requests_count.is_multiple_of((self.horizon / (rounds + 1)).max(1)) => self.halve(),
+            Rule::Halving if self.requests_count.is_multiple_of((self.horizon / (rounds + 1)).max(1)) => {
+                self.halve()
+            }
             _ => {}
         }
     }

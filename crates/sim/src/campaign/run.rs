@@ -69,7 +69,8 @@ impl Captured {
     }
     /// Mean true rate of what was shown, and of an even draw.
     pub fn rates(&self, requests_count: usize) -> (f64, f64) {
-        let sum = |n: usize| self.parts.iter().map(|part| part[n]).sum::<f64>() / requests_count.max(1) as f64;
+        let sum =
+            |n: usize| self.parts.iter().map(|part| part[n]).sum::<f64>() / requests_count.max(1) as f64;
         (sum(0), sum(1))
     }
 }
@@ -111,7 +112,8 @@ impl Campaign {
                 stage = Some(new);
             }
             let Some(Stage { truth, standing }) = &stage else { continue };
-            let context = ((random.unit() * truth.contexts_count() as f64) as usize).min(truth.contexts_count() - 1);
+            let context =
+                ((random.unit() * truth.contexts_count() as f64) as usize).min(truth.contexts_count() - 1);
             let (bits, luck) = (random.bits(), random.unit());
             let shown = policy.choose(context, bits);
             let rate = truth.rate(context, &shown[..truth.slots().len()]);

@@ -2,6 +2,7 @@
 //!
 //! One subcommand for each thing that is simulated. Refuses to touch a data folder: everything happens in memory.
 
+mod learning;
 mod truth;
 
 use super::Cli;
@@ -20,6 +21,8 @@ pub struct SimulateArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// How much of what there is to gain the learner gains, beside other policies and its bars.
+    Learning(Box<learning::LearningArgs>),
     /// Print the hidden truth of a simulated campaign: what there is to find.
     Truth(truth::TruthArgs),
 }
@@ -30,6 +33,7 @@ enum What {
 /// As the subcommand's.
 pub fn run(cli: &Cli, args: &SimulateArgs) -> Result<ExitCode> {
     match &args.what {
+        Some(What::Learning(args)) => learning::run(cli, args),
         Some(What::Truth(args)) => truth::run(cli, args),
         None => anyhow::bail!("say what to simulate: regie simulate --help"),
     }

@@ -116,7 +116,8 @@ fn base_rate() -> f64 {
 
 fn read(path: &std::path::Path) -> Result<Truth> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let file: TruthFile = serde_json::from_str(&text).with_context(|| format!("{} is no truth", path.display()))?;
+    let file: TruthFile =
+        serde_json::from_str(&text).with_context(|| format!("{} is no truth", path.display()))?;
     let effect = |row: EffectRow| Effect { first: row.first, second: row.second, log_odds: row.log_odds };
     Ok(Truth::from_effects(file.sizes, file.base_rate, file.effects.into_iter().map(effect).collect())?)
 }

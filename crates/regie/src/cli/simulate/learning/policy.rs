@@ -31,7 +31,12 @@ impl Learned {
     ///
     /// # Errors
     /// As [`Space::new`].
-    pub fn new(sizes: &[usize], contexts_count: usize, settings: Settings, seed: u64) -> Result<Learned, SpaceError> {
+    pub fn new(
+        sizes: &[usize],
+        contexts_count: usize,
+        settings: Settings,
+        seed: u64,
+    ) -> Result<Learned, SpaceError> {
         let available: Vec<Vec<bool>> = sizes.iter().map(|size| vec![true; *size]).collect();
         let learner = Learner::new(space(&available, contexts_count)?, settings);
         let table = learner.allocate(seed);

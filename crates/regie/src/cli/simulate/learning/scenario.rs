@@ -99,7 +99,17 @@ impl Scenario {
     pub fn plain(family: Family, form: Form, requests_count: usize) -> Scenario {
         let events = Events::default();
         let name = format!("{} {requests_count}", family.word());
-        Scenario { name, family, form, requests_count, events, truth: None, prior_scale: 1.0, bar: Bar::None, compared: true }
+        Scenario {
+            name,
+            family,
+            form,
+            requests_count,
+            events,
+            truth: None,
+            prior_scale: 1.0,
+            bar: Bar::None,
+            compared: true,
+        }
     }
     fn campaign(&self, seed: u64) -> Campaign {
         Campaign {
@@ -115,7 +125,8 @@ impl Scenario {
         let campaign = self.campaign(seed);
         let sizes = campaign.sizes();
         let contexts_count = self.truth.as_ref().map_or(CONTEXTS_COUNT, Truth::contexts_count);
-        let settings = |interactions| Settings { interactions, prior_scale: self.prior_scale, ..Settings::default() };
+        let settings =
+            |interactions| Settings { interactions, prior_scale: self.prior_scale, ..Settings::default() };
         let subsample = |rule| Box::new(Subsample::new(rule, &sizes, self.requests_count, seed));
         let mut policy: Box<dyn Policy> = match who {
             Who::Learner => Box::new(Learned::new(&sizes, contexts_count, settings(true), seed)?),
@@ -132,8 +143,14 @@ impl Scenario {
     ///
     /// # Errors
     /// A template that cannot be learned.
-    pub fn run(&self, policies: &[Who], seeds: &[u64], done: &(dyn Fn() + Sync)) -> Result<Vec<(Who, Vec<Captured>)>> {
-        let jobs: Vec<(Who, u64)> = policies.iter().flat_map(|who| seeds.iter().map(|seed| (*who, *seed))).collect();
+    pub fn run(
+        &self,
+        policies: &[Who],
+        seeds: &[u64],
+        done: &(dyn Fn() + Sync),
+    ) -> Result<Vec<(Who, Vec<Captured>)>> {
+        let jobs: Vec<(Who, u64)> =
+            policies.iter().flat_map(|who| seeds.iter().map(|seed| (*who, *seed))).collect();
         let next = AtomicUsize::new(0);
         let results: Mutex<Vec<Option<Result<Captured>>>> = Mutex::new(jobs.iter().map(|_| None).collect());
         let work = || {
@@ -174,12 +191,19 @@ pub fn with_bars(form: Form) -> Vec<Scenario> {
         all.push(base(family, "10 million", 10 * MILLION, Bar::LastTenth(0.96)));
         let mut delayed = base(family, "2 million, outcomes 100,000 late", 2 * MILLION, Bar::LastTenth(0.88));
         delayed.events.delay_count = 100_000;
-        let mut redrawn = base(family, "30% redrawn at 1 million, the last tenth of 1 million more", 2 * MILLION, Bar::LastTenth(0.85));
+        let mut redrawn = base(
+            family,
+            "30% redrawn at 1 million, the last tenth of 1 million more",
+            2 * MILLION,
+            Bar::LastTenth(0.85),
+        );
         redrawn.events.redrawn = true;
         let mut assets = base(family, "2 million, assets join and are retired", 2 * MILLION, Bar::None);
         assets.events.assets_change = true;
         all.extend([delayed, redrawn, assets]);
-        for (scale, name) in [(4.0, "2 million, prior 4 times too wide"), (0.25, "2 million, prior 4 times too narrow")] {
+        for (scale, name) in
+            [(4.0, "2 million, prior 4 times too wide"), (0.25, "2 million, prior 4 times too narrow")]
+        {
             all.push(Scenario { prior_scale: scale, ..base(family, name, 2 * MILLION, Bar::None) });
         }
     }

@@ -27,8 +27,15 @@ fn mean(values: &[f64]) -> (f64, f64) {
 pub fn print(in_json: bool, scenario: &Scenario, rows: &[(Who, Vec<Captured>)]) -> bool {
     if !in_json {
         let seeds = rows.first().map_or(0, |row| row.1.len());
-        println!("\n{} ({} combinable versions, {seeds} seeds)", scenario.name, scenario.form.versions_count());
-        println!("{:<16} {:>16} {:>16} {:>22}", "policy", "whole run %", "last tenth %", "rate over an even draw");
+        println!(
+            "\n{} ({} combinable versions, {seeds} seeds)",
+            scenario.name,
+            scenario.form.versions_count()
+        );
+        println!(
+            "{:<16} {:>16} {:>16} {:>22}",
+            "policy", "whole run %", "last tenth %", "rate over an even draw"
+        );
     }
     let mut held = true;
     for (who, captured) in rows {
@@ -62,8 +69,15 @@ pub fn print(in_json: bool, scenario: &Scenario, rows: &[(Who, Vec<Captured>)]) 
             );
             continue;
         }
-        let show = |value: Option<(f64, f64)>| value.map_or("-".to_owned(), |(m, w)| format!("{m:.1} ± {w:.1}"));
-        println!("{:<16} {:>16} {:>16} {:>22}", who.word(), show(whole), show(last), format!("{gain:+.1}% ± {gain_width:.1}"));
+        let show =
+            |value: Option<(f64, f64)>| value.map_or("-".to_owned(), |(m, w)| format!("{m:.1} ± {w:.1}"));
+        println!(
+            "{:<16} {:>16} {:>16} {:>22}",
+            who.word(),
+            show(whole),
+            show(last),
+            format!("{gain:+.1}% ± {gain_width:.1}")
+        );
     }
     if let (false, Bar::LastTenth(bar)) = (in_json, scenario.bar) {
         println!("bar: last tenth at least {:.0}%: {}", 100.0 * bar, if held { "held" } else { "MISSED" });
@@ -79,7 +93,10 @@ mod tests {
         // t(0.975, 29) = 2.04523; t(0.975, 4) = 2.77645.
         let values: Vec<f64> = (0..30).map(f64::from).collect();
         let (m, width) = mean(&values);
-        assert!((m - 14.5).abs() < 1e-9 && (width - 2.045_23 * (77.5f64 / 30.0).sqrt()).abs() < 1e-3, "{width}");
+        assert!(
+            (m - 14.5).abs() < 1e-9 && (width - 2.045_23 * (77.5f64 / 30.0).sqrt()).abs() < 1e-3,
+            "{width}"
+        );
         let (_, width) = mean(&[1.0, 2.0, 3.0, 4.0, 5.0]);
         assert!((width - 2.776_45 * (2.5f64 / 5.0).sqrt()).abs() < 0.01, "{width}");
     }
