@@ -35,15 +35,25 @@ test('from a file to a report that anybody reads', skip, async () => {
   await until('the import', async () => (await page.getByText('rows are in the store').count()) || (await page.reload(), false));
   assert.match(await page.locator('[role=status]').innerText(), /12 rows are in the store, 1 were kept aside/);
   await page.goto(`${demo.url}/console/study/ask`);
+  await page.check('input[name=source][value=meta]');
   await page.selectOption('#by', 'payer');
   await page.getByRole('button', { name: 'Rank' }).click();
-  await page.locator('.study svg .whisker').first().waitFor();
+  await page.locator('.study svg').first().waitFor();
+  // The bars are as long as their sums: the first is the longest, and no two of them are alike.
+  const bars = await page.locator('.study svg').first().locator('rect.amount').all();
+  const lengths = await Promise.all(bars.map(async bar => (await bar.boundingBox()).width));
+  assert.ok(lengths.length === 5 && lengths.every((l, n) => n === 0 || l < lengths[n - 1] - 1), String(lengths));
   await picture(page, 'study-ask', { fullPage: true });
   await page.fill('#title', 'Who paid for the generated parties?');
   await page.fill('#lead', 'Twelve invented pages, one day.');
   await page.getByRole('button', { name: 'Publish' }).click();
   await page.waitForURL('**/study/*who-paid*');
   const address = page.url();
+
+  // The demo brings a study of its own: the headline of 2018, added up again.
+  await page.goto(`${demo.url}/study`);
+  await page.getByRole('link', { name: 'biggest political advertiser' }).click();
+  assert.match(await page.locator('main').innerText(), /274,100[\s\S]*1 to unknown/);
 
   // Anybody, on a phone, in the dark.
   const phone = await guarded(browser, { viewport: { width: 380, height: 800 }, colorScheme: 'dark' });

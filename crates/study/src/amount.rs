@@ -223,7 +223,11 @@ pub fn parse_amount(text: &str, scale: i64) -> Result<Amount, Refusal> {
     if text.is_empty() {
         return Err("the amount is empty");
     }
-    if let Some(bounds) = named_bounds(text, scale) {
+    // No notation without names is so long and begins with a letter, brace or quotation mark.
+    if text.len() > 12
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+        && let Some(bounds) = named_bounds(text, scale)
+    {
         return bounds;
     }
     for (sign, upper) in

@@ -69,7 +69,7 @@ pub fn intervals(name: &str, rows: &[Interval], show: &dyn Fn(i128) -> String) -
                 @let y = ROW * index as i128 + 8;
                 @let middle = y + 8;
                 text.label x=(LABEL - 8) y=(y + 12) text-anchor="end" { (label(&row.label)) }
-                rect.bar x=(LABEL) y=(y) height="16" width=(at(row.value, top, span).max(1)) {
+                rect.amount x=(LABEL) y=(y) height="16" width=(at(row.value, top, span).max(1)) {
                     title { (row.label) ": " (show(row.value)) }
                 }
                 @let end = row.upper.map_or(WIDTH - 16, x);

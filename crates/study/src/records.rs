@@ -52,10 +52,25 @@ impl<'a> Record<'a> {
         self.ends.is_empty()
     }
     /// The field's bytes, or nothing beyond the last.
+    #[inline]
     pub fn bytes(&self, index: usize) -> &'a [u8] {
         self.ends.get(index).map_or(&[], |(from, to)| &self.text[*from as usize..*to as usize])
     }
+    /// The field as text without space around it, or the reason why it is none.
+    #[inline]
+    pub fn trimmed(&self, index: usize) -> Result<&'a str, &'static str> {
+        let text = self.text(index)?;
+        let is_plain = |b: &u8| (b'!'..=b'~').contains(b);
+        match text.as_bytes() {
+            [] => Ok(text),
+            [one] if is_plain(one) => Ok(text),
+            // Nearly every field: nothing to look for beyond its ends.
+            [first, .., last] if is_plain(first) && is_plain(last) => Ok(text),
+            _ => Ok(text.trim()),
+        }
+    }
     /// The field as text, or the reason why it is none.
+    #[inline]
     pub fn text(&self, index: usize) -> Result<&'a str, &'static str> {
         std::str::from_utf8(self.bytes(index)).map_err(|_| "a field is not UTF-8 text")
     }
@@ -189,7 +204,7 @@ impl<R: Read> Records<R> {
         }
         let line = &rest[..line_len];
         if memchr::memchr(b'"', line).is_some() {
-            return self.parse_quoted();
+            return self.parse_quoted(line_len);
         }
         self.ends.clear();
         let end = trim_end(line).len();
@@ -205,8 +220,9 @@ impl<R: Read> Records<R> {
         Parsed::Record { len: line_len, lines: u64::from(has_end), is_unquoted: true }
     }
 
-    /// A record with quotation marks: fields are copied without them.
-    fn parse_quoted(&mut self) -> Parsed {
+    /// A record with quotation marks: fields are copied without them. `line_len` is where its first line ends: no
+    /// line end is looked for before.
+    fn parse_quoted(&mut self, line_len: usize) -> Parsed {
         let rest = &self.buffer[self.at..self.filled];
         self.unquoted.clear();
         self.ends.clear();
@@ -218,7 +234,9 @@ impl<R: Read> Records<R> {
                 loop {
                     let Some(close) = memchr::memchr(b'"', &rest[at..]) else { return Parsed::NeedMore };
                     let inside = &rest[at..at + close];
-                    lines += memchr::memchr_iter(b'\n', inside).count() as u64;
+                    if at + close >= line_len {
+                        lines += memchr::memchr_iter(b'\n', inside).count() as u64;
+                    }
                     self.unquoted.extend_from_slice(inside);
                     at += close + 1;
                     if rest.get(at) != Some(&b'"') {

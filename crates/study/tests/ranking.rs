@@ -253,6 +253,49 @@ mod command_line {
     }
 
     #[test]
+    fn the_own_record_is_read_by_whoever_knows_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = folder.path().join("s.db");
+        let own = |named: &std::path::Path| {
+            let day = super::Day::parse("2026-03-01").unwrap();
+            let source = super::OwnSource {
+                publisher: named.display().to_string(),
+                country: String::new(),
+                known_on: day,
+                window: (day, day),
+                checkpoint: "x".into(),
+            };
+            let entry = super::OwnEntry {
+                account: "party_1".into(),
+                sponsor: "Generated".into(),
+                payer: String::new(),
+                ad: "ad_1".into(),
+                region: String::new(),
+                election: String::new(),
+                currency: super::Currency::parse("EUR").unwrap(),
+                day,
+                spend_nanos: 5_000,
+                impressions_count: 2,
+            };
+            Ok((source, vec![entry]))
+        };
+        let today = regie_study::Day::parse("2026-06-01").unwrap();
+        for (line, cite) in [("import --own", ", public"), ("import --own=there", "there, public")] {
+            let _ = std::fs::remove_file(&db);
+            let args = ["study", "--store", db.to_str().unwrap()].into_iter().chain(line.split(' '));
+            let arguments = Arguments::try_parse_from(args).unwrap();
+            let mut out = Vec::new();
+            let mut terminal = Terminal { out: &mut out, shows_progress: false, today, own: Some(&own) };
+            run(&arguments.study, &mut terminal).unwrap();
+            let snapshots = regie_study::Store::open(&db).unwrap().snapshots().unwrap();
+            assert_eq!((snapshots.len(), snapshots[0].rows_count), (1, 1));
+            assert!(snapshots[0].cite.starts_with(cite), "{}", snapshots[0].cite);
+        }
+        assert!(study(folder.path(), "import --own").unwrap_err().contains("whole program"));
+        assert!(study(folder.path(), "import").is_err());
+    }
+
+    #[test]
     fn proposals_are_decided_and_undone() {
         let folder = tempfile::tempdir().unwrap();
         let study = |line: &str| study(folder.path(), line);

@@ -177,6 +177,7 @@ fn prepare(app: &Arc<App>, facts: &pages::Shared, folder: &Path) -> Result<Stage
         bookings::move_to(&desk, origins)?
     }
     let site = *app.platform.catalogue().sites.keys().next().context("the demo has no site")?;
+    crate::demo::study::fill(app)?;
     let key = random_bytes()?[..12].iter().map(|b| format!("{b:02x}")).collect::<String>();
     let sign_in = local.then(|| format!("{ads}/demo/console?key={key}"));
     let told = Facts { site, ads: ads.clone(), kept: kept.clone(), sign_in_key: local.then_some(key) };
@@ -216,7 +217,8 @@ fn show(cli: &Cli, stage: &Stage) {
          \x20 1. Read the newspaper; its ads are live       {pages}/demo\n\
          \x20 2. Watch money and figures in the console     {sign_in}\n\
          \x20    (signs you in; or as {}, password {})\n\
-         \x20 3. See in public who paid for which ad        {ads}/record\n\n\
+         \x20 3. See in public who paid for which ad        {ads}/record\n\
+         \x20 4. Read a study of another platform's archive {ads}/study\n\n\
          \x20 Ctrl-C ends it.\n",
         kept.email, kept.password
     );

@@ -153,8 +153,8 @@ pub struct ImportArgs {
     #[arg(required_unless_present = "own")]
     pub paths: Vec<PathBuf>,
     /// Also this publisher's own record, exact, out of its data folder (the one given with --folder unless named here)
-    #[arg(long, value_name = "FOLDER", num_args = 0..=1, default_missing_value = "")]
-    pub own: Option<PathBuf>,
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true)]
+    pub own: Option<Option<PathBuf>>,
     /// A mapping file (TOML) for a CSV of another layout
     #[arg(long, value_name = "FILE")]
     pub mapping: Option<PathBuf>,

@@ -187,7 +187,7 @@ fn import_files(args: &StudyArgs, import: &super::ImportArgs, terminal: &mut Ter
         let read = terminal.own.ok_or_else(|| {
             Error::Question("--own needs the whole program: `regie study import --own`".into())
         })?;
-        let (source, entries) = read(folder).map_err(Error::Question)?;
+        let (source, entries) = read(folder.as_deref().unwrap_or(Path::new(""))).map_err(Error::Question)?;
         outcome.parts.extend(importer.own_record(&source, entries)?.parts);
     }
     say(args, terminal, &outcome, || outcome_text(&outcome))

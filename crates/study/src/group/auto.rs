@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 /// Author of links made here.
 pub const AUTHOR: &str = "regie study";
 /// Score from which links of likeness are made without asking; measured by [`super::quality`].
-pub const AUTOMATIC_PERMILLE: u32 = 900;
+pub const AUTOMATIC_PERMILLE: u32 = 916;
 /// An identifier borne by more names than this links nobody.
 const ID_NAMES_MAX: usize = 3;
 const BLOCK_MAX: usize = 2_000;

@@ -68,7 +68,8 @@ pub fn wilson(right: u64, all: u64) -> (u64, u64) {
     let middle = p + z * z / (2.0 * n);
     let spread = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
     let scale = 1.0 + z * z / n;
-    let part = |v: f64| ((v / scale).clamp(0.0, 1.0) * 10_000.0).floor() as u64;
+    // A hair more than rounding errors, so that a bound of exactly one is shown as one.
+    let part = |v: f64| ((v / scale + 1e-9).clamp(0.0, 1.0) * 10_000.0).floor() as u64;
     (part(middle - spread), part(middle + spread))
 }
 

@@ -213,10 +213,10 @@ impl<'p> Runner<'p> {
         if record.len() < plan.fields_count || beyond {
             return Err(format!("has {} fields where the header has {}", record.len(), plan.fields_count));
         }
-        let text = |column: Option<usize>| column.map_or(Ok(""), |c| record.text(c).map(str::trim));
+        let text = |column: Option<usize>| column.map_or(Ok(""), |c| record.trimmed(c));
         let mut payer = "";
         for column in &columns.payer {
-            payer = record.text(*column)?.trim();
+            payer = record.trimmed(*column)?;
             if !payer.is_empty() {
                 break;
             }
@@ -228,7 +228,7 @@ impl<'p> Runner<'p> {
         }
         let subject = Subject { platform: &plan.platform, account, name, payer, ids: text(columns.ids)? };
         for (index, column) in columns.place.iter().enumerate() {
-            let part = record.text(*column)?.trim();
+            let part = record.trimmed(*column)?;
             if index > 0 && !part.is_empty() && !self.place.is_empty() {
                 self.place.push(' ');
             }
@@ -306,7 +306,7 @@ impl<'p> Runner<'p> {
     where
         'p: 'r,
     {
-        let name = money.name.map_or(Ok(""), |c| record.text(c).map(str::trim))?;
+        let name = money.name.map_or(Ok(""), |c| record.trimmed(c))?;
         let found = range(record, money.lower, money.upper, amount::UNIT, "amount")?;
         let Some(mut amount) = found else { return Ok(None) };
         let is_zero = amount == Amount::exact(0);
@@ -318,7 +318,7 @@ impl<'p> Runner<'p> {
         }
         let currency = match (&money.currency, self.plan.columns.currency, &self.plan.currency) {
             (Some(currency), _, _) => currency.code(),
-            (None, Some(column), _) if !record.bytes(column).is_empty() => record.text(column)?.trim(),
+            (None, Some(column), _) if !record.bytes(column).is_empty() => record.trimmed(column)?,
             (None, _, Some(currency)) => currency.code(),
             _ => "",
         };
@@ -337,16 +337,16 @@ fn range(
     scale: i64,
     what: &str,
 ) -> std::result::Result<Option<Amount>, Refusal> {
-    let lower_text = record.text(lower)?;
-    let upper_text = upper.map_or(Ok(""), |c| record.text(c))?.trim();
-    if lower_text.trim().is_empty() && upper_text.is_empty() {
+    let lower_text = record.trimmed(lower)?;
+    let upper_text = upper.map_or(Ok(""), |c| record.trimmed(c))?;
+    if lower_text.is_empty() && upper_text.is_empty() {
         return Ok(None);
     }
     let read = |text: &str| amount::parse_amount(text, scale).map_err(|e| format!("{what}: {e}"));
     if upper.is_none() {
         return read(lower_text).map(Some);
     }
-    let lower = if lower_text.trim().is_empty() { 0 } else { read(lower_text)?.lower };
+    let lower = if lower_text.is_empty() { 0 } else { read(lower_text)?.lower };
     let upper = if upper_text.is_empty() { None } else { read(upper_text)?.upper };
     if upper.is_some_and(|u| u < lower) {
         return Err(format!("{what}: the lower bound is above the upper bound"));

@@ -256,7 +256,7 @@ pub(super) fn notes(answer: &mut Ranking, gathered: &Gathered, snapshots: &[Snap
     let bad: u64 = snapshots.iter().map(|s| s.bad_rows_count).sum();
     if bad > 0 {
         add(format!(
-            "{bad} malformed rows of these sources were kept aside and are not in the sums (`study bad`)."
+            "{bad} malformed rows of these sources were kept aside, each with its line and reason, and are not in the sums."
         ));
     }
     for s in snapshots.iter().filter(|s| s.dataset.is_per_ad()) {

@@ -186,7 +186,10 @@ pub fn public_with(app: &App, title: &str, body: &Markup, has_study: bool) -> Ma
                             "Published by " (publisher) " with Regie. "
                             @if !contact.is_empty() { "Contact: " (contact.replace('\n', ", ")) "." }
                         }
-                        p class="small" { "Figures are exact and come from the publisher's ledger. Nothing about visitors is kept here." }
+                        p class="small" {
+                            @if has_study { "Figures are as the sources published them, between the bounds they allow; nobody here has audited the platforms." }
+                            @else { "Figures are exact and come from the publisher's ledger. Nothing about visitors is kept here." }
+                        }
                     }
                 }
             }

@@ -64,20 +64,24 @@ pub(super) async fn check(
     caller: Caller,
     RawQuery(raw): RawQuery,
 ) -> layout::Html {
-    let pairs = form::pairs(&raw.unwrap_or_default());
+    let raw = raw.unwrap_or_default();
+    let pairs = form::pairs(&raw);
+    let goes = !form::one(&raw, "go").is_empty();
     let (study, asked) = (Arc::clone(&app.study), pairs.clone());
     let (snapshots, found) = apart(move || {
         let store = study.desk.store()?;
-        let found = ask::scope(&asked).and_then(|scope| checks::reconcile(&store, &scope));
+        let check = || ask::scope(&asked).and_then(|scope| checks::reconcile(&store, &scope));
+        let found = goes.then(check);
         Ok((store.snapshots()?, found))
     })
     .await?;
     let body = html! {
-        form method="get" action="/console/study/check" { (form::scope(&pairs, &snapshots)) div class="buttons" { button class="primary" { "Check" } } }
+        form method="get" action="/console/study/check" { input type="hidden" name="go" value="1"; (form::scope(&pairs, &snapshots)) div class="buttons" { button class="primary" { "Check" } } }
         @match found {
-            Ok(list) if list.is_empty() => p class="muted" { "No report in the store has both a national and regional files." },
-            Ok(list) => @for one in &list { section class="study" { (report::reconciliation(one)) } },
-            Err(error) => (bad(error)),
+            None => p class="lead" { "Whether regional files add up to the national one; every figure is an interval, and two disagree when they have no value in common." },
+            Some(Ok(list)) if list.is_empty() => p class="muted" { "No report in the store has both a national and regional files." },
+            Some(Ok(list)) => @for one in &list { section class="study" { (report::reconciliation(one)) } },
+            Some(Err(error)) => (bad(error)),
         }
     };
     Ok(frame(&app, &caller, "Check parts against the whole", &body))

@@ -109,7 +109,6 @@ fn words_for_the_web(text: &str) -> String {
         .replace("--rate", "the field \u{201c}rates\u{201d}")
         .replace("--encoding", "the field \u{201c}encoding\u{201d}")
         .replace("`study diff`", "\u{201c}Compare\u{201d}")
-        .replace("`study bad`", "the file's page")
 }
 
 /// A name of the address, or that there is nothing of it.

@@ -26,13 +26,13 @@ pub(super) async fn home(State(app): State<AppState>) -> layout::Html {
         h1 { "Who pays for political advertising?" }
         p class="intro" { "Studies of other platforms' public advertising archives, and of this publisher's own record. Every figure is the interval the archive allows, every rank says how certain it is, and every report carries its method, its sources and its data." }
         @if shown.is_empty() { (ui::empty("Nothing is published yet.")) }
-        ul class="hits reports" { @for (slug, r) in shown { li { div {
-            p { strong { a href={ "/study/" (slug) } { (r.title) } } }
+        @for (slug, r) in shown { section class="card" {
+            h2 { a href={ "/study/" (slug) } { (r.title) } }
             p { (r.headline) }
             p class="muted small" { "Published on " (r.published_on) }
-        } } } }
+        } }
     };
-    Ok(layout::page(StatusCode::OK, &layout::public(&app, "Studies", &body)))
+    Ok(layout::page(StatusCode::OK, &layout::public_with(&app, "Studies", &body, true)))
 }
 
 /// `GET /study/{slug}`.
