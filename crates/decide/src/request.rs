@@ -163,8 +163,11 @@ impl Request {
         let page = &mut self.page;
         cut(&mut page.url, URL_BYTES_MAX);
         if let Some(language) = &mut page.language {
-            let primary = language.trim().split(['-', '_']).next().unwrap_or_default().to_lowercase();
-            *language = primary;
+            let primary = language.trim().split(['-', '_']).next().unwrap_or_default();
+            if primary.len() < language.len() {
+                *language = primary.to_owned();
+            }
+            lower(language);
             cut(language, 3);
         }
         page.language.take_if(|l| l.is_empty());
@@ -175,7 +178,7 @@ impl Request {
         page.key_values.truncate(REQUEST_KEY_VALUES_COUNT_MAX);
         for (key, value) in &mut page.key_values {
             cut(key, VALUE_BYTES_MAX);
-            *value = value.trim().to_owned();
+            trim(value);
             cut(value, VALUE_BYTES_MAX);
         }
         if let Some(country) = &mut self.location.country {
@@ -196,8 +199,20 @@ impl Request {
 }
 
 fn lower(text: &mut String) {
-    *text = text.trim().to_lowercase();
+    // Most values are plain and in order already: then nothing is copied.
+    if text.is_ascii() {
+        text.make_ascii_lowercase();
+        trim(text);
+    } else {
+        *text = text.trim().to_lowercase();
+    }
     cut(text, VALUE_BYTES_MAX);
+}
+fn trim(text: &mut String) {
+    let trimmed = text.trim();
+    if trimmed.len() < text.len() {
+        *text = trimmed.to_owned();
+    }
 }
 fn cut(text: &mut String, max: usize) {
     let end = text.floor_char_boundary(max);

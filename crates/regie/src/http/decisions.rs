@@ -1,7 +1,12 @@
 //! `POST /v1/decisions` and its batch form: JSON in, ads with sealed tickets out. Never a 500: no fill, with a reason.
 
-use super::{AppState, Route, facts, labels, problem::Problem};
-use crate::platform::{deciding::Answer, view::View};
+mod answer;
+mod input;
+
+pub use input::{DecisionInput, PageInput, PlacementRef, VisitorInput, to_request};
+
+use super::{App, AppState, Route, problem::Problem};
+use crate::platform::view::View;
 use axum::{
     body::Bytes,
     extract::{ConnectInfo, Query, State, rejection::QueryRejection},
@@ -9,16 +14,15 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{options, post},
 };
-use regie_decide::{FrequencyView, Location, PageFacts, Request};
+use hyper::body::Body;
+use regie_decide::Request;
 use regie_model::{
-    PlacementId, SegmentId, SiteId,
+    SiteId,
     booking::{Role, Scope},
-    creative::Creative,
     limits::*,
-    ticket::DeviceClass,
 };
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, net::SocketAddr};
+use serde::Deserialize;
+use std::net::SocketAddr;
 
 /// The module's routes.
 pub fn routes() -> Vec<Route> {
@@ -29,124 +33,11 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// A place asked for: by its name on the site, or by id.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-pub enum PlacementRef {
-    /// `{"id": "plc_1"}`
-    Id {
-        /// Placement id.
-        id: PlacementId,
-    },
-    /// `{"name": "front-top"}`
-    Name {
-        /// Name on the site.
-        name: String,
-    },
-}
-
-/// What is known of the page.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PageInput {
-    /// Its address.
-    pub url: String,
-    /// Its language.
-    pub language: Option<String>,
-    /// Keywords.
-    pub keywords: Vec<String>,
-    /// Topics.
-    pub topics: Vec<String>,
-    /// Key-values.
-    pub key_values: BTreeMap<String, Vec<String>>,
-}
-
-/// Facts about the visitor that the publisher's own server states (token with scope `decide`).
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct VisitorInput {
-    /// Where.
-    pub location: Location,
-    /// Device class by its word.
-    pub device: Option<String>,
-    /// User agent, used in memory and dropped.
-    pub user_agent: Option<String>,
-}
-
-/// A request for ads.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DecisionInput {
-    /// On which site.
-    pub site: SiteId,
-    /// For which places.
-    pub placements: Vec<PlacementRef>,
-    /// The page.
-    #[serde(default)]
-    pub page: PageInput,
-    /// Publisher's segments.
-    #[serde(default)]
-    pub segments: Vec<SegmentId>,
-    /// Consents that the page proves.
-    #[serde(default)]
-    pub consents: Vec<String>,
-    /// What this page view showed already.
-    #[serde(default)]
-    pub frequency: FrequencyView,
-    /// Facts about the visitor, only with a token.
-    #[serde(default)]
-    pub visitor: Option<VisitorInput>,
-}
-
 /// Several requests.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BatchInput {
     requests: Vec<DecisionInput>,
-}
-
-/// An ad as the page receives it.
-#[derive(Serialize)]
-struct AdOutput<'a> {
-    ticket: &'a str,
-    decision: String,
-    campaign: String,
-    ad_set: String,
-    ad: String,
-    version: String,
-    kind: &'static str,
-    width: u16,
-    height: u16,
-    frame_path: String,
-    click_path: String,
-    sandbox: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    native: Option<NativeOutput<'a>>,
-    label: labels::Label,
-}
-#[derive(Serialize)]
-struct NativeOutput<'a> {
-    title: &'a str,
-    body: &'a str,
-    call_to_action: &'a str,
-    image_path: Option<String>,
-    alt: &'a str,
-}
-#[derive(Serialize)]
-struct SlotOutput<'a> {
-    placement: String,
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ad: Option<AdOutput<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    no_fill: Option<&'static str>,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    fallback_html: &'a str,
-    behaviour: regie_model::booking::Behaviour,
-}
-#[derive(Serialize)]
-struct DecisionOutput<'a> {
-    decisions: Vec<SlotOutput<'a>>,
 }
 
 async fn preflight(State(app): State<AppState>, headers: HeaderMap) -> Response {
@@ -167,7 +58,7 @@ struct DecisionQuery {
 }
 
 /// Why each ad set would be shown or not, now, for a request: only for those who see everything.
-fn explain(app: &AppState, view: &View, request: &Request, headers: &HeaderMap) -> Result<Response, Problem> {
+fn explain(app: &App, view: &View, request: &Request, headers: &HeaderMap) -> Result<Response, Problem> {
     const OPERATORS: [Role; 4] = [Role::Owner, Role::AdOperations, Role::ReadOnly, Role::Auditor];
     let caller = super::auth::caller::authenticate(app, headers)?.ok_or_else(Problem::unauthorized)?;
     if !caller.sees_everything() || !caller.is_one_of(&OPERATORS, Some(Scope::Read)) {
@@ -184,31 +75,59 @@ async fn one(
     State(app): State<AppState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     query: Result<Query<DecisionQuery>, QueryRejection>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: axum::extract::Request,
 ) -> Response {
+    // The head is taken apart here: an extractor would copy every header.
+    let (head, body) = request.into_parts();
+    respond(&app, peer, query, &head.headers, body).await
+}
+
+/// Whether a request is one for a decision, and nothing else about it matters.
+pub(super) fn is_hot<B>(request: &hyper::Request<B>) -> bool {
+    request.method() == Method::POST
+        && request.uri().path_and_query().is_some_and(|asked| asked.as_str() == "/v1/decisions")
+}
+
+/// Answers what [`is_hot`]; the same as the route does.
+pub(super) async fn hot<B>(app: &App, peer: SocketAddr, headers: &HeaderMap, body: B) -> Response
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::fmt::Display,
+{
+    respond(app, peer, Ok(Query(DecisionQuery { explain: 0 })), headers, body).await
+}
+
+async fn respond<B>(
+    app: &App,
+    peer: SocketAddr,
+    query: Result<Query<DecisionQuery>, QueryRejection>,
+    headers: &HeaderMap,
+    body: B,
+) -> Response
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::fmt::Display,
+{
+    let body = super::serve::read(body, DELIVERY_BODY_BYTES_MAX).await;
     let view = app.platform.current_view();
-    let answered = answer(&app, &view, query, (&headers, peer), &body);
+    let answered = body.and_then(|body| answer(app, &view, query, (headers, peer), &body));
     // A refusal says nothing secret: pages of any of the publisher's sites may read it.
     let (site, mut response) = match answered {
         Ok((site, response)) => (Some(site), response),
         Err(problem) => (None, problem.into_response()),
     };
-    allow_origin(&view, site, &headers, &mut response);
+    allow_origin(&view, site, headers, &mut response);
     response
 }
 
 fn answer(
-    app: &AppState,
+    app: &App,
     view: &View,
     query: Result<Query<DecisionQuery>, QueryRejection>,
     (headers, peer): (&HeaderMap, SocketAddr),
     body: &[u8],
 ) -> Result<(SiteId, Response), Problem> {
     let Query(query) = query.map_err(|e| Problem::bad_request(e.body_text()))?;
-    if body.len() > DELIVERY_BODY_BYTES_MAX {
-        return Err(Problem::too_large(DELIVERY_BODY_BYTES_MAX));
-    }
     let input: DecisionInput =
         serde_json::from_slice(body).map_err(|e| Problem::bad_request(e.to_string()))?;
     let site = input.site;
@@ -221,7 +140,8 @@ fn answer(
         return Ok((site, explain(app, view, &request, headers)?));
     }
     let answers = app.platform.decide(view, &request);
-    let json = render(app, view, &request, &answers);
+    let mut json = Vec::new();
+    answer::write(app, view, &request, &answers, &mut json);
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((site, (headers, json).into_response()))
 }
@@ -229,12 +149,11 @@ fn answer(
 async fn batch(
     State(app): State<AppState>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: axum::extract::Request,
 ) -> Result<Response, Problem> {
-    if body.len() > BATCH_BODY_BYTES_MAX {
-        return Err(Problem::too_large(BATCH_BODY_BYTES_MAX));
-    }
+    let (head, body) = request.into_parts();
+    let headers = head.headers;
+    let body = super::serve::read(body, BATCH_BODY_BYTES_MAX).await?;
     let input: BatchInput = serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
     let count = input.requests.len();
     if count > BATCH_REQUESTS_COUNT_MAX {
@@ -256,14 +175,14 @@ async fn batch(
             problem.detail(detail)
         })?);
     }
-    let mut json = Vec::with_capacity(count * 1_024);
+    let mut json = Vec::with_capacity(count * 2_048);
     json.extend_from_slice(b"{\"answers\":[");
     for (index, request) in requests.into_iter().enumerate() {
         if index > 0 {
             json.push(b',');
         }
         let answers = app.platform.decide(&view, &request);
-        json.extend_from_slice(&render(&app, &view, &request, &answers));
+        answer::write(&app, &view, &request, &answers, &mut json);
     }
     json.extend_from_slice(b"]}");
     Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json)
@@ -283,156 +202,4 @@ pub(super) fn allow_origin(view: &View, site: Option<SiteId>, headers: &HeaderMa
         response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
     }
     response.headers_mut().insert(header::VARY, HeaderValue::from_static("origin"));
-}
-
-/// The decision's request from what was sent and what is derived in memory.
-///
-/// # Errors
-/// A placement name that the site does not have, too many placements, an unknown device class.
-pub fn to_request(
-    app: &AppState,
-    view: &View,
-    input: DecisionInput,
-    headers: &HeaderMap,
-    peer: SocketAddr,
-) -> Result<Request, Problem> {
-    let count = input.placements.len();
-    if count == 0 || count > REQUEST_PLACEMENTS_COUNT_MAX {
-        let detail =
-            format!("Ask for 1 to {REQUEST_PLACEMENTS_COUNT_MAX} placements; this asks for {count}.");
-        return Err(Problem::bad_request(detail));
-    }
-    let placements = input.placements.iter().map(|place| match place {
-        PlacementRef::Id { id } => Ok(*id),
-        PlacementRef::Name { name } => {
-            view.by_name.get(&(input.site, name.clone())).copied().ok_or_else(|| {
-                Problem::bad_request(format!(
-                    "The site {} has no placement named \"{}\".",
-                    input.site,
-                    cut(name)
-                ))
-            })
-        }
-    });
-    let placements = placements.collect::<Result<Vec<_>, _>>()?;
-    let given = input.visitor.unwrap_or_default();
-    let (mut device, machine) = match &given.user_agent {
-        Some(text) => facts::machine_of(text),
-        None => facts::machine(headers),
-    };
-    if let Some(word) = given.device.as_deref() {
-        device = DeviceClass::from_word(word).ok_or_else(|| {
-            Problem::bad_request("A device class is one of desktop, phone, tablet, tv, other.")
-        })?;
-    }
-    let known = given.location.country.is_some();
-    let location =
-        if known { given.location } else { facts::location(app, facts::client_ip(app, headers, peer)) };
-    let pairs = input.page.key_values.into_iter();
-    let key_values =
-        pairs.flat_map(|(key, values)| values.into_iter().map(move |v| (key.clone(), v))).collect();
-    let mut request = Request {
-        at: app.platform.now(),
-        seed: app.platform.seed(),
-        site: input.site,
-        placements,
-        page: PageFacts {
-            url: input.page.url,
-            language: input.page.language.or_else(|| facts::language(headers)),
-            keywords: input.page.keywords,
-            topics: input.page.topics,
-            key_values,
-        },
-        device,
-        location,
-        machine,
-        segments: input.segments,
-        consents: input.consents,
-        // A count by visitor needs a token that the page keeps with consent; a page cannot simply state one.
-        frequency: FrequencyView { visitor: None, ..input.frequency },
-    };
-    request.normalise();
-    Ok(request)
-}
-
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(64)]
-}
-
-/// The answer as JSON bytes.
-pub fn render(app: &AppState, view: &View, request: &Request, answers: &[Answer]) -> Vec<u8> {
-    let creatives: Vec<_> = answers
-        .iter()
-        .map(|answer| match answer {
-            Answer::Fill { ticket, .. } => app.creatives.get(&app.platform.objects, &ticket.creative),
-            Answer::NoFill { .. } => None,
-        })
-        .collect();
-    let language = request.page.language.as_deref();
-    app.metrics.count(answers);
-    let decisions = answers.iter().zip(&creatives).map(|(answer, creative)| {
-        let place = match answer {
-            Answer::Fill { ticket, .. } => ticket.placement,
-            Answer::NoFill { placement, .. } => *placement,
-        };
-        let spec = view.placements.get(&place);
-        let mut slot = SlotOutput {
-            placement: place.to_string(),
-            name: spec.map_or("", |s| s.name.as_str()),
-            ad: None,
-            no_fill: None,
-            fallback_html: "",
-            behaviour: spec.map(|s| s.behaviour).unwrap_or_default(),
-        };
-        match (answer, creative) {
-            (Answer::Fill { ticket, sealed, .. }, Some(creative)) if view.ads.contains_key(&ticket.ad) => {
-                slot.ad =
-                    view.ads.get(&ticket.ad).map(|ad| ad_output(sealed, ticket, creative, ad, language));
-            }
-            (Answer::Fill { .. }, _) => slot.no_fill = Some("creative_missing"),
-            (Answer::NoFill { reason, .. }, _) => slot.no_fill = Some(reason.code()),
-        }
-        if slot.ad.is_none() {
-            slot.fallback_html = spec.map_or("", |s| s.fallback_html.as_str());
-        }
-        slot
-    });
-    let output = DecisionOutput { decisions: decisions.collect() };
-    serde_json::to_vec(&output).unwrap_or_default()
-}
-
-fn ad_output<'a>(
-    sealed: &'a str,
-    ticket: &regie_model::ticket::Ticket,
-    creative: &'a Creative,
-    ad: &crate::platform::view::AdView,
-    language: Option<&str>,
-) -> AdOutput<'a> {
-    let size = creative.size();
-    let native = match creative {
-        Creative::Native { title, body, call_to_action, asset, alt } => {
-            let image_path = asset.as_ref().map(|a| format!("/v1/assets/{}", a.hash));
-            Some(NativeOutput { title, body, call_to_action, image_path, alt })
-        }
-        Creative::Text { title, body } => {
-            Some(NativeOutput { title, body, call_to_action: "", image_path: None, alt: "" })
-        }
-        Creative::Image { .. } | Creative::Html { .. } => None,
-    };
-    AdOutput {
-        ticket: sealed,
-        decision: ticket.id.to_string(),
-        campaign: ticket.campaign.to_string(),
-        ad_set: ticket.ad_set.to_string(),
-        ad: ticket.ad.to_string(),
-        version: ticket.version.to_string(),
-        kind: creative.kind(),
-        width: size.map_or(0, |s| s.width),
-        height: size.map_or(0, |s| s.height),
-        frame_path: format!("/v1/frames/{sealed}"),
-        click_path: format!("/v1/click/{sealed}"),
-        sandbox: super::frames::sandbox(creative),
-        native,
-        label: labels::label(ad, language),
-    }
 }

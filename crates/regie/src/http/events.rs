@@ -3,7 +3,6 @@
 use super::{AppState, Route, problem::Problem};
 use crate::platform::{Platform, SubmitError, intake::Kind};
 use axum::{
-    body::Bytes,
     extract::State,
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
@@ -60,17 +59,17 @@ async fn preflight(State(app): State<AppState>, headers: HeaderMap) -> Response 
     response
 }
 
-async fn report(State(app): State<AppState>, headers: HeaderMap, body: Bytes) -> Response {
-    let mut response = take(&app, &body).await.unwrap_or_else(IntoResponse::into_response);
-    super::decisions::allow_origin(&app.platform.current_view(), None, &headers, &mut response);
+async fn report(State(app): State<AppState>, request: axum::extract::Request) -> Response {
+    let (head, body) = request.into_parts();
+    let mut response = take(&app, body).await.unwrap_or_else(IntoResponse::into_response);
+    super::decisions::allow_origin(&app.platform.current_view(), None, &head.headers, &mut response);
     response
 }
 
-async fn take(app: &AppState, body: &[u8]) -> Result<Response, Problem> {
-    if body.len() > DELIVERY_BODY_BYTES_MAX {
-        return Err(Problem::too_large(DELIVERY_BODY_BYTES_MAX));
-    }
-    let beacon: Beacon<'_> = serde_json::from_slice(body).map_err(|e| Problem::bad_request(e.to_string()))?;
+async fn take(app: &AppState, body: axum::body::Body) -> Result<Response, Problem> {
+    let body = super::serve::read(body, DELIVERY_BODY_BYTES_MAX).await?;
+    let beacon: Beacon<'_> =
+        serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
     let count = beacon.events.len();
     if count > BEACON_EVENTS_COUNT_MAX {
         return Err(Problem::bad_request(format!(

@@ -1,8 +1,10 @@
 //! Connections: HTTP/1.1 over TCP, with TLS where certificate files are configured. Bounded in headers and time.
 
+use super::{AppState, decisions, problem::Problem};
 use crate::config::Config;
 use anyhow::Result;
-use axum::{Router, extract::ConnectInfo};
+use axum::{Router, body::Bytes, extract::ConnectInfo, response::Response};
+use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
@@ -26,13 +28,76 @@ const BYTES_PER_MS_MIN: u64 = 128;
 /// Bytes of request headers at most.
 const HEADERS_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes that are still read of a body over its limit: who sent somewhat too much gets an answer, not a broken line.
+const DRAINED_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+/// Reads a whole body of at most `max_bytes`. One that comes in one part, as short ones do, is not copied.
+///
+/// # Errors
+/// A body over the limit, or one that breaks off.
+pub async fn read<B>(body: B, max_bytes: usize) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes>,
+    B::Error: std::fmt::Display,
+{
+    let mut body = std::pin::pin!(body);
+    let (mut first, mut rest, mut count) = (Bytes::new(), Vec::new(), 0usize);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| Problem::bad_request(e.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        count += data.len();
+        if count > max_bytes.max(DRAINED_BYTES_MAX) {
+            break;
+        }
+        match (count > max_bytes, first.is_empty()) {
+            (true, _) => {}
+            (false, true) => first = data,
+            (false, false) => rest.extend_from_slice(&data),
+        }
+    }
+    if count > max_bytes {
+        return Err(Problem::too_large(max_bytes));
+    }
+    Ok(if rest.is_empty() { first } else { [first.as_ref(), &rest].concat().into() })
+}
+
+/// What answers requests: everything by its route, and where `hot` is given the one route that is asked most without
+/// looking for it among all others.
+#[derive(Clone)]
+pub struct Answers {
+    /// Every route.
+    pub router: Router,
+    /// The application, for the hot route.
+    pub hot: Option<AppState>,
+}
+impl From<Router> for Answers {
+    fn from(router: Router) -> Answers {
+        Answers { router, hot: None }
+    }
+}
+impl Answers {
+    async fn answer(
+        mut self,
+        request: hyper::Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response, std::convert::Infallible> {
+        let mut request = request.map(Timed::new);
+        if let Some(app) = self.hot.filter(|_| decisions::is_hot(&request)) {
+            let (head, body) = request.into_parts();
+            return Ok(decisions::hot(&app, peer, &head.headers, body).await);
+        }
+        request.extensions_mut().insert(ConnectInfo(peer));
+        self.router.call(request).await
+    }
+}
+
 /// Accepts connections until told to stop, then lets open ones finish.
 ///
 /// # Errors
 /// Certificate files that cannot be read.
 pub fn spawn(
     listener: TcpListener,
-    router: Router,
+    answers: impl Into<Answers>,
     config: &Config,
     stop: watch::Receiver<bool>,
 ) -> Result<tokio::task::JoinHandle<()>> {
@@ -42,6 +107,7 @@ pub fn spawn(
     if config.tls_certificate.is_some() {
         anyhow::bail!("this build has no TLS; build with `--features tls`, or put a proxy before it");
     }
+    let answers = answers.into();
     Ok(tokio::spawn(async move {
         let mut stopping = stop.clone();
         let connections = tokio::task::JoinSet::new();
@@ -58,19 +124,19 @@ pub fn spawn(
                 continue;
             };
             let _ = stream.set_nodelay(true);
-            let (router, stop) = (router.clone(), stop.clone());
+            let (answers, stop) = (answers.clone(), stop.clone());
             #[cfg(feature = "tls")]
             if let Some(acceptor) = tls.clone() {
                 connections.spawn(async move {
                     let handshake =
                         tokio::time::timeout(Duration::from_millis(HEADERS_MS), acceptor.accept(stream));
                     if let Ok(Ok(stream)) = handshake.await {
-                        connection(TokioIo::new(stream), peer, router, stop).await;
+                        connection(TokioIo::new(stream), peer, answers, stop).await;
                     }
                 });
                 continue;
             }
-            connections.spawn(connection(TokioIo::new(stream), peer, router, stop));
+            connections.spawn(connection(TokioIo::new(stream), peer, answers, stop));
         }
         // Nobody new waits for an answer that will not come.
         drop(listener);
@@ -78,14 +144,11 @@ pub fn spawn(
     }))
 }
 
-async fn connection<I>(io: I, peer: SocketAddr, router: Router, mut stop: watch::Receiver<bool>)
+async fn connection<I>(io: I, peer: SocketAddr, answers: Answers, mut stop: watch::Receiver<bool>)
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
 {
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().call(request.map(Timed::new))
-    });
+    let service = hyper::service::service_fn(move |request| answers.clone().answer(request, peer));
     let mut builder = hyper::server::conn::http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(Duration::from_millis(HEADERS_MS));
     // Without `pipeline_flush`: it holds answers back while bytes wait to be read, and refusals of bad heads for ever.

@@ -284,7 +284,7 @@ fn decide(
     let view = app.platform.current_view();
     let input = decisions::DecisionInput {
         site: query.site,
-        placements: vec![decisions::PlacementRef::Name { name: query.placement.clone() }],
+        placements: vec![decisions::PlacementRef::Name(query.placement.clone())],
         page: decisions::PageInput { url: referer(headers), ..Default::default() },
         segments: Vec::new(),
         consents: Vec::new(),

@@ -8,6 +8,7 @@ use super::{
 use regie_decide::{BudgetGate, Decision, Elimination, Fill, RecordedGate, Request, Slot, Tables};
 use regie_model::{
     AdSetId, UtcMs,
+    creative::ObjectHash,
     event::{DecisionSample, Event},
     ticket::{Ticket, TicketId},
 };
@@ -46,13 +47,19 @@ pub struct KeptInputs {
     /// Journal position of the catalogue.
     pub snapshot: u64,
     /// Hash of the pacing and rate tables, kept as an object.
-    pub tables: regie_model::creative::ObjectHash,
+    pub tables: ObjectHash,
     /// The request with its derived context, time and seed.
     pub request: Request,
     /// What the budget gate answered.
     pub gate: RecordedGate,
     /// What was answered.
     pub decision: Decision,
+}
+
+/// Tables that are stored as an object.
+pub struct KeptTables {
+    of: Arc<Tables>,
+    hash: ObjectHash,
 }
 
 /// A gate that remembers what it refused.
@@ -186,24 +193,32 @@ impl Platform {
     fn keep_inputs(
         &self,
         view: &View,
-        tables: &Tables,
+        tables: &Arc<Tables>,
         ids: &[TicketId],
         request: &Request,
         gate: RecordedGate,
         decision: Decision,
     ) {
         let request = view.reduce(request);
-        let kept =
-            KeptInputs { snapshot: view.snapshot.position(), tables: tables.hash(), request, gate, decision };
-        if self.objects.put(&tables.to_bytes()).is_err() {
-            return;
-        }
+        let Some(hash) = self.keep_tables(tables) else { return };
+        let kept = KeptInputs { snapshot: view.snapshot.position(), tables: hash, request, gate, decision };
         let Ok(inputs) = serde_json::to_value(&kept) else { return };
         let samples = ids.iter().map(|id| {
             let inputs = inputs.clone();
             Event::Sampled(Box::new(DecisionSample { epoch: id.epoch, sequence: id.sequence, inputs }))
         });
         let _ = self.submit(&samples.collect::<Vec<_>>(), Box::new(|_| {}));
+    }
+    /// Stores the tables that decisions read now, once; `None` where the disk refuses.
+    fn keep_tables(&self, tables: &Arc<Tables>) -> Option<ObjectHash> {
+        if let Some(kept) = &*self.kept_tables.load()
+            && Arc::ptr_eq(&kept.of, tables)
+        {
+            return Some(kept.hash);
+        }
+        let hash = self.objects.put(&tables.to_bytes()).ok()?;
+        self.kept_tables.store(Some(Arc::new(KeptTables { of: Arc::clone(tables), hash })));
+        Some(hash)
     }
     /// The picture in force.
     pub fn current_view(&self) -> Arc<View> {

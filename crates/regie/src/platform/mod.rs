@@ -101,6 +101,8 @@ pub struct Platform {
     pub view: ArcSwap<view::View>,
     /// Pacing and predicted rates.
     pub tables: ArcSwap<Tables>,
+    /// The tables that were last kept for replay, so that each is written once and not with every sample.
+    kept_tables: arc_swap::ArcSwapOption<deciding::KeptTables>,
     folds: Mutex<folds::Folds>,
     applied: (Mutex<u64>, Condvar),
     state: Mutex<state_db::StateDb>,
@@ -155,6 +157,7 @@ impl Platform {
             changed: AtomicBool::new(true),
             view: ArcSwap::from_pointee(view::View::default()),
             tables: ArcSwap::from_pointee(Tables::default()),
+            kept_tables: arc_swap::ArcSwapOption::empty(),
             applied: (Mutex::new(folds.position()), Condvar::new()),
             folds: Mutex::new(folds),
             state: Mutex::new(parts.state),

@@ -7,10 +7,10 @@ use regie_model::{
     event::{PlacementTraffic, RollupKey, Traffic},
     ticket::DeviceClass,
 };
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
+
+/// Counted for each decision, under keys that are our own: a fast hash will do.
+type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::FixedState>;
 
 /// Shards, so that workers seldom meet.
 const SHARDS: usize = 8;

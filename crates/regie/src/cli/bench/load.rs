@@ -115,8 +115,8 @@ impl Load {
     ///
     /// # Errors
     /// As [`Connection::exchange`].
-    pub fn run_list(&self, server: &Process, path: &str, bodies: &[Vec<u8>]) -> Result<Measured> {
-        let requests: Vec<Vec<u8>> = bodies.iter().map(|body| request(path, body)).collect();
+    pub fn run_list(&self, server: &Process, path: &str, bodies: Vec<Vec<u8>>) -> Result<Measured> {
+        let requests: Vec<Vec<u8>> = bodies.into_iter().map(|body| request(path, &body)).collect();
         self.drive(server, |index| requests.get(index).map(Vec::as_slice))
     }
     fn drive<'a>(

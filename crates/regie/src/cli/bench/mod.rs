@@ -15,15 +15,18 @@ use std::{path::Path, process::ExitCode, time::Duration};
 /// Arguments of `regie bench`.
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// Ad sets booked.
-    #[arg(long, default_value_t = 100)]
-    ad_sets: u32,
+    /// Ad sets booked: one run of the HTTP rows for each number.
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 100_000])]
+    ad_sets: Vec<u32>,
     /// Seconds of load for each row.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
     /// Connections of the generator.
     #[arg(long, default_value_t = 8)]
     connections: usize,
+    /// Connections for beacons of one event each, which wait for the disk.
+    #[arg(long, default_value_t = 64)]
+    beacon_connections: usize,
     /// Run as the bare echo (used by the benchmark itself).
     #[arg(long, hide = true)]
     echo: Option<usize>,
@@ -34,8 +37,23 @@ struct Row {
     what: String,
     figure: f64,
     unit: &'static str,
-    bar: Option<f64>,
+    bar: Option<Bar>,
     note: String,
+}
+
+/// What a figure should reach.
+#[derive(Clone, Copy)]
+enum Bar {
+    AtLeast(f64),
+    AtMost(f64),
+}
+impl std::fmt::Display for Bar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Bar::AtLeast(bar) => write!(f, ">= {bar}"),
+            Bar::AtMost(bar) => write!(f, "<= {bar}"),
+        }
+    }
 }
 
 /// Runs it.
@@ -48,28 +66,42 @@ pub fn run(cli: &Cli, args: &BenchArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let bar = progress::bar("measuring", cli.json);
-    bar.set_length(6);
-    let folder = std::env::temp_dir().join(format!("regie-bench-{}", std::process::id()));
-    let _cleanup = setup::Cleanup(folder.clone());
-    let prepared = setup::prepare(&folder, args.ad_sets)?;
-    let server = Process::serve(&folder)?;
-    bar.inc(1);
-    let mut rows = decisions(args, &server, &prepared)?;
-    bar.inc(1);
-    rows.extend(events(args, &server, &prepared)?);
-    bar.inc(1);
-    let resident = server.resident_bytes()? as f64 / (1 << 20) as f64;
-    let note = format!("{} ad sets", args.ad_sets);
-    rows.push(Row {
-        what: "server's resident memory".into(),
-        figure: resident,
-        unit: "MiB",
-        bar: None,
-        note,
-    });
-    server.stop()?;
-    bar.inc(1);
-    rows.push(rebuild(&folder)?);
+    bar.set_length(args.ad_sets.len() as u64 * 3 + 3);
+    let mut rows = Vec::new();
+    for (index, ad_sets) in args.ad_sets.iter().enumerate() {
+        let folder = std::env::temp_dir().join(format!("regie-bench-{}-{ad_sets}", std::process::id()));
+        let _cleanup = setup::Cleanup(folder.clone());
+        bar.set_message(format!("booking {ad_sets} ad sets"));
+        let prepared = setup::prepare(&folder, *ad_sets)?;
+        bar.inc(1);
+        bar.set_message(format!("deciding among {ad_sets} ad sets"));
+        let server = Process::serve(&folder)?;
+        rows.extend(decisions(args, *ad_sets, &server, &prepared)?);
+        bar.inc(1);
+        // Beacons do not depend on how much is booked: once is enough.
+        if index == 0 {
+            bar.set_message("beacons");
+            rows.extend(events(args, &server, &prepared)?);
+            bar.inc(1);
+            rows.extend(single_events(args, &server, &prepared)?);
+            bar.inc(1);
+        }
+        let resident = server.resident_bytes()? as f64 / (1 << 20) as f64;
+        rows.push(Row {
+            what: "server's resident memory".into(),
+            figure: resident,
+            unit: "MiB",
+            bar: None,
+            note: format!("{ad_sets} ad sets"),
+        });
+        server.stop()?;
+        bar.inc(1);
+        if index == 0 {
+            bar.set_message("rebuilding");
+            rows.push(rebuild(&folder)?);
+            bar.inc(1);
+        }
+    }
     bar.finish_and_clear();
     print(cli, &rows);
     Ok(ExitCode::SUCCESS)
@@ -83,7 +115,7 @@ fn per_cpu(measured: &Measured) -> f64 {
     measured.answers as f64 / measured.server_cpu_s.max(1e-9)
 }
 
-fn decisions(args: &BenchArgs, server: &Process, prepared: &Prepared) -> Result<Vec<Row>> {
+fn decisions(args: &BenchArgs, ad_sets: u32, server: &Process, prepared: &Prepared) -> Result<Vec<Row>> {
     let body = prepared.decision_body(1);
     let answer = server.post("/v1/decisions", &body)?;
     let parsed: Value = serde_json::from_slice(&answer).context("a decision answered no JSON")?;
@@ -118,14 +150,14 @@ fn decisions(args: &BenchArgs, server: &Process, prepared: &Prepared) -> Result<
             what: "decisions against the echo".into(),
             figure: 100.0 * rate / bare_rate,
             unit: "%",
-            bar: Some(if args.ad_sets <= 1_000 { 75.0 } else { 55.0 }),
-            note: format!("{} ad sets", args.ad_sets),
+            bar: Some(Bar::AtLeast(if ad_sets <= 1_000 { 75.0 } else { 55.0 })),
+            note: format!("{ad_sets} ad sets"),
         },
         Row {
             what: "batch of 16 against single".into(),
             figure: batch_rate / rate,
             unit: "x",
-            bar: Some(if args.ad_sets <= 1_000 { 4.0 } else { 2.0 }),
+            bar: Some(Bar::AtLeast(if ad_sets <= 1_000 { 4.0 } else { 2.0 })),
             note: format!("{batch_rate:.0} decisions per server CPU-s"),
         },
     ])
@@ -134,7 +166,7 @@ fn decisions(args: &BenchArgs, server: &Process, prepared: &Prepared) -> Result<
 fn events(args: &BenchArgs, server: &Process, prepared: &Prepared) -> Result<Vec<Row>> {
     let beacons = prepared.beacons(server, 4_000)?;
     let count = beacons.len() * setup::BEACON_EVENTS;
-    let measured = load(args).run_list(server, "/v1/events", &beacons)?;
+    let measured = load(args).run_list(server, "/v1/events", beacons)?;
     let rate = count as f64 / measured.wall_s;
     let note = format!(
         "{count} impressions in beacons of {}; server {:.2} CPU-s, generator {:.2} CPU-s; p99 {:.1} ms",
@@ -147,9 +179,44 @@ fn events(args: &BenchArgs, server: &Process, prepared: &Prepared) -> Result<Vec
         what: "durable impressions acknowledged".into(),
         figure: rate,
         unit: "events/s",
-        bar: Some(100_000.0),
+        bar: Some(Bar::AtLeast(100_000.0)),
         note,
     }])
+}
+
+/// Beacons of one event each: what a page sends. Each answer waits until its event is durable.
+fn single_events(args: &BenchArgs, server: &Process, prepared: &Prepared) -> Result<Vec<Row>> {
+    let load = Load { connections: args.beacon_connections, ..load(args) };
+    let (warm, beacons) = (prepared.single_beacons(server, 64)?, prepared.single_beacons(server, 200_000)?);
+    let answer = server.post("/v1/events", &warm[0])?;
+    let echo = Process::echo(answer.len())?;
+    let bare = load.run(&echo, "/v1/decisions", &beacons[0])?;
+    echo.stop()?;
+    let measured = load.run_list(server, "/v1/events", beacons)?;
+    let (bare_rate, rate) = (per_cpu(&bare), per_cpu(&measured));
+    let note = format!(
+        "{rate:.0} against {bare_rate:.0} per server CPU-s at {} connections; p50 {:.1} ms; {:.0}/s; generator {:.2} CPU-s",
+        args.beacon_connections,
+        measured.p50_ms,
+        measured.answers as f64 / measured.wall_s,
+        measured.own_cpu_s
+    );
+    Ok(vec![
+        Row {
+            what: "single beacons against the echo".into(),
+            figure: 100.0 * rate / bare_rate,
+            unit: "%",
+            bar: Some(Bar::AtLeast(50.0)),
+            note,
+        },
+        Row {
+            what: "single beacons, p99".into(),
+            figure: measured.p99_ms,
+            unit: "ms",
+            bar: Some(Bar::AtMost(25.0)),
+            note: "durable when answered".into(),
+        },
+    ])
 }
 
 /// `regie check` on the folder that the load left behind.
@@ -169,7 +236,7 @@ fn rebuild(folder: &Path) -> Result<Row> {
         what: "rebuild of every fold (regie check)".into(),
         figure: told["rebuild_records_per_s"].as_f64().unwrap_or(0.0),
         unit: "events/s",
-        bar: Some(500_000.0),
+        bar: Some(Bar::AtLeast(500_000.0)),
         note,
     })
 }
@@ -178,14 +245,14 @@ fn print(cli: &Cli, rows: &[Row]) {
     if cli.json {
         let list: Vec<Value> = rows
             .iter()
-            .map(|r| json!({ "what": r.what, "figure": r.figure, "unit": r.unit, "bar": r.bar, "note": r.note }))
+            .map(|r| json!({ "what": r.what, "figure": r.figure, "unit": r.unit, "bar": r.bar.map(|bar| bar.to_string()), "note": r.note }))
             .collect();
         println!("{}", json!({ "rows": list }));
         return;
     }
     println!("| what | figure | bar | note |\n|---|---|---|---|");
     for row in rows {
-        let bar = row.bar.map_or("".to_owned(), |bar| format!(">= {bar}"));
+        let bar = row.bar.map_or_else(String::new, |bar| bar.to_string());
         let figure =
             if row.figure < 1_000.0 { format!("{:.1}", row.figure) } else { format!("{:.0}", row.figure) };
         println!("| {} | {figure} {} | {bar} | {} |", row.what, row.unit, row.note);

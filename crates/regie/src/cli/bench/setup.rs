@@ -117,25 +117,45 @@ impl Prepared {
     /// # Errors
     /// As the server answers.
     pub fn beacons(&self, server: &Process, count: usize) -> Result<Vec<Vec<u8>>> {
-        let mut connection = Connection::open(&server.address())?;
-        let batch = request("/v1/decisions/batch", &self.batch_body(BEACON_EVENTS as u32));
         let mut beacons = Vec::with_capacity(count);
-        for _ in 0..count {
-            let answer: Value = serde_json::from_slice(connection.exchange(&batch)?)?;
-            let tickets = answer["answers"].as_array().into_iter().flatten();
-            let events: Vec<Value> = tickets
-                .filter_map(|a| a["decisions"][0]["ad"]["ticket"].as_str())
-                .map(|ticket| json!({ "kind": "impression", "ticket": ticket }))
-                .collect();
-            anyhow::ensure!(
-                events.len() == BEACON_EVENTS,
-                "only {} of {BEACON_EVENTS} requests were filled",
-                events.len()
-            );
-            beacons.push(json!({ "events": events }).to_string().into_bytes());
-        }
+        self.tickets(server, count * BEACON_EVENTS, |tickets| beacons.push(beacon(tickets)))?;
         Ok(beacons)
     }
+    /// Beacons of fresh tickets, each with one impression.
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub fn single_beacons(&self, server: &Process, count: usize) -> Result<Vec<Vec<u8>>> {
+        let mut beacons = Vec::with_capacity(count);
+        self.tickets(server, count, |tickets| {
+            beacons.extend(tickets.chunks(1).map(beacon));
+        })?;
+        Ok(beacons)
+    }
+    /// At least so many fresh tickets, by [`BEACON_EVENTS`] at a time.
+    fn tickets(&self, server: &Process, count: usize, mut each: impl FnMut(&[&str])) -> Result<()> {
+        let mut connection = Connection::open(&server.address())?;
+        let batch = request("/v1/decisions/batch", &self.batch_body(BEACON_EVENTS as u32));
+        for _ in 0..count.div_ceil(BEACON_EVENTS) {
+            let answer: Value = serde_json::from_slice(connection.exchange(&batch)?)?;
+            let answers = answer["answers"].as_array().into_iter().flatten();
+            let tickets: Vec<&str> =
+                answers.filter_map(|a| a["decisions"][0]["ad"]["ticket"].as_str()).collect();
+            anyhow::ensure!(
+                tickets.len() == BEACON_EVENTS,
+                "only {} of {BEACON_EVENTS} requests were filled",
+                tickets.len()
+            );
+            each(&tickets);
+        }
+        Ok(())
+    }
+}
+
+fn beacon(tickets: &[&str]) -> Vec<u8> {
+    let events: Vec<Value> =
+        tickets.iter().map(|ticket| json!({ "kind": "impression", "ticket": ticket })).collect();
+    json!({ "events": events }).to_string().into_bytes()
 }
 
 /// The bare echo: reads the body, answers so many bytes, on the same HTTP stack.

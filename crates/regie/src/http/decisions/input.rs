@@ -1,0 +1,178 @@
+//! A request for ads as it is sent, and what it becomes: parsed, bounded, with what is derived in memory.
+//!
+//! Texts are borrowed from the body where they are written plainly. Refuses to state what a page cannot know of its
+//! visitor without a token (law P1 reads nothing from here that the page did not prove).
+
+use crate::{
+    http::{App, facts, problem::Problem},
+    platform::view::View,
+};
+use axum::http::HeaderMap;
+use regie_decide::{FrequencyView, Location, PageFacts, Request};
+use regie_model::{PlacementId, SegmentId, SiteId, limits::*, ticket::DeviceClass};
+use serde::{Deserialize, Deserializer, de};
+use std::{collections::BTreeMap, fmt, net::SocketAddr};
+
+/// A place asked for: by its name on the site (`{"name": "front-top"}`), or by id (`{"id": "plc_1"}`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PlacementRef {
+    /// By id.
+    Id(PlacementId),
+    /// By its name on the site.
+    Name(String),
+}
+impl<'de> Deserialize<'de> for PlacementRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<PlacementRef, D::Error> {
+        // By hand: a derived untagged enum copies everything first, on the hottest path of the server.
+        struct One;
+        impl<'de> de::Visitor<'de> for One {
+            type Value = PlacementRef;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#"a placement: {"id": "plc_1"} or {"name": "front-top"}"#)
+            }
+            fn visit_map<M: de::MapAccess<'de>>(self, mut map: M) -> Result<PlacementRef, M::Error> {
+                #[derive(Deserialize)]
+                #[serde(field_identifier, rename_all = "snake_case")]
+                enum Key {
+                    Id,
+                    Name,
+                }
+                let mut found = None;
+                while let Some(key) = map.next_key()? {
+                    if found.is_some() {
+                        return Err(de::Error::custom(
+                            "a placement is asked for by `id` or by `name`, not by both",
+                        ));
+                    }
+                    found = Some(match key {
+                        Key::Id => PlacementRef::Id(map.next_value()?),
+                        Key::Name => PlacementRef::Name(map.next_value()?),
+                    });
+                }
+                found.ok_or_else(|| de::Error::custom("a placement needs its `id` or its `name`"))
+            }
+        }
+        deserializer.deserialize_map(One)
+    }
+}
+
+/// What is known of the page.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PageInput {
+    /// Its address.
+    pub url: String,
+    /// Its language.
+    pub language: Option<String>,
+    /// Keywords.
+    pub keywords: Vec<String>,
+    /// Topics.
+    pub topics: Vec<String>,
+    /// Key-values.
+    pub key_values: BTreeMap<String, Vec<String>>,
+}
+
+/// Facts about the visitor that the publisher's own server states (token with scope `decide`).
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VisitorInput {
+    /// Where.
+    pub location: Location,
+    /// Device class by its word.
+    pub device: Option<String>,
+    /// User agent, used in memory and dropped.
+    pub user_agent: Option<String>,
+}
+
+/// A request for ads.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionInput {
+    /// On which site.
+    pub site: SiteId,
+    /// For which places.
+    pub placements: Vec<PlacementRef>,
+    /// The page.
+    #[serde(default)]
+    pub page: PageInput,
+    /// Publisher's segments.
+    #[serde(default)]
+    pub segments: Vec<SegmentId>,
+    /// Consents that the page proves.
+    #[serde(default)]
+    pub consents: Vec<String>,
+    /// What this page view showed already.
+    #[serde(default)]
+    pub frequency: FrequencyView,
+    /// Facts about the visitor, only with a token.
+    #[serde(default)]
+    pub visitor: Option<VisitorInput>,
+}
+
+/// The decision's request from what was sent and what is derived in memory.
+///
+/// # Errors
+/// A placement name that the site does not have, too many placements, an unknown device class.
+pub fn to_request(
+    app: &App,
+    view: &View,
+    input: DecisionInput,
+    headers: &HeaderMap,
+    peer: SocketAddr,
+) -> Result<Request, Problem> {
+    let count = input.placements.len();
+    if count == 0 || count > REQUEST_PLACEMENTS_COUNT_MAX {
+        let detail =
+            format!("Ask for 1 to {REQUEST_PLACEMENTS_COUNT_MAX} placements; this asks for {count}.");
+        return Err(Problem::bad_request(detail));
+    }
+    let placements = input.placements.iter().map(|place| match place {
+        PlacementRef::Id(id) => Ok(*id),
+        PlacementRef::Name(name) => view.by_name.get(&(input.site, name.clone())).copied().ok_or_else(|| {
+            Problem::bad_request(format!("The site {} has no placement named \"{}\".", input.site, cut(name)))
+        }),
+    });
+    let placements = placements.collect::<Result<Vec<_>, _>>()?;
+    let given = input.visitor.unwrap_or_default();
+    let (mut device, machine) = match &given.user_agent {
+        Some(text) => facts::machine_of(text),
+        None => facts::machine(headers),
+    };
+    if let Some(word) = given.device.as_deref() {
+        device = DeviceClass::from_word(word).ok_or_else(|| {
+            Problem::bad_request("A device class is one of desktop, phone, tablet, tv, other.")
+        })?;
+    }
+    let known = given.location.country.is_some();
+    let location =
+        if known { given.location } else { facts::location(app, facts::client_ip(app, headers, peer)) };
+    let pairs = input.page.key_values.into_iter();
+    let key_values =
+        pairs.flat_map(|(key, values)| values.into_iter().map(move |v| (key.clone(), v))).collect();
+    let mut request = Request {
+        at: app.platform.now(),
+        seed: app.platform.seed(),
+        site: input.site,
+        placements,
+        page: PageFacts {
+            url: input.page.url,
+            language: input.page.language.or_else(|| facts::language(headers)),
+            keywords: input.page.keywords,
+            topics: input.page.topics,
+            key_values,
+        },
+        device,
+        location,
+        machine,
+        segments: input.segments,
+        consents: input.consents,
+        // A count by visitor needs a token that the page keeps with consent; a page cannot simply state one.
+        frequency: FrequencyView { visitor: None, ..input.frequency },
+    };
+    request.normalise();
+    Ok(request)
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(64)]
+}
