@@ -294,7 +294,8 @@ impl Server {
         });
         let router = http::router(Arc::clone(&app)).merge(extra.with_state(Arc::clone(&app)));
         let (stop, stopped) = tokio::sync::watch::channel(false);
-        let serving = crate::http::serve::spawn(listener, router, &config, stopped)?;
+        let answers = crate::http::serve::Answers { router, hot: Some(Arc::clone(&app)) };
+        let serving = crate::http::serve::spawn(listener, answers, &config, stopped)?;
         Ok(Server { address, app, engine, stop, serving })
     }
     /// Tells the server to stop when the process is asked to, or when the journal has stopped; then stops it.
