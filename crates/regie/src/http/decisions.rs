@@ -3,7 +3,7 @@
 mod answer;
 mod input;
 
-pub use input::{DecisionInput, PageInput, PlacementRef, VisitorInput, to_request};
+pub use input::{Asker, DecisionInput, PageInput, PlacementRef, VisitorInput, to_request};
 
 use super::{App, AppState, Route, problem::Problem};
 use crate::platform::view::View;
@@ -135,7 +135,7 @@ fn answer(
     if !trusted {
         return Err(Problem::forbidden("Facts about the visitor need a token with the scope `decide`."));
     }
-    let request = to_request(app, view, input, headers, peer)?;
+    let request = to_request(&Asker::new(app, headers, peer), view, input)?;
     if query.explain != 0 {
         return Ok((site, explain(app, view, &request, headers)?));
     }
@@ -166,10 +166,11 @@ async fn batch(
         return Err(Problem::forbidden("Facts about the visitor need a token with the scope `decide`."));
     }
     let view = app.platform.current_view();
+    let asker = Asker::new(&app, &headers, peer);
     // Every request is read before the first is decided: a refusal serves and counts nothing.
     let mut requests = Vec::with_capacity(count);
     for (index, input) in input.requests.into_iter().enumerate() {
-        let request = to_request(&app, &view, input, &headers, peer);
+        let request = to_request(&asker, &view, input);
         requests.push(request.map_err(|problem| {
             let detail = format!("requests[{index}]: {}", problem.detail);
             problem.detail(detail)

@@ -291,7 +291,7 @@ fn decide(
         frequency: Default::default(),
         visitor: None,
     };
-    let request = decisions::to_request(app, &view, input, headers, peer)?;
+    let request = decisions::to_request(&decisions::Asker::new(app, headers, peer), &view, input)?;
     let picture = |short: &[u8; 16]| match app.creatives.get(&app.platform.objects, short).as_deref() {
         Some(Creative::Image { asset, .. }) => Some(format!("/v1/assets/{}", asset.hash)),
         _ => None,

@@ -8,10 +8,10 @@ use crate::{
     platform::view::View,
 };
 use axum::http::HeaderMap;
-use regie_decide::{FrequencyView, Location, PageFacts, Request};
+use regie_decide::{FrequencyView, Location, Machine, PageFacts, Request};
 use regie_model::{PlacementId, SegmentId, SiteId, limits::*, ticket::DeviceClass};
 use serde::{Deserialize, Deserializer, de};
-use std::{collections::BTreeMap, fmt, net::SocketAddr};
+use std::{cell::OnceCell, collections::BTreeMap, fmt, net::SocketAddr};
 
 /// A place asked for: by its name on the site (`{"name": "front-top"}`), or by id (`{"id": "plc_1"}`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,17 +109,38 @@ pub struct DecisionInput {
     pub visitor: Option<VisitorInput>,
 }
 
+/// Who asks, as far as the connection tells: found out once for all requests of a batch, in memory, and dropped.
+pub struct Asker<'a> {
+    app: &'a App,
+    headers: &'a HeaderMap,
+    peer: SocketAddr,
+    machine: OnceCell<(DeviceClass, Machine)>,
+    language: OnceCell<Option<String>>,
+    location: OnceCell<Location>,
+}
+impl<'a> Asker<'a> {
+    /// The sender of a request.
+    pub fn new(app: &'a App, headers: &'a HeaderMap, peer: SocketAddr) -> Asker<'a> {
+        let (machine, language, location) = Default::default();
+        Asker { app, headers, peer, machine, language, location }
+    }
+    fn machine(&self) -> (DeviceClass, Machine) {
+        self.machine.get_or_init(|| facts::machine(self.headers)).clone()
+    }
+    fn language(&self) -> Option<String> {
+        self.language.get_or_init(|| facts::language(self.headers)).clone()
+    }
+    fn location(&self) -> Location {
+        let find = || facts::location(self.app, facts::client_ip(self.app, self.headers, self.peer));
+        self.location.get_or_init(find).clone()
+    }
+}
+
 /// The decision's request from what was sent and what is derived in memory.
 ///
 /// # Errors
 /// A placement name that the site does not have, too many placements, an unknown device class.
-pub fn to_request(
-    app: &App,
-    view: &View,
-    input: DecisionInput,
-    headers: &HeaderMap,
-    peer: SocketAddr,
-) -> Result<Request, Problem> {
+pub fn to_request(asker: &Asker<'_>, view: &View, input: DecisionInput) -> Result<Request, Problem> {
     let count = input.placements.len();
     if count == 0 || count > REQUEST_PLACEMENTS_COUNT_MAX {
         let detail =
@@ -136,7 +157,7 @@ pub fn to_request(
     let given = input.visitor.unwrap_or_default();
     let (mut device, machine) = match &given.user_agent {
         Some(text) => facts::machine_of(text),
-        None => facts::machine(headers),
+        None => asker.machine(),
     };
     if let Some(word) = given.device.as_deref() {
         device = DeviceClass::from_word(word).ok_or_else(|| {
@@ -144,19 +165,18 @@ pub fn to_request(
         })?;
     }
     let known = given.location.country.is_some();
-    let location =
-        if known { given.location } else { facts::location(app, facts::client_ip(app, headers, peer)) };
+    let location = if known { given.location } else { asker.location() };
     let pairs = input.page.key_values.into_iter();
     let key_values =
         pairs.flat_map(|(key, values)| values.into_iter().map(move |v| (key.clone(), v))).collect();
     let mut request = Request {
-        at: app.platform.now(),
-        seed: app.platform.seed(),
+        at: asker.app.platform.now(),
+        seed: asker.app.platform.seed(),
         site: input.site,
         placements,
         page: PageFacts {
             url: input.page.url,
-            language: input.page.language.or_else(|| facts::language(headers)),
+            language: input.page.language.or_else(|| asker.language()),
             keywords: input.page.keywords,
             topics: input.page.topics,
             key_values,
