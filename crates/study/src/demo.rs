@@ -3,6 +3,7 @@
 //! With a folder of archives it answers all three; without, the first from the small table of published
 //! figures that the program carries.
 
+use crate::amount::thousands;
 use crate::answers::{self, Answer};
 use crate::diff;
 use crate::error::Result;
@@ -77,8 +78,11 @@ pub fn demo(data: Option<&Path>) -> Result<Demo> {
             ));
             let title = "What Google restated in four weeks, unannounced";
             findings.push(finding(title, &format!(
-                "Of {} figures for the same advertiser and week {} had changed, {} had vanished and {} had appeared; nothing in the archive says so.",
-                found.joined.common, found.joined.changed, found.joined.vanished, found.joined.appeared
+                "of {} figures for the same advertiser and week {} had changed, {} had vanished and {} had appeared; nothing in the archive says so.",
+                thousands(i128::from(found.joined.common)),
+                found.joined.changed,
+                found.joined.vanished,
+                found.joined.appeared
             )));
             parts.push(report::diff(title, &found));
             answered.push(answers::answer(2, archives)?);
@@ -97,7 +101,7 @@ pub fn demo(data: Option<&Path>) -> Result<Demo> {
 
 /// One finding, with where it is shown.
 fn finding(title: &str, text: &str) -> Markup {
-    html! { li { (text) " " a href={ "#" (report::anchor(title)) } { "Shown below" } } }
+    html! { li { a href={ "#" (report::anchor(title)) } { (title) } ": " (text) } }
 }
 
 /// What a reader who reads no further should know.

@@ -223,6 +223,9 @@ impl<'s> Importer<'s> {
         let mut plan = match &self.options.mapping {
             Some(mapping) => mapping.plan(&header, &part.file)?,
             None => layouts::recognise(&header, &part.full_name()).ok_or_else(|| {
+                if header.find(&["percentage"]).is_some() && header.find(&["ad id"]).is_some() {
+                    return unknown(part, "holds shares of ads whose amounts are in another file; import the answers themselves");
+                }
                 unknown(
                     part,
                     &format!("no known layout has the columns {}", shorten(&header.raw.join(", "), 200)),
