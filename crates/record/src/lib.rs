@@ -16,6 +16,7 @@ mod facts;
 mod history;
 pub mod known;
 pub mod leaf;
+pub mod log;
 mod notice;
 pub mod promise;
 pub mod texts;
