@@ -1,8 +1,9 @@
 //! What every leaf has: kind, id, version, time, figures in the clear, and a commitment for each part kept outside.
 //!
 //! A leaf is canonical JSON: one object, compact, members sorted by their bytes, integers only; any other spelling is
-//! refused, so that a leaf has one hash. Kinds that begin with `log_`, and `tombstone`, are the log's own and defined here;
-//! what other kinds hold is for [`crate`] and docs/RECORD-FORMAT.md to say. Laws R3 (a removal is a tombstone) and R4.
+//! refused, so that a leaf has one hash. Kinds that begin with `log_`, and `tombstone`, are the log's own and defined here.
+//! Leaves about ads have a form of their own (docs/RECORD-FORMAT.md): of them the log reads only what [`View`] has. Laws
+//! R3 (a removal is a tombstone) and R4.
 
 use super::{hash::Hash, note::VerifierKey};
 use serde::{Deserialize, Serialize};
@@ -13,8 +14,10 @@ use std::collections::BTreeMap;
 pub const ENVELOPE_VERSION: u32 = 1;
 /// Kind of the first leaf of a log.
 pub const KIND_OPENED: &str = "log_opened";
-/// Kind of a leaf that names a further, or retires a, signing key of the log.
+/// Kind of a leaf that names a further signing key of the log.
 pub const KIND_KEY: &str = "log_key";
+/// Kind of a leaf that retires one, for good.
+pub const KIND_KEY_RETIRED: &str = "log_key_retired";
 /// Kind of a leaf with the commitment to a day's billing.
 pub const KIND_DAY: &str = "log_day";
 /// Kind of a leaf that says why an object is gone.
@@ -109,6 +112,77 @@ impl Envelope {
     }
 }
 
+/// What the log itself needs of any leaf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    /// What it is.
+    pub kind: String,
+    /// Whom or what it is about: what its versions count up for.
+    pub id: String,
+    /// From 1.
+    pub version: u32,
+    /// When it was made, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// Hashes of objects, by part.
+    pub commitments: BTreeMap<String, Hash>,
+}
+
+/// The members of a leaf about an ad that matter here.
+#[derive(Deserialize)]
+struct AdLeaf {
+    kind: String,
+    ad: String,
+    version: u32,
+    at: i64,
+    figures: Option<AdDay>,
+    #[serde(default)]
+    commitments: Vec<AdCommitment>,
+}
+#[derive(Deserialize)]
+struct AdDay {
+    day: Value,
+}
+#[derive(Deserialize)]
+struct AdCommitment {
+    part: String,
+    sha256: Hash,
+}
+
+impl View {
+    /// Of a leaf's bytes: an envelope, or a leaf about an ad.
+    ///
+    /// # Errors
+    /// [`LeafError`]; never panics, whatever the bytes.
+    pub fn read(leaf: &[u8]) -> Result<View, LeafError> {
+        let malformed = |e: serde_json::Error| LeafError::Malformed(e.to_string());
+        let value: Value = serde_json::from_slice(leaf).map_err(malformed)?;
+        if value.get("v").is_some() {
+            return Envelope::read(leaf).map(View::from);
+        }
+        if canonical(&value)? != leaf {
+            return Err(LeafError::NotCanonical);
+        }
+        let AdLeaf { kind, ad, version, at, figures, commitments } =
+            serde_json::from_value(value).map_err(malformed)?;
+        if kind.starts_with("log_") || kind == KIND_TOMBSTONE {
+            return Err(LeafError::Malformed(format!("`{kind}` is the log's own kind, and has an envelope")));
+        }
+        let id = match figures.map(|figures| figures.day) {
+            Some(Value::String(day)) => format!("{ad} {day}"),
+            Some(day) => format!("{ad} {day}"),
+            None => ad,
+        };
+        let commitments = commitments.into_iter().map(|c| (c.part, c.sha256)).collect();
+        Ok(View { kind, id, version, at_ms: at, commitments })
+    }
+}
+impl From<Envelope> for View {
+    fn from(leaf: Envelope) -> View {
+        let Envelope { kind, id, version, at_ms, commitments, .. } = leaf;
+        View { kind, id, version, at_ms, commitments }
+    }
+}
+
 /// Compact JSON with sorted members; integers only.
 fn canonical(value: &Value) -> Result<Vec<u8>, LeafError> {
     if !integers_only(value) {
@@ -159,8 +233,6 @@ pub struct Opened {
 pub struct KeyChange {
     /// The key, as a verifier key.
     pub key: String,
-    /// It signs from now on.
-    pub added: bool,
     /// It signs no more after this leaf, because of this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retired_because: Option<String>,
@@ -195,19 +267,18 @@ pub fn tombstone(version: u32, at_ms: i64, body: &Tombstone) -> Result<Envelope,
 pub fn opened(at_ms: i64, body: &Opened) -> Result<Envelope, LeafError> {
     Envelope::new(KIND_OPENED, &body.origin, 1, at_ms, body)
 }
-/// A leaf about a key.
+/// A leaf about a key: it signs from now on, or, for a reason, no more.
 ///
 /// # Errors
 /// Does not happen, as above.
 pub fn key_change(
-    version: u32,
     at_ms: i64,
     key: &VerifierKey,
-    added: bool,
-    because: Option<String>,
+    retired_because: Option<String>,
 ) -> Result<Envelope, LeafError> {
-    let body = KeyChange { key: key.to_string(), added, retired_because: because };
-    Envelope::new(KIND_KEY, &format!("{:08x}", key.id()), version, at_ms, &body)
+    let kind = if retired_because.is_some() { KIND_KEY_RETIRED } else { KIND_KEY };
+    let body = KeyChange { key: key.to_string(), retired_because };
+    Envelope::new(kind, &format!("{:08x}", key.id()), 1, at_ms, &body)
 }
 
 #[cfg(test)]

@@ -5,17 +5,24 @@
 //! known here beyond its envelope ([`leaf`]): the log takes bytes. Refuses IO, a clock and randomness: files come through
 //! [`read::Source`], times and salts are arguments. Holds the pure half of laws R1 and R3.
 
+pub mod audit;
 pub mod checkpoint;
 pub mod cosignature;
+pub mod day;
+pub mod evidence;
 pub mod hash;
 pub mod leaf;
+pub mod mirror;
 pub mod note;
+pub mod outside;
 pub mod policy;
 pub mod promise;
 pub mod proof;
 pub mod read;
+pub mod sequencer;
 pub mod tile;
 pub mod tree;
+pub mod verify;
 pub mod witness;
 
 pub use checkpoint::Checkpoint;
