@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use regie_record::log::{
-    Checkpoint, Hash, Note, Policy, Promise, Signatory, VerifierKey,
+    Checkpoint, Hash, Note, Policy, Signatory, VerifierKey,
     cosignature::{cosign, witnesses_of},
     hash::leaf_hash,
     note::{NoteError, TYPE_COSIGNATURE, TYPE_ED25519},
@@ -321,19 +321,28 @@ fn a_witness_cosigns_only_what_extends_what_it_saw() {
 }
 
 #[test]
-fn a_promise_is_no_checkpoint_and_survives() {
+fn a_promise_is_signed_by_the_log_alone() {
+    use regie_model::{AdId, UtcMs};
+    use regie_record::{
+        commit::Sha256Hash,
+        log::promise::{MERGE_WITHIN_MS, Promise, open, sign},
+    };
     let promise = Promise {
         origin: "record.example/log".into(),
-        entry: "ad_12".into(),
-        content: Hash::of(b"x"),
-        at_ms: 5,
-        merge_delay_ms: 60_000,
+        entry: AdId(12),
+        content: Sha256Hash::of(b"x"),
+        at: UtcMs(5),
+        merge_within_ms: MERGE_WITHIN_MS,
     };
-    let note = promise.sign(&log_key()).unwrap().to_string();
+    let signed = sign(&promise, &log_key()).unwrap();
     let keys = [log_key().verifier()];
-    assert_eq!(Promise::open(note.as_bytes(), &keys).unwrap().0, promise);
-    assert!(Checkpoint::open(note.as_bytes(), &keys).is_err());
-    assert!(Promise::open(checkpoint(3).0.to_string().as_bytes(), &keys).is_err());
-    assert!(Promise::open(note.replace("ad_12", "ad_13").as_bytes(), &keys).is_err());
-    assert_eq!(promise.due_at_ms(), 60_005);
+    open(&signed, &keys).unwrap();
+    let mut changed = signed.clone();
+    changed.promise.entry = AdId(13);
+    assert_eq!(open(&changed, &keys), Err(NoteError::Forged("record.example/log".into())));
+    let stranger = Signatory::new("record.example/log", TYPE_ED25519, &seed(9)).unwrap();
+    assert!(open(&signed, &[stranger.verifier()]).is_err());
+    assert_eq!(open(&signed, &[]), Err(NoteError::Unsigned));
+    let elsewhere = Signatory::new("other.example", TYPE_ED25519, &seed(1)).unwrap();
+    assert!(sign(&promise, &elsewhere).is_err());
 }

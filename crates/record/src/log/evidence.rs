@@ -7,7 +7,7 @@ use super::{
     checkpoint::Checkpoint,
     hash::Hash,
     note::{NoteError, VerifierKey},
-    promise::Promise,
+    promise::{self, SignedPromise},
     tree::{Head, verify_consistency},
 };
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ pub enum Evidence {
         /// Version of this form.
         v: u32,
         /// The promise, signed.
-        promise: String,
+        promise: SignedPromise,
         /// A checkpoint from after the promise was due, signed, as it was read.
         checkpoint: String,
         /// When the checkpoint was read, in milliseconds since 1970, by the clock of who made this file.
@@ -96,20 +96,21 @@ impl Evidence {
                 ))
             }
             Evidence::BrokenPromise { promise, checkpoint, read_at_ms, .. } => {
-                let (promise, _) = Promise::open(promise.as_bytes(), log)?;
+                promise::open(promise, log)?;
+                let promise = &promise.promise;
                 let (checkpoint, _) = Checkpoint::open(checkpoint.as_bytes(), log)?;
                 if checkpoint.origin != promise.origin {
                     return Err(EvidenceError::NoProof("promise and checkpoint are of different logs"));
                 }
-                let late = u64::try_from(*read_at_ms).is_ok_and(|at| at > promise.due_at_ms());
+                let late = *read_at_ms > promise.due_at().0;
                 if !late {
                     return Err(EvidenceError::NoProof("the promise was not yet due"));
                 }
                 Ok(format!(
-                    "{} promised the entry {} by {} ms; compare with its {} entries under the root {} (a mirror of that size shows that it is not among them).",
+                    "{} promised the entry {} by {}; compare with its {} entries under the root {} (a mirror of that size shows that it is not among them).",
                     promise.origin,
                     promise.entry,
-                    promise.due_at_ms(),
+                    promise.due_at(),
                     checkpoint.size,
                     checkpoint.root
                 ))

@@ -183,32 +183,8 @@ impl From<Envelope> for View {
     }
 }
 
-/// Compact JSON with sorted members; integers only.
 fn canonical(value: &Value) -> Result<Vec<u8>, LeafError> {
-    if !integers_only(value) {
-        return Err(LeafError::Malformed("a number is no integer".into()));
-    }
-    serde_json::to_vec(&sorted(value)).map_err(|e| LeafError::Malformed(e.to_string()))
-}
-fn integers_only(value: &Value) -> bool {
-    match value {
-        Value::Number(number) => number.is_i64() || number.is_u64(),
-        Value::Array(items) => items.iter().all(integers_only),
-        Value::Object(members) => members.values().all(integers_only),
-        Value::Null | Value::Bool(_) | Value::String(_) => true,
-    }
-}
-/// Sorted whatever map the JSON library was built with.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(members) => {
-            let mut names: Vec<&String> = members.keys().collect();
-            names.sort();
-            names.into_iter().map(|name| (name.clone(), sorted(&members[name]))).collect()
-        }
-        Value::Array(items) => items.iter().map(sorted).collect(),
-        other => other.clone(),
-    }
+    crate::canonical::canonical(value).map_err(|e| LeafError::Malformed(e.to_string()))
 }
 
 /// Body of the first leaf.

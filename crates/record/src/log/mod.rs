@@ -30,7 +30,6 @@ pub use hash::Hash;
 pub use leaf::Envelope;
 pub use note::{Note, Signatory, VerifierKey};
 pub use policy::{Policy, Trust};
-pub use promise::Promise;
 
 /// One entry to be appended: its leaf, and the contents that the leaf commits to.
 #[derive(Clone, Debug, PartialEq, Eq)]

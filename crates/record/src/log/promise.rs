@@ -1,87 +1,89 @@
-//! What a label promises: this entry, with this content, is in the log a merge delay after this time, or the log lied.
+//! Signing what a label promises ([`crate::promise`]) with the log's key, and holding the log to it.
 //!
-//! A signed note by the log's own key under the log's name. Its first line is fixed and is no origin, so that it cannot pass
-//! for a checkpoint, nor a checkpoint for it. Refuses a promise of another version.
+//! The signed bytes begin with a line of their own, so that a promise cannot pass for a checkpoint. Refuses to call a promise
+//! broken before it is due.
 
 use super::{
-    checkpoint::decimal,
-    hash::Hash,
-    note::{Note, NoteError, Signatory, VerifierKey, is_key_name},
+    checkpoint::Checkpoint,
+    evidence::{EVIDENCE_VERSION, Evidence},
+    hash::{Hash, leaf_hash},
+    mirror::for_each_leaf,
+    note::{Note, NoteError, Signatory, TYPE_ED25519, VerifierKey},
+    read::{ReadError, Source},
 };
+pub use crate::promise::{MERGE_WITHIN_MS, Promise, SignedPromise};
+use base64::{Engine, engine::general_purpose::STANDARD};
 
-/// First line of a promise.
-pub const HEADER: &str = "regie-promise/v1";
-/// How long an entry may be missing, in milliseconds.
-pub const MERGE_DELAY_MS: u64 = 60_000;
-
-/// A promise.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Promise {
-    /// Which log.
-    pub origin: String,
-    /// Which entry, such as `ad_12`.
-    pub entry: String,
-    /// Hash of what was shown; the entry's leaf commits to it in `body.content` or a commitment.
-    pub content: Hash,
-    /// When it was made, in milliseconds since 1970.
-    pub at_ms: u64,
-    /// How long after that the entry may be missing, in milliseconds.
-    pub merge_delay_ms: u64,
+/// Signs a promise.
+///
+/// # Errors
+/// A promise of another log than the key's.
+pub fn sign(promise: &Promise, by: &Signatory) -> Result<SignedPromise, NoteError> {
+    let key = by.verifier().name().to_owned();
+    if key != promise.origin {
+        return Err(NoteError::Malformed("a log promises for itself alone"));
+    }
+    let bytes = promise.to_bytes().map_err(|_| NoteError::Malformed("a promise has no fractions"))?;
+    Ok(SignedPromise { promise: promise.clone(), key, signature: STANDARD.encode(by.sign_bytes(&bytes)) })
 }
 
-impl Promise {
-    /// The note's text.
-    pub fn text(&self) -> String {
-        let Promise { origin, entry, content, at_ms, merge_delay_ms } = self;
-        format!("{HEADER}\n{origin}\n{entry}\n{}\n{at_ms}\n{merge_delay_ms}\n", content.to_base64())
+/// Whether a trusted log's key signed it.
+///
+/// # Errors
+/// [`NoteError::Unsigned`] when no key of the promise's origin is known, [`NoteError::Forged`] when none of them signed.
+pub fn open(signed: &SignedPromise, logs: &[VerifierKey]) -> Result<(), NoteError> {
+    let of_origin = |key: &&VerifierKey| {
+        key.kind() == TYPE_ED25519 && key.name() == signed.key && signed.key == signed.promise.origin
+    };
+    let mut keys = logs.iter().filter(of_origin).peekable();
+    if keys.peek().is_none() {
+        return Err(NoteError::Unsigned);
     }
-    /// When the entry must be there at the latest, in milliseconds since 1970.
-    pub fn due_at_ms(&self) -> u64 {
-        self.at_ms.saturating_add(self.merge_delay_ms)
-    }
-    /// Signs it.
-    ///
-    /// # Errors
-    /// A name with white space.
-    pub fn sign(&self, by: &Signatory) -> Result<Note, NoteError> {
-        if !is_key_name(&self.origin) || !is_key_name(&self.entry) {
-            return Err(NoteError::Malformed("an origin or entry has white space"));
+    let forged = || NoteError::Forged(signed.key.clone());
+    let bytes = signed.promise.to_bytes().map_err(|_| forged())?;
+    let signature = STANDARD.decode(&signed.signature).map_err(|_| forged())?;
+    if keys.any(|key| key.has_signed(&bytes, &signature)) { Ok(()) } else { Err(forged()) }
+}
+
+/// What a log did with a promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// The entry is there, at this place.
+    Yes(u64),
+    /// It is not there, and need not be yet: due at this time, in milliseconds since 1970.
+    NotYetDue(i64),
+    /// It is not there and had to be: the file is the proof.
+    Broken(Evidence),
+}
+
+/// Looks a promised entry up among all leaves of a log, at `now_ms`.
+///
+/// # Errors
+/// Leaves that cannot be read: then nobody knows.
+pub fn hold(
+    source: &mut dyn Source,
+    checkpoint: &Checkpoint,
+    note: &Note,
+    signed: &SignedPromise,
+    now_ms: i64,
+) -> Result<Kept, ReadError> {
+    let wanted = Hash(signed.promise.content.0);
+    let mut found = None;
+    for_each_leaf(source, checkpoint.size, &mut |index, leaf| {
+        if leaf_hash(leaf) == wanted {
+            found = Some(index);
         }
-        Note::sign(&self.text(), &[by])
-    }
-    /// Reads a text.
-    ///
-    /// # Errors
-    /// [`NoteError::Malformed`].
-    pub fn parse(text: &str) -> Result<Promise, NoteError> {
-        let lines: Vec<&str> = text.strip_suffix('\n').unwrap_or(text).split('\n').collect();
-        let [HEADER, origin, entry, content, at, delay] = lines.as_slice() else {
-            return Err(NoteError::Malformed("a promise has six lines, the first of which is fixed"));
-        };
-        let read = || {
-            Some(Promise {
-                origin: (*origin).to_owned(),
-                entry: (*entry).to_owned(),
-                content: Hash::from_base64(content)?,
-                at_ms: decimal(at)?,
-                merge_delay_ms: decimal(delay)?,
-            })
-        };
-        read()
-            .filter(|p| p.text() == text)
-            .ok_or(NoteError::Malformed("a line of the promise cannot be read"))
-    }
-    /// Reads a signed promise of one of the logs that are trusted.
-    ///
-    /// # Errors
-    /// As [`Note::parse`] and [`Note::verify`].
-    pub fn open(bytes: &[u8], logs: &[VerifierKey]) -> Result<(Promise, Note), NoteError> {
-        let note = Note::parse(bytes)?;
-        let by = note.verify(logs)?;
-        let promise = Promise::parse(&note.text)?;
-        if !by.iter().any(|key| key.name() == promise.origin) {
-            return Err(NoteError::Unsigned);
-        }
-        Ok((promise, note))
-    }
+        found.is_none()
+    })?;
+    let due_ms = signed.promise.due_at().0;
+    Ok(match found {
+        Some(index) => Kept::Yes(index),
+        None if now_ms <= due_ms => Kept::NotYetDue(due_ms),
+        None => Kept::Broken(Evidence::BrokenPromise {
+            v: EVIDENCE_VERSION,
+            promise: signed.clone(),
+            checkpoint: note.to_string(),
+            read_at_ms: now_ms,
+        }),
+    })
 }

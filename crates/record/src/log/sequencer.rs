@@ -11,7 +11,7 @@ use super::{
     hash::{Hash, leaf_hash},
     leaf::{self, LeafError, Opened, View},
     note::{Note, NoteError, Signatory},
-    promise::MERGE_DELAY_MS,
+    promise::MERGE_WITHIN_MS,
     read::{CHECKPOINT_PATH, ReadError, object_path},
     tile::{Edge, Tile, TileError, hashes_of, node_from_tiles},
     tree::{Frontier, Head},
@@ -389,7 +389,7 @@ fn begin(
     let body = Opened {
         origin: opening.origin.to_owned(),
         key: first.verifier().to_string(),
-        merge_delay_ms: MERGE_DELAY_MS,
+        merge_delay_ms: u64::from(MERGE_WITHIN_MS),
         continues,
         because,
     };
