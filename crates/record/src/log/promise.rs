@@ -10,6 +10,7 @@ use super::{
     mirror::for_each_leaf,
     note::{Note, NoteError, Signatory, TYPE_ED25519, VerifierKey},
     read::{ReadError, Source},
+    tree::Frontier,
 };
 pub use crate::promise::{MERGE_WITHIN_MS, Promise, SignedPromise};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -68,13 +69,21 @@ pub fn hold(
     now_ms: i64,
 ) -> Result<Kept, ReadError> {
     let wanted = Hash(signed.promise.content.0);
-    let mut found = None;
+    let (mut found, mut frontier) = (None, Frontier::default());
     for_each_leaf(source, checkpoint.size, &mut |index, leaf| {
-        if leaf_hash(leaf) == wanted {
+        let hash = leaf_hash(leaf);
+        frontier.push(hash);
+        if hash == wanted {
             found = Some(index);
         }
-        found.is_none()
+        true
     })?;
+    // What a mirror left out is not the log's breach.
+    if frontier.root() != checkpoint.root {
+        let why =
+            "the entries do not give the root that is signed, so they say nothing of the promise".to_owned();
+        return Err(ReadError::Unreachable { path: "tile/entries".to_owned(), why });
+    }
     let due_ms = signed.promise.due_at().0;
     Ok(match found {
         Some(index) => Kept::Yes(index),
