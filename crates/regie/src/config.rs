@@ -43,6 +43,16 @@ pub struct Config {
     pub exit_after_journal_stop_ms: u64,
     /// Worker threads; 0 takes one per core.
     pub workers: usize,
+    /// Origin of the record's log; the public address, without scheme, and `/record/log` when empty. Never changes by itself.
+    pub log_origin: String,
+    /// Where the record's log is published or mirrored besides this server: compared at a start, and taken over from after a restore.
+    pub log_published: Vec<String>,
+    /// Witnesses that cosign the log, each `VKEY URL`.
+    pub log_witnesses: Vec<String>,
+    /// Verifier keys of logs that this server witnesses.
+    pub witness_logs: Vec<String>,
+    /// Name under which it does; the public address without scheme, and `/witness`, when empty.
+    pub witness_name: String,
 }
 
 impl Default for Config {
@@ -64,6 +74,11 @@ impl Default for Config {
             drain_ms: 10_000,
             exit_after_journal_stop_ms: 30_000,
             workers: 0,
+            log_origin: String::new(),
+            log_published: Vec::new(),
+            log_witnesses: Vec::new(),
+            witness_logs: Vec::new(),
+            witness_name: String::new(),
         }
     }
 }
@@ -149,7 +164,7 @@ impl Config {
 }
 
 /// Every key, for the environment.
-pub const KEYS: [&str; 16] = [
+pub const KEYS: [&str; 21] = [
     "listen",
     "public_url",
     "trusted_proxies",
@@ -166,6 +181,11 @@ pub const KEYS: [&str; 16] = [
     "drain_ms",
     "exit_after_journal_stop_ms",
     "workers",
+    "log_origin",
+    "log_published",
+    "log_witnesses",
+    "witness_logs",
+    "witness_name",
 ];
 
 /// A value from the environment or a flag: TOML where it reads as such, else text.

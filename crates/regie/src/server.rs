@@ -7,7 +7,12 @@ use crate::{
     config::Config,
     http::{self, App, AppState},
     platform::{
-        Clock, Halt, Parts, Platform, folder::Folder, objects::Objects, secrets::Secrets, state_db::StateDb,
+        Clock, Halt, Parts, Platform,
+        folder::Folder,
+        log::{RecordLog, own_witness::OwnWitness},
+        objects::Objects,
+        secrets::Secrets,
+        state_db::StateDb,
     },
 };
 use anyhow::{Context, Result, anyhow};
@@ -198,6 +203,50 @@ fn open_epoch(platform: &Arc<Platform>) -> Result<()> {
     Ok(())
 }
 
+/// Opens the record's log, and has it looked after as long as the engine runs.
+fn open_log(engine: &mut Engine, folder: &Folder, config: &Config) -> Result<Arc<RecordLog>> {
+    let platform = Arc::clone(&engine.platform);
+    let log = RecordLog::open(folder, &platform.secrets, config, platform.now())
+        .context("opening the record's log")?;
+    engine.threads.push(tend_log(Arc::clone(&log), platform, Arc::clone(&engine.stopping))?);
+    Ok(log)
+}
+
+/// This server as a witness of others, where it is told of any.
+fn open_witness(platform: &Platform, folder: &Folder, config: &Config) -> Result<Option<OwnWitness>> {
+    if config.witness_logs.is_empty() {
+        return Ok(None);
+    }
+    let bare = config.public_url.split_once("://").map_or(config.public_url.as_str(), |(_, rest)| rest);
+    let name = match config.witness_name.as_str() {
+        "" => format!("{bare}/witness"),
+        name => name.to_owned(),
+    };
+    let path = folder.root().join("witness.db");
+    OwnWitness::open(&path, &platform.secrets, &name, &config.witness_logs, platform.now()).map(Some)
+}
+
+/// Looks after the log once a second: objects made durable, witnesses asked.
+fn tend_log(
+    log: Arc<RecordLog>,
+    platform: Arc<Platform>,
+    stopping: Arc<AtomicBool>,
+) -> Result<JoinHandle<()>> {
+    let work = move || {
+        let mut ticks = 0u32;
+        while !stopping.load(Ordering::SeqCst) {
+            if ticks.is_multiple_of(10)
+                && let Err(error) = log.tend(platform.now())
+            {
+                tracing::error!(error = format!("{error:#}"), "the record's log could not be looked after");
+            }
+            ticks = ticks.wrapping_add(1);
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    Ok(std::thread::Builder::new().name("regie-log".into()).spawn(work)?)
+}
+
 /// Stops everything paid while the disk is nearly full or the journal has stopped.
 fn watch_disk(platform: &Platform, folder: &Folder, config: &Config) {
     let low = folder.free_bytes().is_some_and(|free| free < config.disk_free_bytes_min);
@@ -282,7 +331,9 @@ impl Server {
             ),
             None => None,
         };
-        let engine = Engine::start(folder, &config, progress)?;
+        let mut engine = Engine::start(folder, &config, progress)?;
+        let log = open_log(&mut engine, folder, &config)?;
+        let witness = open_witness(&engine.platform, folder, &config)?;
         let app = Arc::new(App {
             platform: Arc::clone(&engine.platform),
             config: config.clone(),
@@ -290,6 +341,8 @@ impl Server {
             creatives: Default::default(),
             metrics: http::health::Metrics::new(engine.committer().clone()),
             record: Default::default(),
+            log,
+            witness,
             study: Arc::new(http::study::Study::of(folder.root())),
         });
         let router = http::router(Arc::clone(&app)).merge(extra.with_state(Arc::clone(&app)));

@@ -8,7 +8,9 @@ use super::{
     hash::Hash,
     note::{NoteError, VerifierKey},
     promise::{self, SignedPromise},
-    tree::{Head, verify_consistency},
+    read::{ReadError, Source, consistency_from, tile_hashes},
+    tile::nodes_over,
+    tree::{Head, range_root, verify_consistency},
 };
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +59,59 @@ pub enum EvidenceError {
     /// It proves nothing.
     #[error("it proves nothing: {0}")]
     NoProof(&'static str),
+}
+
+/// Whether a log, whose newer checkpoint `source` shows, goes on from an older one; the evidence where it does not.
+///
+/// # Errors
+/// A file that cannot be read, or checkpoints that are none: then nobody knows. A log that is smaller than before is an error
+/// too: it may be an old copy, which proves nothing.
+pub fn compare(
+    source: &mut dyn Source,
+    older: &[u8],
+    newer: &[u8],
+    log: &[VerifierKey],
+) -> Result<Result<(), Evidence>, CompareError> {
+    let (before, before_note) = Checkpoint::open(older, log)?;
+    let (now, now_note) = Checkpoint::open(newer, log)?;
+    if before.size > now.size {
+        return Err(CompareError::Smaller { seen: before.size, now: now.size });
+    }
+    let proof = consistency_from(source, before.size, now.size)?;
+    if verify_consistency(before.head(), now.head(), &proof).is_ok() {
+        return Ok(Ok(()));
+    }
+    let size = now.size;
+    let mut nodes = nodes_over(size, |tile| tile_hashes(source, tile));
+    let root_within = range_root(0, before.size, &mut *nodes)?;
+    drop(nodes);
+    let (older, newer) = (before_note.to_string(), now_note.to_string());
+    let evidence = Evidence::Fork { v: EVIDENCE_VERSION, older, newer, root_within, proof };
+    // Tiles that are only damaged prove nothing.
+    evidence.check(log).map_err(|_| CompareError::Damaged)?;
+    Ok(Err(evidence))
+}
+
+/// Why two checkpoints could not be compared.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompareError {
+    /// A file.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A checkpoint.
+    #[error(transparent)]
+    Note(#[from] NoteError),
+    /// It shows less than before.
+    #[error("the log had {seen} entries before, and shows {now} now: an old copy, or cut off")]
+    Smaller {
+        /// Entries seen before.
+        seen: u64,
+        /// Entries now.
+        now: u64,
+    },
+    /// Its tiles do not give its root.
+    #[error("the log's tiles do not give the root that is signed")]
+    Damaged,
 }
 
 impl Evidence {

@@ -46,6 +46,7 @@ pub fn run(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
     // Then secrets and objects: all that the copied journal refers to is there by now, and a later one is harmless.
     Secrets::open(&folder.secrets_db())?.backup_to(&target.secrets_db())?;
     let count = copy_tree(&folder.objects(), &target.objects(), cli.json)?;
+    copy_log(&folder, &target, cli.json)?;
     copy_study(&folder, &target)?;
     if let Ok(text) = std::fs::read(folder.root().join("regie.toml")) {
         std::fs::write(target.root().join("regie.toml"), text)?;
@@ -84,6 +85,7 @@ pub fn restore(cli: &Cli, args: &RestoreArgs) -> Result<ExitCode> {
     std::fs::write(target.restored_mark(), "restored from a backup; see `regie restore --confirm`\n")?;
     Secrets::open(&source.secrets_db())?.backup_to(&target.secrets_db())?;
     copy_tree(&source.objects(), &target.objects(), cli.json)?;
+    copy_log(&source, &target, cli.json)?;
     copy_study(&source, &target)?;
     let report = regie_journal::backup(&source.journal(), &target.journal(), &mut |_, _| {})
         .context("copying the journal")?;
@@ -100,6 +102,20 @@ fn copy_study(from: &Folder, to: &Folder) -> Result<()> {
     let desk = regie_study::desk::Desk::of(from.root());
     if desk.is_used() {
         desk.copy_to(&regie_study::desk::Desk::of(to.root())).context("copying the study")?;
+    }
+    Ok(())
+}
+
+/// The record's log: its head first, so that the files have all that the head covers.
+fn copy_log(from: &Folder, to: &Folder, quiet: bool) -> Result<()> {
+    use crate::platform::{log, state_db::StateDb};
+    let head = log::head_of(from);
+    if head.exists() {
+        let target = log::head_of(to);
+        StateDb::reader(&head)?.execute("VACUUM INTO ?1", [target.to_string_lossy()])?;
+    }
+    if log::files_of(from).exists() {
+        copy_tree(&log::files_of(from), &log::files_of(to), quiet)?;
     }
     Ok(())
 }

@@ -1,17 +1,20 @@
 //! The command line: one subcommand each, plain words, `--json` for scripts, progress bars on everything long.
 
+pub mod audit;
 pub mod backup;
 pub mod bench;
 pub mod check;
 pub mod demo;
 pub mod explain;
 pub mod export;
+pub mod mirror;
 pub mod progress;
 pub mod replay;
 pub mod serve;
 pub mod simulate;
 pub mod study;
 pub mod user;
+pub mod verify;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -62,6 +65,12 @@ pub enum Command {
     Restore(backup::RestoreArgs),
     /// Measure this machine, each figure beside its bar.
     Bench(bench::BenchArgs),
+    /// Check a record's log from outside: an address or a mirror, a label, evidence.
+    Verify(verify::VerifyArgs),
+    /// Copy a record's log, and serve the copy read-only.
+    Mirror(mirror::MirrorArgs),
+    /// Check an invoice against the public log, as its payer, without the server.
+    Audit(audit::AuditArgs),
     /// Users: add, link, reset, list, disable.
     User(user::UserArgs),
     /// API tokens: create, revoke, list.
@@ -119,6 +128,9 @@ pub fn run() -> Result<ExitCode> {
         Command::Backup(args) => backup::run(&cli, args),
         Command::Restore(args) => backup::restore(&cli, args),
         Command::Bench(args) => bench::run(&cli, args),
+        Command::Verify(args) => verify::run(&cli, args),
+        Command::Mirror(args) => mirror::run(&cli, args),
+        Command::Audit(args) => audit::run(&cli, args),
         Command::User(args) => user::run_user(&cli, args),
         Command::Token(args) => user::run_token(&cli, args),
         Command::Study(args) => study::run(&cli, args),

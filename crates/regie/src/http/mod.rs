@@ -17,6 +17,7 @@ pub mod facts;
 pub mod frames;
 pub mod health;
 pub mod labels;
+pub mod log;
 pub mod preview;
 pub mod problem;
 pub mod record;
@@ -47,6 +48,10 @@ pub struct App {
     pub creatives: creatives::Creatives,
     /// Counters of this process.
     pub metrics: health::Metrics,
+    /// The record's log.
+    pub log: Arc<crate::platform::log::RecordLog>,
+    /// This server as a witness of other logs, where it is one.
+    pub witness: Option<crate::platform::log::own_witness::OwnWitness>,
     /// Reviews and stops by ad, for the public record.
     pub record: record::Index,
     /// Archives, groupings and published reports; apart from everything above.
@@ -113,6 +118,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(preview::routes());
     all.extend(console::routes());
     all.extend(record::routes());
+    all.extend(log::routes());
     all.extend(billing::routes());
     all.extend(study::routes());
     all

@@ -6,6 +6,9 @@
 //! state.db          projections; may be thrown away and rebuilt
 //! secrets.db        keys, passwords, sessions, tokens; never journalled
 //! study.db, study/  archives of other platforms, groupings, published reports; apart from the journal
+//! log.db            the head of the record's log; must not be thrown away
+//! record/           its static files: checkpoint, tiles, objects; may be served by any web server
+//! witness.db        what this server cosigned of other logs
 //! objects/ab/...    content-addressed creatives and assets
 //! RESTORED          present after a restore: no paid ticket until told what the world has seen
 //! ```

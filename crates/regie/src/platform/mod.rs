@@ -11,6 +11,7 @@ pub mod folds;
 pub mod gate;
 pub mod intake;
 pub mod jobs;
+pub mod log;
 pub mod objects;
 pub mod secrets;
 pub mod state_db;

@@ -10,6 +10,7 @@ use regie_model::{
     personal::{Identity, Sealed},
     ticket::TicketKey,
 };
+use regie_record::log::Signatory;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::{
     path::Path,
@@ -32,6 +33,9 @@ CREATE TABLE IF NOT EXISTS users (
 CREATE TABLE IF NOT EXISTS links (hash BLOB PRIMARY KEY, user INTEGER NOT NULL, purpose TEXT NOT NULL, expires_at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS sessions (
   hash BLOB PRIMARY KEY, user INTEGER NOT NULL, csrf TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS signing_keys (
+  purpose TEXT NOT NULL, name TEXT NOT NULL, seed BLOB NOT NULL, created_at INTEGER NOT NULL, retired_at INTEGER,
+  PRIMARY KEY (purpose, name, created_at));
 CREATE TABLE IF NOT EXISTS tokens (id INTEGER PRIMARY KEY, hash BLOB NOT NULL);
 ";
 
@@ -145,6 +149,47 @@ impl Secrets {
         let mut statement = db.prepare("SELECT id, secret FROM ticket_keys ORDER BY created_at, id")?;
         let rows = statement.query_map([], |r| Ok((r.get::<_, u8>(0)?, r.get::<_, [u8; 32]>(1)?)))?;
         rows.map(|row| row.map(|(id, secret)| TicketKey { id, secret }).map_err(Into::into)).collect()
+    }
+
+    /// The keys that sign for a purpose under a name, the newest last; makes the first one. Never journalled (J1).
+    ///
+    /// # Errors
+    /// SQLite's error; a name that no key can have.
+    pub fn signing_keys(&self, purpose: &str, name: &str, kind: u8, now: UtcMs) -> Result<Vec<Signatory>> {
+        let db = self.db();
+        let sql = "SELECT seed FROM signing_keys WHERE purpose = ?1 AND name = ?2 AND retired_at IS NULL ORDER BY created_at";
+        let read = |db: &Connection| -> Result<Vec<[u8; 32]>> {
+            let mut statement = db.prepare(sql)?;
+            let rows = statement.query_map([purpose, name], |r| r.get(0))?;
+            rows.map(|row| row.map_err(Into::into)).collect()
+        };
+        let mut seeds = read(&db)?;
+        if seeds.is_empty() {
+            db.execute(
+                "INSERT INTO signing_keys VALUES (?1, ?2, ?3, ?4, NULL)",
+                params![purpose, name, random_bytes()?, now.0],
+            )?;
+            seeds = read(&db)?;
+        }
+        seeds.iter().map(|seed| Signatory::new(name, kind, seed).map_err(Into::into)).collect()
+    }
+    /// Makes a further key for a purpose and name.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn add_signing_key(&self, purpose: &str, name: &str, now: UtcMs) -> Result<()> {
+        let sql = "INSERT INTO signing_keys VALUES (?1, ?2, ?3, ?4, NULL)";
+        self.db().execute(sql, params![purpose, name, random_bytes()?, now.0])?;
+        Ok(())
+    }
+    /// Signs no more with the oldest key of a purpose and name.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn retire_signing_key(&self, purpose: &str, name: &str, now: UtcMs) -> Result<()> {
+        let sql = "UPDATE signing_keys SET retired_at = ?3 WHERE rowid = (SELECT rowid FROM signing_keys WHERE purpose = ?1 AND name = ?2 AND retired_at IS NULL ORDER BY created_at LIMIT 1)";
+        self.db().execute(sql, params![purpose, name, now.0])?;
+        Ok(())
     }
 
     /// Encrypts an identity under a person's key, making a new key when none is given or the given one is gone.
