@@ -9,6 +9,7 @@ pub mod explain;
 pub mod export;
 pub mod mirror;
 pub mod progress;
+pub mod record;
 pub mod replay;
 pub mod serve;
 pub mod simulate;
@@ -69,6 +70,8 @@ pub enum Command {
     Verify(verify::VerifyArgs),
     /// Copy a record's log, and serve the copy read-only.
     Mirror(mirror::MirrorArgs),
+    /// The log's keys and origin: rotate, retire, go on under another name.
+    Record(record::RecordArgs),
     /// Check an invoice against the public log, as its payer, without the server.
     Audit(audit::AuditArgs),
     /// Users: add, link, reset, list, disable.
@@ -130,6 +133,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Bench(args) => bench::run(&cli, args),
         Command::Verify(args) => verify::run(&cli, args),
         Command::Mirror(args) => mirror::run(&cli, args),
+        Command::Record(args) => record::run(&cli, args),
         Command::Audit(args) => audit::run(&cli, args),
         Command::User(args) => user::run_user(&cli, args),
         Command::Token(args) => user::run_token(&cli, args),

@@ -135,7 +135,7 @@ impl RecordLog {
                     ))),
                 },
                 Standing::Forked(size) => sequencer.halt(Halted::Outside(format!(
-                    "{url} has another history of this log ({size} entries); go on under another `log_origin` (docs/LOG.md)"
+                    "{url} has another history of this log ({size} entries); open a new origin with `regie record new-origin`"
                 ))),
                 Standing::Unknown(why) => tracing::warn!(url, why, "the published log could not be compared"),
             }
@@ -306,7 +306,7 @@ fn adopt(
 ) -> Result<()> {
     let verifiers: Vec<VerifierKey> = keys.iter().map(Signatory::verifier).collect();
     let by = note.verify(&verifiers).context(
-        "record/ holds a log that no key in secrets.db has signed; restore secrets.db, or go on under another `log_origin` (docs/LOG.md)",
+        "record/ holds a log that no key in secrets.db has signed; restore secrets.db, or open a new origin with `regie record new-origin`",
     )?;
     let mut signed = note.clone();
     signed.signatures.retain(|line| by.iter().any(|key| line.is_by(key)));
