@@ -6,7 +6,7 @@
 //! An advertiser does not bid against itself. Every conversion rounds down, in the payer's favour; refuses
 //! floating point.
 
-use crate::{rates::PPB, snapshot::AdSetFacts};
+use crate::{rates::PPB, snapshot::AdSetFacts, tables::PPM};
 use regie_model::{AdSetId, AdvertiserId, money::DatedRate, ticket::Billing};
 
 /// Someone who takes part.
@@ -74,6 +74,42 @@ pub(crate) fn price_nanos(winner: &AdSetFacts, rate_ppb: u32, needed_nanos: i64,
     let price = needed.max(reserve).min(i128::from(winner.bid_nanos.max(0)));
     // At most the bid, which is an i64.
     i64::try_from(price).unwrap_or(winner.bid_nanos)
+}
+
+/// The same where places are sold together: `paid` is what one impression at the place costs, nanos of the auction
+/// currency times a million; `weight_ppm` is the place's, by which clicks and conversions are rarer there.
+pub(crate) fn joint_price_nanos(
+    winner: &AdSetFacts,
+    rate_ppb: u32,
+    weight_ppm: u32,
+    paid: i128,
+    reserve_nanos: i64,
+) -> i64 {
+    let (par, ppb, ppm) = (i128::from(DatedRate::PAR), i128::from(PPB), i128::from(PPM));
+    let weighted = i128::from(weight_ppm.max(1)) * i128::from(rate_ppb.max(1));
+    // Events an impression here, times a million times 10^9.
+    let events = match winner.billing {
+        Billing::Impression => ppm * ppb,
+        Billing::Click | Billing::Conversion => weighted,
+        Billing::None => return 0,
+    };
+    let rate = i128::from(winner.rate_nanos.max(1));
+    // Divided first where the product would not fit, which costs the publisher less than a nano of its price.
+    let needed = match paid.max(0).checked_mul(par).and_then(|n| n.checked_mul(ppb)) {
+        Some(scaled) => scaled / rate / events,
+        None => paid.max(0) / events * ppb / rate * par,
+    };
+    let reserve = i128::from(reserve_nanos.max(0)) * ppb * ppm / events;
+    let bid = i128::from(winner.bid_nanos.max(0));
+    let most = if winner.billing == Billing::Impression { bid * i128::from(weight_ppm) / ppm } else { bid };
+    i64::try_from(needed.max(reserve).min(most)).unwrap_or(winner.bid_nanos)
+}
+
+/// A floor for an impression as the auction compares it: nanos of the auction currency times a million, rounded up.
+pub(crate) fn floor_worth(ad_set: &AdSetFacts, reserve_nanos: i64) -> i128 {
+    let par = i128::from(DatedRate::PAR);
+    let scaled = i128::from(reserve_nanos.max(0)) * i128::from(ad_set.rate_nanos.max(1)) * i128::from(PPM);
+    (scaled + par - 1) / par
 }
 
 /// What a budget holds until the ticket expires: the price times the predicted rate, rounded up.

@@ -3,7 +3,7 @@
 //! Law P1: the counts that cap a political ad set come from [`Contextual`], which has none of a visitor.
 
 use crate::{
-    chance::{self, Purpose},
+    chance::{self, Place, Purpose},
     facts::Contextual,
     gate::BudgetGate,
     outcome::Elimination,
@@ -22,6 +22,8 @@ pub(crate) struct Context<'a> {
     pub(crate) aligned: &'a Aligned<'a>,
     pub(crate) request: &'a Request,
     pub(crate) gate: &'a dyn BudgetGate,
+    /// Nothing is known of the visitor: what decides about political ads (law P1).
+    pub(crate) contextual: bool,
 }
 impl Context<'_> {
     pub(crate) fn numbers(&self, index: usize) -> Numbers {
@@ -89,7 +91,7 @@ fn capped(
     cap: &FrequencyCap,
     ad: AdId,
 ) -> Option<Elimination> {
-    let counts = match ad_set.political {
+    let counts = match ad_set.political || context.contextual {
         true => political_counts(&open.contextual),
         false => ordinary_counts(context.request, cap.period),
     };
@@ -177,13 +179,20 @@ fn paced(context: &Context<'_>, open: &Open<'_>, ad_set: &AdSetFacts, pass_ppm: 
     if pass_ppm >= PPM {
         return None;
     }
-    let bits = chance::bits(context.request.seed, Purpose::Pace, open.here.place, ad_set.id.0);
+    let mut place = open.here.place;
+    if let Some(first) = context.request.placements.first().filter(|_| ad_set.roadblock) {
+        // All places or none: one draw for the request.
+        place = Place { placement: first.0, occurrence: 0 };
+    }
+    let bits = chance::bits(context.request.seed, Purpose::Pace, place, ad_set.id.0);
     let drawn_ppm = chance::below(bits, u64::from(PPM)) as u32;
     (drawn_ppm >= pass_ppm).then_some(Elimination::Paced { pass_ppm, drawn_ppm })
 }
 
 fn separated(shown: &[Shown<'_>], ad_set: &AdSetFacts) -> Option<Elimination> {
-    for other in shown.iter().filter(|s| !s.house) {
+    // A roadblock's ads stand together.
+    let companion = |s: &Shown<'_>| ad_set.roadblock && s.campaign == ad_set.campaign;
+    for other in shown.iter().filter(|s| !s.house && !companion(s)) {
         if other.advertiser == ad_set.advertiser {
             return Some(Elimination::SameAdvertiser);
         }

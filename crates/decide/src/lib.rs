@@ -13,17 +13,21 @@ mod explain;
 mod facts;
 mod gate;
 mod index;
+mod joint;
 mod outcome;
 pub mod pacing;
+mod pass;
 pub mod rates;
 mod request;
 mod snapshot;
 mod tables;
+mod turn;
+pub mod vcg;
 
 pub use decide::decide;
 pub use explain::{Explanation, PlacementExplanation, Verdict, explain};
 pub use gate::{BudgetGate, OpenGate, RecordedGate};
-pub use outcome::{Decision, Elimination, Fill, NoFill, Slot, Stage, Whose};
+pub use outcome::{Decision, Elimination, Fill, JointAuction, JointMethod, NoFill, Slot, Stage, Whose};
 pub use request::{
     Counted, FREQUENCY_COUNT_MAX, FrequencyView, Location, Machine, PageFacts, PageViewCount, Request,
     VisitorCount,

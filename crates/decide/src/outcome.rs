@@ -15,6 +15,46 @@ use serde::{Deserialize, Serialize};
 pub struct Decision {
     /// The slots.
     pub slots: Vec<Slot>,
+    /// How places were sold together, where they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joint: Vec<JointAuction>,
+}
+
+/// Several places of a request that were sold together (VCG).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JointAuction {
+    /// Which slots of the request, by number from 0.
+    pub slots: Vec<u32>,
+    /// It decided about political ads, and read nothing of the visitor (law P1).
+    pub contextual: bool,
+    /// How.
+    pub method: JointMethod,
+    /// Ad sets that could still win when the search began.
+    pub finalists_count: u32,
+    /// Steps of the search, payments included.
+    pub steps_count: u32,
+}
+
+/// How places were sold together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JointMethod {
+    /// By the best of all assignments.
+    Exact,
+    /// By the best assignment of the finalists of highest worth; there were more than may be searched.
+    ExactAmongBest,
+    /// Place by place, each at its second price: the search had taken all its steps.
+    InOrder,
+}
+impl JointMethod {
+    /// Stable machine word.
+    pub fn code(self) -> &'static str {
+        match self {
+            JointMethod::Exact => "exact",
+            JointMethod::ExactAmongBest => "exact_among_best",
+            JointMethod::InOrder => "in_order",
+        }
+    }
 }
 impl Decision {
     /// The slots that got an ad.
@@ -181,8 +221,12 @@ stages! {
     Frequency "frequency";
     /// Its advertiser or one of its competitors is in this request already, or the same ad.
     Separation "separation";
+    /// Its campaign takes all places of a request or none, and could not.
+    Roadblock "roadblock";
     /// Its value is below the placement's floor.
     Floor "floor";
+    /// A political ad took the place, which is decided without knowing the visitor.
+    PoliticalFirst "political_first";
     /// An ad of an earlier tier took the place.
     EarlierTier "earlier_tier";
     /// Another one was drawn or needed it more.
@@ -275,6 +319,14 @@ pub enum Elimination {
     SameAdvertiser,
     SameCategory,
     SameAd,
+    /// Its campaign takes all places or none.
+    Roadblock {
+        filled_count: u32,
+        places_count: u32,
+    },
+    /// Another campaign took all places.
+    Roadblocked,
+    PoliticalFirst,
     /// Nanos an impression, account's currency.
     Floor {
         value_nanos: i64,
@@ -329,11 +381,14 @@ impl Elimination {
             Elimination::SameAdvertiser | Elimination::SameCategory | Elimination::SameAd => {
                 Stage::Separation
             }
+            Elimination::Roadblock { .. } => Stage::Roadblock,
+            Elimination::PoliticalFirst => Stage::PoliticalFirst,
             Elimination::Floor { .. } => Stage::Floor,
             Elimination::EarlierTier { .. } => Stage::EarlierTier,
-            Elimination::ShareNotDrawn { .. } | Elimination::LessNeed { .. } | Elimination::HouseNotDrawn => {
-                Stage::NotDrawn
-            }
+            Elimination::ShareNotDrawn { .. }
+            | Elimination::LessNeed { .. }
+            | Elimination::HouseNotDrawn
+            | Elimination::Roadblocked => Stage::NotDrawn,
             Elimination::Outbid { .. } => Stage::Outbid,
         }
     }

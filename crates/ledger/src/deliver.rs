@@ -333,6 +333,7 @@ mod tests {
             sponsor: PartyId(1),
             payer: PartyId(1),
             political: None,
+            roadblock: false,
             external_id: None,
         };
         books.apply(&Change::CampaignPut { id: CampaignId(1), spec });

@@ -208,6 +208,7 @@ fn an_invoice_rounds_each_line_once_half_even_and_has_gapless_numbers() {
         page_keys: Vec::new(),
         blocked_categories: Vec::new(),
         sample_ppm: 0,
+        auction: Default::default(),
     };
     world.push(booked(Change::PublisherPut { spec: publisher }));
     // A tie: 12.5 cents round to 12.

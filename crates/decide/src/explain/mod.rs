@@ -10,12 +10,15 @@ use crate::{
     decide::{resolve, run},
     facts::{Contextual, Everything},
     gate::BudgetGate,
-    outcome::{Decision, Elimination, Fill, NoFill, Slot},
+    outcome::{Decision, Elimination, Fill, JointAuction, JointMethod, NoFill, Slot},
     request::Request,
     snapshot::Snapshot,
     tables::Tables,
 };
-use regie_model::{AdSetId, PlacementId};
+use regie_model::{
+    AdSetId, PlacementId,
+    booking::{FULL_WEIGHT_PPM, TierKind},
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -78,7 +81,7 @@ pub fn explain(
     });
     let placements = decision.slots.iter().zip(reasons).enumerate();
     let placements = placements.map(|(slot, (answer, reasons))| {
-        let at = Slotted { snapshot, tables, request, slot, answer };
+        let at = Slotted { snapshot, tables, request, slot, answer, joint: joint_of(&decision, slot) };
         at.explain(reasons)
     });
     let placements = placements.collect();
@@ -88,6 +91,16 @@ pub fn explain(
 /// Why ad sets were eliminated, by their index.
 type Reasons = BTreeMap<usize, Elimination>;
 
+/// The sale of several places that a slot's answer came from.
+fn joint_of(decision: &Decision, slot: usize) -> Option<&JointAuction> {
+    let political = match &decision.slots[slot] {
+        Slot::Fill(fill) if fill.tier != TierKind::Auction => return None,
+        Slot::Fill(fill) => fill.political,
+        Slot::NoFill { .. } => false,
+    };
+    decision.joint.iter().find(|j| j.contextual == political && j.slots.contains(&(slot as u32)))
+}
+
 /// One slot with its answer.
 struct Slotted<'a> {
     snapshot: &'a Snapshot,
@@ -95,6 +108,7 @@ struct Slotted<'a> {
     request: &'a Request,
     slot: usize,
     answer: &'a Slot,
+    joint: Option<&'a JointAuction>,
 }
 impl Slotted<'_> {
     fn explain(&self, reasons: Reasons) -> PlacementExplanation {
@@ -106,11 +120,14 @@ impl Slotted<'_> {
             Ok(_) => self.ad_sets(placement, fill, &reasons),
             Err(_) => Vec::new(),
         };
-        let sentence = match (fill, no_fill) {
+        let mut sentence = match (fill, no_fill) {
             (Some(fill), _) => format!("Shows {} of {}.", fill.version, fill.ad_set),
             (None, Some(reason)) => words::no_fill(reason).to_owned(),
             (None, None) => String::new(),
         };
+        if let Some(joint) = self.joint {
+            sentence = format!("{sentence} {}", words::together(joint));
+        }
         PlacementExplanation { placement, no_fill, sentence, ad_sets }
     }
 
@@ -129,9 +146,16 @@ impl Slotted<'_> {
             if let Some(fill) = fill.filter(|fill| fill.ad_set == ad_set.id) {
                 let runner_up = self.runner_up(fill, reasons);
                 let row = self.tables.row(ad_set.id);
-                let floor = self.snapshot.placement(placement).map_or(0, |p| p.reserve_nanos(ad_set));
-                let sentence =
-                    words::won(fill, ad_set, row, runner_up, (floor, self.snapshot.auction_currency()));
+                let here = self.snapshot.placement(placement);
+                let floor = here.map_or(0, |p| p.reserve_nanos(ad_set));
+                let together = self.joint.filter(|joint| joint.method != JointMethod::InOrder);
+                let sale = words::Sale {
+                    kind: here.map(|p| p.auction).unwrap_or_default(),
+                    weight_ppm: here.map_or(FULL_WEIGHT_PPM, |p| p.weight_ppm),
+                    together_count: together.map_or(0, |joint| joint.slots.len()),
+                };
+                let floor = (floor, self.snapshot.auction_currency());
+                let sentence = words::won(fill, ad_set, row, runner_up, floor, sale);
                 all.push(AdSetExplanation {
                     ad_set: ad_set.id,
                     verdict: Verdict::Won,

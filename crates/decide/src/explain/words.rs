@@ -1,14 +1,14 @@
 //! Reasons in plain words, with their numbers. One sentence each; the codes are `outcome`'s.
 
 use crate::{
-    outcome::{Elimination, Fill, NoFill, Stage, Whose},
+    outcome::{Elimination, Fill, JointAuction, JointMethod, NoFill, Stage, Whose},
     rates::PPB,
     snapshot::AdSetFacts,
     tables::Row,
 };
 use regie_model::{
     AdSetId, Currency, Nanos,
-    booking::{CapPeriod, CapScope, Status, TierKind},
+    booking::{AuctionKind, CapPeriod, CapScope, Status, TierKind},
     ticket::Billing,
 };
 
@@ -86,7 +86,14 @@ pub(super) fn eliminated(
     fill: Option<&Fill>,
     auction: Currency,
 ) -> String {
-    let other = fill.map_or_else(|| "another ad set".to_owned(), |f| f.ad_set.to_string());
+    let other = match fill {
+        // Political ads were decided first, against rivals who may not be the ones that were shown in the end.
+        Some(fill) if ad_set.political && !fill.political => {
+            "another ad set, nothing being known of the visitor,".to_owned()
+        }
+        Some(fill) => fill.ad_set.to_string(),
+        None => "another ad set".to_owned(),
+    };
     match why {
         Elimination::NotBegun { starts_at } => format!("Its flight begins at {starts_at}."),
         Elimination::Ended { ended_at } => format!("Its flight ended at {ended_at}."),
@@ -159,6 +166,18 @@ fn plain(why: &Elimination) -> String {
         Elimination::BlockedDomain => "The placement blocks the domain that its ads lead to.",
         Elimination::HouseOnly => "Only house ads are shown at the moment.",
         Elimination::Budget => "A budget that it draws on is spent, or held by ads already handed out.",
+        Elimination::Roadblock { filled_count: 0, .. } => {
+            "Its campaign takes all places of a request or none; it did not win the first, or one was taken."
+        }
+        Elimination::Roadblock { filled_count, places_count } => {
+            return format!(
+                "Its campaign takes all places of a request or none, and had ads for {filled_count} of {places_count}."
+            );
+        }
+        Elimination::Roadblocked => "Another campaign took all places of this request.",
+        Elimination::PoliticalFirst => {
+            "The place went to a political ad, which is decided first and without knowing the visitor."
+        }
         Elimination::SameAdvertiser => "This request already shows an ad of its advertiser.",
         Elimination::SameCategory => "This request already shows an ad of a competitor (same category).",
         Elimination::SameAd => "This request already shows all of its ads that fit.",
@@ -177,6 +196,32 @@ fn event(billing: Billing) -> &'static str {
     }
 }
 
+/// How a place was sold.
+#[derive(Clone, Copy)]
+pub(super) struct Sale {
+    pub(super) kind: AuctionKind,
+    pub(super) weight_ppm: u32,
+    /// So many places were sold together with it, itself included; 0 when it was sold by itself.
+    pub(super) together_count: usize,
+}
+
+/// How places were sold together.
+pub(super) fn together(joint: &JointAuction) -> String {
+    let JointAuction { slots, finalists_count, steps_count, .. } = joint;
+    let how = match joint.method {
+        JointMethod::Exact => {
+            format!("the best of all assignments of {finalists_count} finalists, in {steps_count} steps")
+        }
+        JointMethod::ExactAmongBest => format!(
+            "the best assignment of the {finalists_count} finalists of highest worth (there were more), in {steps_count} steps"
+        ),
+        JointMethod::InOrder => {
+            format!("one after another at the second price, since the search had taken {steps_count} steps")
+        }
+    };
+    format!("{} places were sold together: {how}.", slots.len())
+}
+
 /// How the winner won and how its price came about. `floor` is the reserve in the account's currency and the
 /// auction currency.
 pub(super) fn won(
@@ -185,6 +230,7 @@ pub(super) fn won(
     row: Row,
     runner_up: Option<(AdSetId, i64)>,
     floor: (i64, Currency),
+    sale: Sale,
 ) -> String {
     let (floor_nanos, auction) = floor;
     let rate_ppb = match fill.billing {
@@ -204,6 +250,19 @@ pub(super) fn won(
             format!("Won: its goal needs the impression most ({} behind)", percent(row.need_ppm))
         }
         TierKind::House => "Won: no paid ad took the place, and it was drawn among the house ads".to_owned(),
+        TierKind::Auction if sale.together_count > 0 => {
+            let here = i128::from(ad_set.score_nanos(rate_ppb)) * i128::from(sale.weight_ppm) / 1_000_000;
+            let worth = per_mille(i64::try_from(here).unwrap_or(i64::MAX), auction);
+            let floor = per_mille(floor_nanos, fill.currency);
+            format!(
+                "Won one of {} places sold together: worth {worth} here; its price is what its presence costs the others, at least the floor of {floor}",
+                sale.together_count
+            )
+        }
+        TierKind::Auction if sale.kind == AuctionKind::FirstPrice => {
+            let worth = per_mille(ad_set.score_nanos(rate_ppb), auction);
+            format!("Won the auction at its own price: worth {worth}")
+        }
         TierKind::Auction => {
             let worth = per_mille(ad_set.score_nanos(rate_ppb), auction);
             let by = match runner_up {

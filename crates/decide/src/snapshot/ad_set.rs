@@ -20,6 +20,8 @@ pub(crate) struct AdSetFacts {
     pub(crate) campaign: CampaignId,
     pub(crate) advertiser: AdvertiserId,
     pub(crate) political: bool,
+    /// Its campaign takes all places of a request or none.
+    pub(crate) roadblock: bool,
     pub(crate) tier: Tier,
     pub(crate) starts_at: UtcMs,
     pub(crate) ends_at: Option<UtcMs>,

@@ -154,6 +154,7 @@ impl Builder<'_> {
             campaign: spec.campaign,
             advertiser: advertiser_id,
             political: campaign.is_some_and(|c| c.political.is_some()),
+            roadblock: campaign.is_some_and(|c| c.roadblock),
             tier: spec.tier,
             starts_at: flight.starts_at,
             ends_at: flight.ends_at,
@@ -216,10 +217,13 @@ impl Builder<'_> {
             named.filter_map(|name| self.words.categories.0.get(&name).copied()).collect();
         blocked_categories.sort_unstable();
         let tiers = [TierKind::Sponsorship, TierKind::Guaranteed, TierKind::Auction, TierKind::House];
+        let publisher = self.catalogue.publisher.as_ref();
         PlacementFacts {
             site: spec.site,
             active: status == Status::Active,
             political: spec.political,
+            auction: spec.auction.or(publisher.map(|p| p.spec.auction)).unwrap_or_default(),
+            weight_ppm: spec.slot_weight_ppm.clamp(1, FULL_WEIGHT_PPM),
             shapes: self.words.shapes.iter().map(fits).collect(),
             blocked_hosts,
             blocked_advertisers,
@@ -239,6 +243,7 @@ impl Builder<'_> {
             names.entry(kept.spec.site).or_default().entry(kept.spec.name.clone()).or_insert(*id);
         }
         let publisher = catalogue.publisher.as_ref().map(|p| &p.spec);
+        let categories = |account: &Kept<AdvertiserSpec>| account.spec.categories.len();
         Shared {
             set_up: publisher.is_some(),
             auction_currency: publisher.map(|p| p.auction_currency),
@@ -250,6 +255,7 @@ impl Builder<'_> {
             names,
             segments: segments(catalogue),
             shapes: self.words.shapes.clone(),
+            categories_count_max: catalogue.advertisers.values().map(categories).max().unwrap_or(0),
         }
     }
 

@@ -24,7 +24,7 @@ use crate::{
 };
 use regie_model::{
     AdSetId, AdvertiserId, Currency, PlacementId, SegmentId, SiteId, VersionId,
-    booking::{Shape, TierKind},
+    booking::{AuctionKind, Shape, TierKind},
     catalogue::{Catalogue, VersionPages},
     creative::ObjectHash,
     targeting::Dimension,
@@ -46,6 +46,9 @@ pub(crate) struct PlacementFacts {
     pub(crate) site: SiteId,
     pub(crate) active: bool,
     pub(crate) political: bool,
+    pub(crate) auction: AuctionKind,
+    /// Parts per million, above zero.
+    pub(crate) weight_ppm: u32,
     /// By number of the shape.
     shapes: Vec<bool>,
     /// By number of the host; empty when no domain is blocked.
@@ -90,6 +93,8 @@ struct Shared {
     /// Active segments with the consent they need.
     segments: HashMap<SegmentId, Option<String>>,
     shapes: Vec<Shape>,
+    /// Most categories that one advertiser has.
+    categories_count_max: usize,
 }
 
 /// The catalogue at one position, ready to decide on. A copy costs next to nothing.
@@ -241,7 +246,7 @@ impl Snapshot {
         self.shared.shapes[group.shape as usize]
     }
     /// The ad sets that can deliver in a tier, a run of indices for each segment that has any.
-    pub(crate) fn tier(&self, tier: TierKind) -> impl Iterator<Item = Range<usize>> {
+    pub(crate) fn tier(&self, tier: TierKind) -> impl DoubleEndedIterator<Item = Range<usize>> {
         let stopped = self.shared.stopped_all && tier != TierKind::House;
         let layers = self.layers.iter().enumerate().filter(move |_| !stopped);
         let ranges = layers.map(move |(at, layer)| {
@@ -260,6 +265,22 @@ impl Snapshot {
         contextual: &Contextual<'_>,
     ) -> Candidates<'a> {
         Candidates::new(&self.layers, everything, contextual)
+    }
+    /// The same, as if of every request only what a political ad may read were known.
+    pub(crate) fn contextual_candidates<'a>(&'a self, contextual: &Contextual<'_>) -> Candidates<'a> {
+        Candidates::contextual(&self.layers, contextual)
+    }
+    /// Some ad set that can deliver is political (or was, until lately).
+    pub(crate) fn has_political(&self) -> bool {
+        self.layers.iter().any(|layer| layer.segment.has_political())
+    }
+    /// Some ad set that can deliver belongs to a roadblock (or did, until lately).
+    pub(crate) fn has_roadblocks(&self) -> bool {
+        self.layers.iter().any(|layer| layer.segment.has_roadblocks())
+    }
+    /// Most categories that one advertiser of the catalogue has.
+    pub(crate) fn categories_count_max(&self) -> usize {
+        self.shared.categories_count_max
     }
 }
 

@@ -46,6 +46,10 @@ impl GeneralIndex {
     fn query(&self, facts: &Everything<'_>) -> Query<'_> {
         self.0.query(facts)
     }
+    /// As if nothing were known but what a political ad may read.
+    fn query_contextually(&self, view: &Contextual<'_>) -> Query<'_> {
+        self.0.query(view)
+    }
 }
 
 /// One run of ad sets.
@@ -57,6 +61,8 @@ pub(crate) struct Segment {
     tiers: [Range<usize>; 4],
     general: GeneralIndex,
     political: PoliticalIndex,
+    has_political: bool,
+    has_roadblocks: bool,
     plain: Arc<SegmentNumbers>,
 }
 
@@ -70,12 +76,16 @@ impl Segment {
         });
         let mut by_id: Vec<_> = ad_sets.iter().zip(0..).map(|(facts, at)| (facts.id, at)).collect();
         by_id.sort_unstable();
+        let has_political = live(&ad_sets).any(|facts| facts.political);
+        let has_roadblocks = live(&ad_sets).any(|facts| facts.roadblock);
         let mut segment = Segment {
             key: key(&ad_sets),
             by_id,
             tiers: tiers(&ad_sets),
             general: GeneralIndex(index(&ad_sets, false)),
             political: PoliticalIndex(index(&ad_sets, true)),
+            has_political,
+            has_roadblocks,
             ad_sets,
             plain: Arc::default(),
         };
@@ -98,6 +108,12 @@ impl Segment {
     /// The numbers of the empty table.
     pub(crate) fn plain(&self) -> &SegmentNumbers {
         &self.plain
+    }
+    pub(super) fn has_political(&self) -> bool {
+        self.has_political
+    }
+    pub(super) fn has_roadblocks(&self) -> bool {
+        self.has_roadblocks
     }
     /// The ad sets of a tier that can deliver.
     pub(super) fn tier(&self, tier: TierKind) -> Range<usize> {
@@ -154,6 +170,10 @@ fn index(ad_sets: &[Arc<AdSetFacts>], political: bool) -> Index {
         }
     }
     builder.build(ad_sets.len())
+}
+
+fn live(ad_sets: &[Arc<AdSetFacts>]) -> impl Iterator<Item = &Arc<AdSetFacts>> {
+    ad_sets.iter().filter(|facts| facts.standing.is_none())
 }
 
 fn tiers(ad_sets: &[Arc<AdSetFacts>]) -> [Range<usize>; 4] {
@@ -239,8 +259,26 @@ impl<'a> Candidates<'a> {
         };
         Candidates { layers: std::array::from_fn(looked_up) }
     }
-    /// The ad sets of a block that can deliver, match and are to be looked at.
-    pub(crate) fn block(&self, block: usize, look: Look) -> Block {
+    /// As if of every request only what a political ad may read were known.
+    pub(super) fn contextual(layers: &'a [Layer], contextual: &Contextual<'_>) -> Candidates<'a> {
+        let looked_up = |at: usize| {
+            let layer = layers.get(at)?;
+            let general = layer.segment.general.query_contextually(contextual);
+            Some((layer, Matching { general, political: layer.segment.political.query(contextual) }))
+        };
+        Candidates { layers: std::array::from_fn(looked_up) }
+    }
+    /// Some political ad set matches, whatever its budget.
+    pub(crate) fn any_political(&self) -> bool {
+        self.layers.iter().flatten().filter(|(layer, _)| layer.segment.has_political).any(
+            |(layer, matching)| {
+                let blocks = layer.segment.len().div_ceil(BLOCK_BITS);
+                (0..blocks).any(|n| !matching.political.block(n, &layer.replaced.block(n)).is_empty())
+            },
+        )
+    }
+    /// The ad sets of a block that can deliver, match and are to be looked at; political ones only `with_political`.
+    pub(crate) fn block(&self, block: usize, look: Look, with_political: bool) -> Block {
         let (segment, number) = locate_block(block);
         let Some(Some((layer, matching))) = self.layers.get(segment) else { return Block::EMPTY };
         let exhausted = layer.exhausted.block(number);
@@ -252,7 +290,10 @@ impl<'a> Candidates<'a> {
         if within.is_empty() {
             return Block::EMPTY;
         }
-        let bits = matching.general.block(number, &hidden).union(matching.political.block(number, &hidden));
+        let mut bits = matching.general.block(number, &hidden);
+        if with_political {
+            bits = bits.union(matching.political.block(number, &hidden));
+        }
         bits.intersection(within)
     }
     /// Some ad set is known to have spent its budget.

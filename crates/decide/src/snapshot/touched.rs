@@ -36,7 +36,11 @@ impl Touched {
             Change::SitePut { .. } | Change::PlacementPut { .. } | Change::SegmentPut { .. } => {
                 self.shared = true
             }
-            Change::AdvertiserPut { id, .. } => self.advertiser(catalogue, *id),
+            Change::AdvertiserPut { id, .. } => {
+                // The most categories that one has is known to all.
+                self.shared = true;
+                self.advertiser(catalogue, *id);
+            }
             Change::PartyPut { id, .. } => self.party(catalogue, *id),
             Change::CampaignPut { id, .. } => self.campaign(catalogue, *id),
             Change::AdSetPut { id, .. } => self.ad_set(*id),

@@ -90,8 +90,9 @@ impl Follower {
         assert_eq!(decision, ask(fresh, &bare, &mut |_, _| ()), "{request:?}");
         if !gate.house_only {
             let (catalogue, rows) = (&self.world.catalogue, &self.rows);
-            let naive = Naive { catalogue, rows, refused: &gate.refused, request: &request };
-            assert_eq!(fills(&decision), naive.decide(), "{request:?}");
+            let refused = &gate.refused;
+            let naive = Naive { catalogue, rows, refused, request: &request, contextual: false };
+            assert_eq!(fills(&decision), crate::naive_pass::decide(&naive), "{request:?}");
         }
         // What a sample keeps of the gate is enough to decide again, on another numbering.
         let mut asked = BTreeSet::new();

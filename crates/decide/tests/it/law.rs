@@ -81,6 +81,113 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 800, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Law P1 in a mixed catalogue, several places, every tier and kind of auction: where a political ad is shown,
+    /// which version, at which price, and why the others were not, never depends on a personal fact.
+    #[test]
+    fn personal_facts_never_change_what_becomes_of_political_ads(seed: u64, ad_sets_count in 1u64..40) {
+        let mut chance = Chance(seed);
+        let world = random_world(&mut chance, ad_sets_count);
+        let snapshot = Snapshot::build(&world.catalogue, 1);
+        let mut request = random_request(&mut chance, &world);
+        let shown = |request: &Request| {
+            let decision = ask(&snapshot, request);
+            let fills = decision.slots.into_iter().map(|slot| match slot {
+                regie_decide::Slot::Fill(fill) if fill.political => Some(fill),
+                _ => None,
+            });
+            let joint = decision.joint.into_iter().filter(|joint| joint.contextual);
+            (fills.collect::<Vec<_>>(), joint.collect::<Vec<_>>(), political_codes(&world, &snapshot, request))
+        };
+        let before = shown(&request);
+        for _ in 0..3 {
+            personalise(&mut chance, &mut request);
+            prop_assert_eq!(&shown(&request), &before);
+        }
+    }
+}
+
+/// A commercial ad that is there only because of a personal fact neither outbids a political one nor sets its price.
+#[test]
+fn a_personal_rival_does_not_touch_a_political_ad() {
+    let mut world = World::new();
+    let political = world.bidder(1_000_000);
+    world.edit_campaign(political, |campaign| campaign.political = Some(declaration()));
+    let contextual = world.bidder(700_000);
+    let personal = world.bidder(9_000_000);
+    world.edit_ad_set(personal, |set| {
+        set.targeting.clauses = vec![clause(Dimension::City, Op::In, &["paris"])]
+    });
+    let snapshot = Snapshot::build(&world.catalogue, 1);
+    let mut request = top(1);
+    request.location.city = Some("paris".into());
+    let got = ask(&snapshot, &request).fills().map(|f| (f.ad_set, f.price_nanos)).collect::<Vec<_>>();
+    assert_eq!(got, [(political, 700_000)]);
+    // It loses to what needs nothing of the visitor; then everything counts again, and who kept it out pays for that.
+    world.edit_ad_set(contextual, |set| set.bid = Bid::Cpm { micros_per_mille: 3_000_000 });
+    let snapshot = Snapshot::build(&world.catalogue, 1);
+    let got = ask(&snapshot, &request).fills().map(|f| (f.ad_set, f.price_nanos)).collect::<Vec<_>>();
+    assert_eq!(got, [(personal, 3_000_000)]);
+    request.location.city = None;
+    let got = ask(&snapshot, &request).fills().map(|f| (f.ad_set, f.price_nanos)).collect::<Vec<_>>();
+    assert_eq!(got, [(contextual, 1_000_000)]);
+}
+
+/// A roadblock takes all places or none; its share is of requests, and the others keep theirs of each place.
+#[test]
+fn a_roadblock_takes_all_places_or_none() {
+    let mut world = World::new();
+    world.placement(2, placement(SiteId(1), "side"));
+    let block = world.bidder(4_000_000);
+    world.edit_campaign(block, |campaign| campaign.roadblock = true);
+    world.edit_ad_set(block, |set| set.tier = Tier::Sponsorship { share_ppm: 300_000 });
+    let sponsors = [world.bidder(1_000_000), world.bidder(1_000_000)];
+    for (sponsor, place) in sponsors.into_iter().zip(["plc_1", "plc_2"]) {
+        world.edit_ad_set(sponsor, |set| {
+            set.tier = Tier::Sponsorship { share_ppm: 500_000 };
+            set.targeting.clauses = vec![clause(Dimension::Placement, Op::In, &[place])];
+        });
+    }
+    let mut request = top(0);
+    request.placements = vec![PlacementId(1), PlacementId(2)];
+    let count = |world: &World| {
+        let snapshot = Snapshot::build(&world.catalogue, 1);
+        let mut counts = [0u32; 4];
+        for seed in 0..10_000 {
+            let decision = ask(&snapshot, &Request { seed, ..request.clone() });
+            let by = |set: AdSetId| decision.fills().filter(|fill| fill.ad_set == set).count();
+            counts[by(block)] += 1;
+            counts[2] += u32::from(by(block) == 0 && by(sponsors[0]) == 1);
+            counts[3] += u32::from(by(sponsors[1]) == 1);
+        }
+        counts
+    };
+    // One ad for two places: never.
+    assert_eq!(count(&world)[..2], [10_000, 0]);
+    let ad = world.ad(block, "https://goods.example/two");
+    world.version(ad, Shape::Banner(SIZES[0]), 1);
+    world.approve(ad);
+    let snapshot = Snapshot::build(&world.catalogue, 1);
+    let taken = (0..10_000).filter(|seed| {
+        let decision = ask(&snapshot, &Request { seed: *seed, ..request.clone() });
+        let own = decision.fills().filter(|fill| fill.ad_set == block).count();
+        assert!(own == 0 || own == 2);
+        own == 2
+    });
+    let taken = taken.count();
+    assert!((2_800..3_200).contains(&taken), "{taken}");
+    for (at, sponsor) in sponsors.into_iter().enumerate() {
+        let shows = |seed: &u64| {
+            let decision = ask(&snapshot, &Request { seed: *seed, ..request.clone() });
+            decision.fills().any(|fill| fill.ad_set == sponsor)
+        };
+        let shown = (0..10_000).filter(shows).count();
+        assert!((4_800..5_200).contains(&shown), "sponsor {at}: {shown}");
+    }
+}
+
 fn political_bidder(world: &mut World, dimension: Dimension, op: Op, values: &[&str]) -> AdSetId {
     let id = world.bidder(1_000_000);
     world.edit_campaign(id, |campaign| campaign.political = Some(declaration()));

@@ -1,5 +1,6 @@
 //! The oracle: the same decision by a plain scan of the catalogue, written from the rules, without index,
-//! snapshot, early stop or shared code other than the draws (`chance`) and the model's money.
+//! snapshot, early stop or shared code other than the draws (`chance`) and the model's money. Passes, roadblocks
+//! and places sold together are `naive_pass`'s.
 
 use regie_decide::{
     Counted, Fill, PPM, Request, Row,
@@ -24,6 +25,8 @@ pub struct Naive<'a> {
     pub rows: &'a BTreeMap<AdSetId, Row>,
     pub refused: &'a BTreeSet<AdSetId>,
     pub request: &'a Request,
+    /// Nothing is known of the visitor.
+    pub contextual: bool,
 }
 
 struct Version {
@@ -36,20 +39,7 @@ struct Version {
 }
 
 impl Naive<'_> {
-    /// The fills, one for each slot.
-    pub fn decide(&self) -> Vec<Option<Fill>> {
-        let mut fills: Vec<Option<Fill>> = vec![None; self.request.placements.len()];
-        for tier in [TierKind::Sponsorship, TierKind::Guaranteed, TierKind::Auction, TierKind::House] {
-            for slot in 0..fills.len() {
-                if fills[slot].is_none() && self.servable(slot) {
-                    fills[slot] = self.turn(tier, slot, &fills);
-                }
-            }
-        }
-        fills
-    }
-
-    fn servable(&self, slot: usize) -> bool {
+    pub fn servable(&self, slot: usize) -> bool {
         let active = |status: Status| status == Status::Active;
         let placement = self.catalogue.placements.get(&self.request.placements[slot]);
         let site = self.catalogue.sites.get(&self.request.site);
@@ -58,67 +48,28 @@ impl Naive<'_> {
             && placement.is_some_and(|p| active(p.status) && p.spec.site == self.request.site)
             && site.is_some_and(|s| active(s.status))
     }
-    fn place(&self, slot: usize) -> Place {
+    pub fn place(&self, slot: usize) -> Place {
         let id = self.request.placements[slot];
         let occurrence = self.request.placements[..slot].iter().filter(|p| **p == id).count() as u32;
         Place { placement: id.0, occurrence }
     }
-    fn draw(&self, purpose: Purpose, slot: usize, ad_set: u32) -> u64 {
+    pub fn draw(&self, purpose: Purpose, slot: usize, ad_set: u32) -> u64 {
         bits(self.request.seed, purpose, self.place(slot), ad_set)
     }
-    fn row(&self, id: AdSetId) -> Row {
+    pub fn row(&self, id: AdSetId) -> Row {
         self.rows.get(&id).copied().unwrap_or_default()
     }
 
-    fn turn(&self, tier: TierKind, slot: usize, fills: &[Option<Fill>]) -> Option<Fill> {
-        let all = self.catalogue.ad_sets.iter();
-        let of_tier = all.filter(|(_, kept)| kept.spec.tier.kind() == tier);
-        let able: Vec<AdSetId> =
-            of_tier.map(|(id, _)| *id).filter(|id| self.able(*id, slot, fills)).collect();
-        let tie = |id: AdSetId| (self.draw(Purpose::Tie, slot, id.0), id);
-        match tier {
-            TierKind::Sponsorship => {
-                let share = |id: &AdSetId| match self.catalogue.ad_sets[id].spec.tier {
-                    Tier::Sponsorship { share_ppm } => u64::from(share_ppm),
-                    _ => 0,
-                };
-                let sum: u64 = able.iter().map(share).sum();
-                let mut drawn = below(self.draw(Purpose::Share, slot, 0), sum.max(u64::from(PPM)));
-                for id in &able {
-                    if drawn < share(id) {
-                        return self.fill(*id, slot, fills, self.bid(*id));
-                    }
-                    drawn -= share(id);
-                }
-                None
-            }
-            TierKind::Guaranteed => {
-                let winner = able.iter().copied().max_by_key(|id| (self.row(*id).need_ppm, tie(*id)))?;
-                self.fill(winner, slot, fills, self.bid(winner))
-            }
-            TierKind::House => {
-                let winner = able.iter().copied().max_by_key(|id| tie(*id))?;
-                self.fill(winner, slot, fills, 0)
-            }
-            TierKind::Auction => {
-                let winner = able.iter().copied().max_by_key(|id| (self.score(*id), tie(*id)))?;
-                let rivals = able.iter().filter(|id| self.advertiser(**id) != self.advertiser(winner));
-                let second = rivals.map(|id| self.score(*id)).max().unwrap_or(0);
-                self.fill(winner, slot, fills, self.second_price(winner, second, slot))
-            }
-        }
-    }
-
-    fn advertiser(&self, id: AdSetId) -> regie_model::AdvertiserId {
+    pub fn advertiser(&self, id: AdSetId) -> regie_model::AdvertiserId {
         self.catalogue.advertiser_of(id).unwrap()
     }
-    fn account(&self, id: AdSetId) -> &AdvertiserSpec {
+    pub fn account(&self, id: AdSetId) -> &AdvertiserSpec {
         &self.catalogue.advertisers[&self.advertiser(id)].spec
     }
-    fn rate_nanos(&self, id: AdSetId) -> Option<i64> {
+    pub fn rate_nanos(&self, id: AdSetId) -> Option<i64> {
         self.catalogue.publisher.as_ref().unwrap().spec.rate_nanos(self.account(id).currency)
     }
-    fn billing(&self, id: AdSetId) -> Billing {
+    pub fn billing(&self, id: AdSetId) -> Billing {
         match self.catalogue.ad_sets[&id].spec.bid {
             Bid::Cpm { .. } => Billing::Impression,
             Bid::Cpc { .. } => Billing::Click,
@@ -126,7 +77,7 @@ impl Naive<'_> {
             Bid::FlatFee { .. } | Bid::Free => Billing::None,
         }
     }
-    fn bid(&self, id: AdSetId) -> i64 {
+    pub fn bid(&self, id: AdSetId) -> i64 {
         match self.catalogue.ad_sets[&id].spec.bid {
             Bid::Cpm { micros_per_mille } => micros_per_mille,
             Bid::Cpc { micros_per_click } => micros_per_click * 1_000,
@@ -134,18 +85,18 @@ impl Naive<'_> {
             Bid::FlatFee { .. } | Bid::Free => 0,
         }
     }
-    fn action_ppb(&self, id: AdSetId) -> i128 {
+    pub fn action_ppb(&self, id: AdSetId) -> i128 {
         match self.billing(id) {
             Billing::Click => i128::from(self.row(id).click_ppb),
             Billing::Conversion => i128::from(self.row(id).conversion_ppb),
             _ => i128::from(PPB),
         }
     }
-    fn score(&self, id: AdSetId) -> i128 {
+    pub fn score(&self, id: AdSetId) -> i128 {
         let bid = Nanos(i128::from(self.bid(id)));
         to_auction_round_down(bid, self.rate_nanos(id).unwrap()).0 * self.action_ppb(id) / i128::from(PPB)
     }
-    fn floor(&self, id: AdSetId, slot: usize) -> i128 {
+    pub fn floor(&self, id: AdSetId, slot: usize) -> i128 {
         let placement = &self.catalogue.placements[&self.request.placements[slot]].spec;
         let tier = self.catalogue.ad_sets[&id].spec.tier.kind();
         let currency = self.account(id).currency;
@@ -158,7 +109,7 @@ impl Naive<'_> {
         (floor * i128::from(DatedRate::PAR)).div_euclid(rate)
             + i128::from((floor * i128::from(DatedRate::PAR)) % rate != 0)
     }
-    fn second_price(&self, id: AdSetId, second: i128, slot: usize) -> i64 {
+    pub fn second_price(&self, id: AdSetId, second: i128, slot: usize) -> i64 {
         if self.billing(id) == Billing::None {
             return 0;
         }
@@ -169,10 +120,11 @@ impl Naive<'_> {
         i64::try_from(price).unwrap()
     }
 
-    fn able(&self, id: AdSetId, slot: usize, fills: &[Option<Fill>]) -> bool {
+    pub fn able(&self, id: AdSetId, slot: usize, fills: &[Option<Fill>]) -> bool {
         let spec = &self.catalogue.ad_sets[&id].spec;
         let house = spec.tier == Tier::House;
         let paced = || {
+            let slot = if self.roadblock(id) { 0 } else { slot };
             let drawn = below(self.draw(Purpose::Pace, slot, id.0), u64::from(PPM));
             house || drawn < u64::from(self.row(id).pass_ppm)
         };
@@ -189,7 +141,7 @@ impl Naive<'_> {
             && (house || self.separate(id, fills))
             && !self.versions(id, slot, fills).is_empty()
     }
-    fn standing(&self, id: AdSetId) -> bool {
+    pub fn standing(&self, id: AdSetId) -> bool {
         let kept = &self.catalogue.ad_sets[&id];
         let campaign = &self.catalogue.campaigns[&kept.spec.campaign];
         let house = kept.spec.tier == Tier::House;
@@ -227,16 +179,44 @@ impl Naive<'_> {
         let campaign = &self.catalogue.campaigns[&spec.campaign].spec;
         spec.flight_in(campaign).contains(self.request.at) && campaign.flight.contains(self.request.at)
     }
-    fn political(&self, id: AdSetId) -> bool {
+    /// Something of it is approved and may be shown.
+    pub fn has_ads(&self, id: AdSetId) -> bool {
+        self.catalogue.ads_of.get(&id).into_iter().flatten().any(|ad| {
+            let state = &self.catalogue.ads[ad];
+            let shown = |v: &VersionId| {
+                let version = self.catalogue.versions.get(v).unwrap();
+                version.approved.is_some() && version.kept.status == Status::Active
+            };
+            state.approved.is_some()
+                && state.kept.status == Status::Active
+                && !self.catalogue.is_stopped(Stop::Ad(*ad))
+                && self.catalogue.versions_of(*ad).iter().any(shown)
+        })
+    }
+    pub fn roadblock(&self, id: AdSetId) -> bool {
+        self.catalogue.campaigns[&self.catalogue.ad_sets[&id].spec.campaign].spec.roadblock
+    }
+    pub fn political(&self, id: AdSetId) -> bool {
         self.catalogue.campaigns[&self.catalogue.ad_sets[&id].spec.campaign].spec.political.is_some()
     }
-    fn targeted(&self, id: AdSetId, slot: usize) -> bool {
+    pub fn targeted(&self, id: AdSetId, slot: usize) -> bool {
         let zone = &self.account(id).zone;
         let clauses = &self.catalogue.ad_sets[&id].spec.targeting.clauses;
         clauses.iter().all(|clause| self.listed(clause, zone, slot) == (clause.op == Op::In))
     }
     fn listed(&self, clause: &Clause, zone: &Zone, slot: usize) -> bool {
         let request = self.request;
+        let publisher = &self.catalogue.publisher.as_ref().unwrap().spec;
+        // What a political ad may read (law P1), in the pass that decides about them.
+        let hidden = match &clause.dimension {
+            Dimension::Country | Dimension::Region => !publisher.political_location,
+            Dimension::City | Dimension::Os | Dimension::Browser | Dimension::Segment => true,
+            Dimension::Key(key) => !publisher.page_keys.contains(key),
+            _ => false,
+        };
+        if self.contextual && hidden {
+            return false;
+        }
         let has = |value: &str| clause.values.iter().any(|listed| listed == value);
         match &clause.dimension {
             Dimension::Country => {
@@ -277,7 +257,10 @@ impl Naive<'_> {
             && !categories.iter().any(|c| placement.blocked_categories.contains(c))
     }
     fn separate(&self, id: AdSetId, fills: &[Option<Fill>]) -> bool {
-        fills.iter().flatten().filter(|fill| fill.tier != TierKind::House).all(|fill| {
+        let campaign = self.catalogue.ad_sets[&id].spec.campaign;
+        let companion = |fill: &&Fill| self.roadblock(id) && fill.campaign == campaign;
+        let others = fills.iter().flatten().filter(|fill| fill.tier != TierKind::House);
+        others.filter(|fill| !companion(fill)).all(|fill| {
             let theirs = &self.catalogue.advertisers[&fill.advertiser].spec.categories;
             fill.advertiser != self.advertiser(id)
                 && !self.account(id).categories.iter().any(|c| theirs.contains(c))
@@ -301,7 +284,7 @@ impl Naive<'_> {
                 _ => return true,
             };
             let view = &self.request.frequency;
-            let personal = cap.period != CapPeriod::PageView && !self.political(id);
+            let personal = cap.period != CapPeriod::PageView && !self.political(id) && !self.contextual;
             let before: u32 = match view.visitor.as_ref().filter(|_| personal) {
                 Some(counts) => {
                     counts.iter().filter(|c| c.what == what && c.period == cap.period).map(|c| c.count).sum()
@@ -345,7 +328,14 @@ impl Naive<'_> {
         found.sort_by_key(|v| (v.ad, v.key, v.id));
         found
     }
-    fn fill(&self, id: AdSetId, slot: usize, fills: &[Option<Fill>], price_nanos: i64) -> Option<Fill> {
+    pub fn fill(
+        &self,
+        id: AdSetId,
+        slot: usize,
+        fills: &[Option<Fill>],
+        price_nanos: i64,
+        weight_ppm: u32,
+    ) -> Option<Fill> {
         let versions = self.versions(id, slot, fills);
         let sum: u64 = versions.iter().map(|v| v.weight).sum();
         let mut drawn = below(self.draw(Purpose::Version, slot, id.0), sum);
@@ -355,7 +345,10 @@ impl Naive<'_> {
             hit
         })?;
         let spec = &self.catalogue.ad_sets[&id].spec;
-        let ppb = self.action_ppb(id);
+        let mut ppb = self.action_ppb(id);
+        if matches!(self.billing(id), Billing::Click | Billing::Conversion) {
+            ppb = (ppb * i128::from(weight_ppm) / i128::from(PPM)).max(1);
+        }
         let hold = match self.billing(id) {
             Billing::None => 0,
             _ => (i128::from(price_nanos) * ppb + i128::from(PPB) - 1) / i128::from(PPB),

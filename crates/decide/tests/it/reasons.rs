@@ -256,6 +256,47 @@ fn lost(seen: &mut Seen) {
         }
         s.request.seed = (0..).find(|seed| loses(&s.world, s.set, *seed)).unwrap();
     });
+    seen.check("roadblock", "did not win the first, or one was taken", |s| {
+        s.second_place();
+        s.world.edit_ad_set(s.set, |set| set.tier = Tier::Sponsorship { share_ppm: 1 });
+        s.world.edit_campaign(s.set, |campaign| campaign.roadblock = true);
+    });
+    seen.check("roadblock", "had ads for 1 of 2", |s| {
+        s.second_place();
+        s.world.edit_ad_set(s.set, |set| set.tier = Tier::Guaranteed { impressions_count: 9 });
+        s.world.edit_campaign(s.set, |campaign| campaign.roadblock = true);
+    });
+    seen.check("not_drawn", "Another campaign took all places", |s| {
+        s.second_place();
+        let rival = s.rival_in(Tier::Guaranteed { impressions_count: 9 });
+        s.world.edit_campaign(rival, |campaign| campaign.roadblock = true);
+        let ad = s.world.ad(rival, "https://goods.example/two");
+        s.world.version(ad, Shape::Banner(SIZES[0]), 1);
+        s.world.approve(ad);
+        s.world.edit_ad_set(s.set, |set| set.tier = Tier::Guaranteed { impressions_count: 9 });
+        s.request.seed = (0..).find(|seed| loses_both(&s.world, s.set, &s.request, *seed)).unwrap();
+    });
+    seen.check("political_first", "decided first and without knowing the visitor", |s| {
+        let rival = s.rival(500_000);
+        s.world.edit_campaign(rival, |campaign| campaign.political = Some(declaration()));
+        // Worth more, but there only because of where the visitor is.
+        s.target(Dimension::Country, Op::In, &["FR"]);
+        s.request.location.country = Some(*b"FR");
+    });
+    seen.check("outbid", "Lost the auction to another ad set, nothing being known of the visitor", |s| {
+        s.political();
+        s.rival(2_000_000);
+    });
+    seen.check("won", "Won the auction at its own price: worth 1.0000 EUR per thousand", |s| {
+        s.world.publisher(|p| p.auction = AuctionKind::FirstPrice);
+        s.rival(600_000);
+    });
+    seen.check("won", "one of 2 places sold together: worth 0.5000 EUR per thousand here", |s| {
+        s.world.publisher(|p| p.auction = AuctionKind::Vcg);
+        s.second_place();
+        s.world.edit_placement(|p| p.slot_weight_ppm = 500_000);
+        s.rival(2_000_000);
+    });
     seen.check("outbid", "Lost the auction to set_2 by value: 1.0000 EUR per thousand against 2.0000", |s| {
         s.rival(2_000_000);
     });
@@ -264,6 +305,12 @@ fn lost(seen: &mut Seen) {
     });
 }
 
+fn loses_both(world: &World, id: AdSetId, request: &Request, seed: u64) -> bool {
+    let request = Request { seed, ..request.clone() };
+    let snapshot = Snapshot::build(&world.catalogue, 1);
+    let decision = decide(&snapshot, &Tables::default(), &request, &RecordedGate::default(), &mut |_, _| ());
+    decision.fills().count() == 2 && decision.fills().all(|fill| fill.ad_set != id)
+}
 fn loses(world: &World, id: AdSetId, seed: u64) -> bool {
     let request = Request::bare(noon(), seed, SiteId(1), vec![PlacementId(1)]);
     let snapshot = Snapshot::build(&world.catalogue, 1);

@@ -76,6 +76,7 @@ pub fn campaign(advertiser: AdvertiserId) -> CampaignSpec {
         sponsor: PartyId(1),
         payer: PartyId(1),
         political: None,
+        roadblock: false,
         external_id: None,
     }
 }
@@ -108,6 +109,8 @@ pub fn placement(site: SiteId, name: &str) -> PlacementSpec {
         fallback_html: String::new(),
         behaviour: Behaviour::default(),
         political: true,
+        auction: None,
+        slot_weight_ppm: FULL_WEIGHT_PPM,
     }
 }
 
@@ -151,6 +154,7 @@ impl World {
             page_keys: vec!["section".into()],
             blocked_categories: Vec::new(),
             sample_ppm: 0,
+            auction: AuctionKind::default(),
         };
         let mut spec = self.catalogue.publisher.as_ref().map_or_else(fresh, |p| p.spec.clone());
         edit(&mut spec);
@@ -356,6 +360,15 @@ pub fn random_placement(chance: &mut Chance, number: u32) -> PlacementSpec {
         spec.blocked_advertisers = vec![AdvertiserId(1 + chance.below(4) as u32)];
     }
     spec.political = !chance.one_in(4);
+    spec.auction = *chance.pick(&[
+        None,
+        None,
+        Some(AuctionKind::SecondPrice),
+        Some(AuctionKind::FirstPrice),
+        Some(AuctionKind::Vcg),
+        Some(AuctionKind::Vcg),
+    ]);
+    spec.slot_weight_ppm = *chance.pick(&[1_000_000, 1_000_000, 700_000, 333_333]);
     spec
 }
 
@@ -366,6 +379,8 @@ pub fn random_world(chance: &mut Chance, ad_sets_count: u64) -> World {
         SiteSpec { name: "Example Two".into(), origins: vec!["https://two.example".into()], language: None };
     world.apply(Change::SitePut { id: SiteId(2), spec: site });
     world.party(2, |party| party.may_sponsor_before_votes = false);
+    let kind = *chance.pick(&[AuctionKind::SecondPrice, AuctionKind::Vcg, AuctionKind::FirstPrice]);
+    world.publisher(|p| p.auction = kind);
     for number in 1..=5 {
         let spec = random_placement(chance, number);
         world.placement(number, spec);
@@ -391,6 +406,7 @@ pub fn random_world(chance: &mut Chance, ad_sets_count: u64) -> World {
         if chance.one_in(3) {
             spec.political = Some(declaration());
         }
+        spec.roadblock = chance.one_in(8);
         let campaign = world.campaign(spec);
         for _ in 0..chance.below(6) {
             add_ad_set(chance, &mut world, campaign);
@@ -404,7 +420,17 @@ pub fn random_world(chance: &mut Chance, ad_sets_count: u64) -> World {
 
 pub fn add_ad_set(chance: &mut Chance, world: &mut World, campaign: CampaignId) {
     let political = world.catalogue.campaigns[&campaign].spec.political.is_some();
-    let id = world.ad_set(random_ad_set(chance, campaign, political));
+    let mut spec = random_ad_set(chance, campaign, political);
+    let roadblock = world.catalogue.campaigns[&campaign].spec.roadblock;
+    if roadblock && matches!(spec.tier, Tier::Auction | Tier::House) {
+        spec.tier = if chance.one_in(2) {
+            Tier::Sponsorship { share_ppm: 1 + chance.below(700_000) as u32 }
+        } else {
+            Tier::Guaranteed { impressions_count: 1_000 }
+        };
+        spec.bid = Bid::Cpm { micros_per_mille: 2_000_000 };
+    }
+    let id = world.ad_set(spec);
     for _ in 0..chance.below(4) {
         let host = if chance.one_in(6) { "shop.blocked.example" } else { "goods.example" };
         let ad = world.ad(id, &format!("https://{host}/{{PLACEMENT}}"));

@@ -50,6 +50,7 @@ pub fn campaign(advertiser: AdvertiserId) -> CampaignSpec {
         sponsor: PartyId(1),
         payer: PartyId(1),
         political: None,
+        roadblock: false,
         external_id: None,
     }
 }

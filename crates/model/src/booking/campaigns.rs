@@ -218,6 +218,9 @@ pub struct CampaignSpec {
     /// The declaration; present exactly for political campaigns.
     #[serde(default)]
     pub political: Option<Declaration>,
+    /// Takes all places of a request or none; its ad sets are sponsorships or guaranteed.
+    #[serde(default, skip_serializing_if = "super::auction::is_false")]
+    pub roadblock: bool,
     /// The caller's own id, for imports that can be repeated.
     #[serde(default)]
     pub external_id: Option<String>,

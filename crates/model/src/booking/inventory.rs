@@ -1,6 +1,6 @@
 //! What the publisher offers: settings, sites, placements, segments.
 
-use super::{check_amount, check_https, check_origin};
+use super::{AuctionKind, auction, check_amount, check_https, check_origin};
 use crate::{Currency, Faults, SiteId, Zone, creative::Size, limits::*, money::DatedRate};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,9 @@ pub struct PublisherSpec {
     /// Share of decisions whose inputs are kept for replay, in parts per million (law D1; 10000 is 1%).
     #[serde(default = "default_sample_ppm")]
     pub sample_ppm: u32,
+    /// How the auction tier sells places, where a placement does not say otherwise.
+    #[serde(default, skip_serializing_if = "AuctionKind::is_default")]
+    pub auction: AuctionKind,
 }
 fn default_sample_ppm() -> u32 {
     10_000
@@ -214,6 +217,13 @@ pub struct PlacementSpec {
     /// Political ads may appear here.
     #[serde(default = "yes")]
     pub political: bool,
+    /// How the auction tier sells this place; the publisher's kind where it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auction: Option<AuctionKind>,
+    /// What an impression here is worth beside one of the page's best place, parts per million: 1 to 1000000
+    /// (100%). Read where places are sold together (`vcg`).
+    #[serde(default = "auction::full_weight", skip_serializing_if = "auction::is_full_weight")]
+    pub slot_weight_ppm: u32,
 }
 fn yes() -> bool {
     true
@@ -245,6 +255,8 @@ impl PlacementSpec {
         let active = self.fallback_html.to_lowercase().contains("<script");
         faults.when(active, "fallback_html", "script", "Fallback HTML may not contain scripts.");
         let hasty = self.behaviour.refresh_s != 0 && !(30..=3_600).contains(&self.behaviour.refresh_s);
+        let odd = !(1..=super::FULL_WEIGHT_PPM).contains(&self.slot_weight_ppm);
+        faults.when(odd, "slot_weight_ppm", "out_of_range", "1 to 1000000 (100%).");
         faults.when(hasty, "behaviour.refresh_s", "out_of_range", "0 (never), or 30 to 3600 seconds.");
     }
     /// Floor for a tier in micros per mille of `currency`; 0 when none is set.

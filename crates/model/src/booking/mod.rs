@@ -4,12 +4,14 @@
 //! revisions; nothing is overwritten, since each is an event of the journal.
 
 mod ads;
+mod auction;
 mod campaigns;
 mod inventory;
 mod parties;
 mod people;
 
 pub use ads::*;
+pub use auction::{AuctionKind, FULL_WEIGHT_PPM};
 pub use campaigns::*;
 pub use inventory::*;
 pub use parties::*;

@@ -279,8 +279,11 @@ fn check_campaign(catalogue: &Catalogue, id: CampaignId, spec: &CampaignSpec, fa
         "fixed",
         "A declared political campaign stays political; archive it and book anew if it was a mistake.",
     );
+    let sets = || catalogue.ad_sets_of.get(&id).into_iter().flatten();
+    let unfit = sets().filter_map(|id| catalogue.ad_sets.get(id)).any(|set| !may_roadblock(&set.spec));
+    faults.when(spec.roadblock && unfit, "roadblock", "contradiction", ROADBLOCK_TIERS);
     if spec.political.is_some() {
-        for ad_set in catalogue.ad_sets_of.get(&id).into_iter().flatten() {
+        for ad_set in sets() {
             if let Some(kept) = catalogue.ad_sets.get(ad_set) {
                 let mut inner = Faults::new();
                 check_political_targeting(catalogue, &kept.spec, &mut inner);
@@ -351,6 +354,13 @@ fn check_ad_set(catalogue: &Catalogue, id: crate::AdSetId, spec: &AdSetSpec, fau
     if campaign.spec.political.is_some() {
         check_political_targeting(catalogue, spec, faults);
     }
+    faults.when(campaign.spec.roadblock && !may_roadblock(spec), "tier", "contradiction", ROADBLOCK_TIERS);
+}
+
+const ROADBLOCK_TIERS: &str =
+    "A roadblock campaign takes all places of a request: its ad sets are sponsorships or guaranteed.";
+fn may_roadblock(spec: &AdSetSpec) -> bool {
+    matches!(spec.tier, Tier::Sponsorship { .. } | Tier::Guaranteed { .. })
 }
 
 fn check_references(

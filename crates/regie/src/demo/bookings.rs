@@ -112,6 +112,7 @@ fn inventory(desk: &Desk, origins: Vec<String>) -> Result<SiteId> {
         page_keys: vec!["section".into()],
         blocked_categories: vec!["gambling".into()],
         sample_ppm: 10_000,
+        auction: AuctionKind::default(),
     };
     desk.send(Command::PutPublisher { revision: None, spec: publisher })?;
     let site = desk.site(None, SiteSpec { name: COURIER.into(), origins, language: Some("en".into()) })?;
@@ -140,6 +141,8 @@ fn inventory(desk: &Desk, origins: Vec<String>) -> Result<SiteId> {
                     .into(),
             behaviour,
             political: true,
+            auction: None,
+            slot_weight_ppm: FULL_WEIGHT_PPM,
         })?;
     }
     Ok(site)
@@ -181,6 +184,7 @@ fn campaign(
         sponsor: party,
         payer: party,
         political: None,
+        roadblock: false,
         external_id: None,
     })
 }

@@ -137,6 +137,7 @@ impl Sale {
             sponsor: self.sponsor,
             payer: self.payer,
             political: Some(declared),
+            roadblock: false,
             external_id: None,
         })?;
         let set = ad_set(campaign, "By page, never by person", Tier::Auction, cpm(bid_cents), Pacing::Asap);

@@ -72,6 +72,7 @@ fn fill(spec: &CampaignSpec, zone: &Zone) -> Data {
     data.set("name", &spec.name);
     let objective = OBJECTIVES.iter().find(|(_, _, o)| *o == spec.objective).map_or("", |(v, _, _)| v);
     data.set("objective", objective);
+    data.tick("roadblock", spec.roadblock);
     data.set("flight.starts_at", zone.input_text(spec.flight.starts_at));
     data.set_some("flight.ends_at", spec.flight.ends_at.map(|end| zone.input_text(end)));
     data.set_some("lifetime_budget_micros", spec.lifetime_budget_micros.map(micros_text));
@@ -136,6 +137,7 @@ fn read(app: &App, data: &mut Data, faults: &mut Faults) -> CampaignSpec {
         sponsor: data.id("sponsor", faults),
         payer: data.id("payer", faults),
         political: data.has("political").then(|| read_declaration(data, faults)),
+        roadblock: data.has("roadblock"),
         external_id: Some(data.text("external_id")).filter(|t| !t.is_empty()),
     }
 }
@@ -246,6 +248,7 @@ fn show(
             }
             p { a href="/console/parties/new" { "Add a sponsor or payer" } }
             (form.field("objective", "Objective").select(OBJECTIVES.map(|(v, w, _)| (v, w))).required())
+            (form.field("roadblock", "Takes all places of a page view, or none").check().hint("A roadblock; its ad sets are sponsorships or guaranteed."))
         }
         fieldset {
             legend { "When and how much" }

@@ -60,6 +60,13 @@ pub fn tier_word(tier: TierKind) -> &'static str {
     }
 }
 
+/// The kinds of auction in words.
+const AUCTIONS: [(&str, &str); 3] = [
+    ("second_price", "second price: the next bid sets it"),
+    ("first_price", "first price: everyone pays their bid"),
+    ("vcg", "together: each pays what it costs the others (VCG)"),
+];
+
 /// Where a form stands.
 struct Place<'a> {
     title: &'a str,

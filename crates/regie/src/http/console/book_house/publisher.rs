@@ -24,6 +24,7 @@ fn current(app: &App) -> Data {
     data.set("page_keys", spec.page_keys.join(", "));
     data.set("blocked_categories", spec.blocked_categories.join(", "));
     data.set("sample_ppm", percent_text(spec.sample_ppm));
+    data.set("auction", spec.auction.word());
     for (row, rate) in spec.rates.iter().enumerate() {
         data.set(format!("rates[{row}].currency"), rate.currency);
         data.set(format!("rates[{row}].quoted_on"), &rate.quoted_on);
@@ -72,6 +73,7 @@ fn read(data: &mut Data, faults: &mut Faults) -> PublisherSpec {
         page_keys: data.list("page_keys"),
         blocked_categories: data.list("blocked_categories"),
         sample_ppm: read_percent(data, "sample_ppm", 10_000, faults),
+        auction: AuctionKind::from_word(data.get("auction")).unwrap_or_default(),
     }
 }
 
@@ -110,6 +112,7 @@ fn render(app: &AppState, caller: &Caller, data: &Data, faults: &Faults, theirs:
                 (form.field("auction_currency", "Auction currency").hint("Fixed once a campaign is booked.").required())
                 (form.field("zone", "Time zone of pages").hint("Such as Europe/Paris.").required())
             }
+            (form.field("auction", "Places are sold by").select(AUCTIONS).hint("In the auction tier. A placement may say otherwise. How each works stands in docs/AUCTION.md."))
             h3 { "Rates of other currencies" }
             @for row in 0..rates {
                 @let at = |field: &str| format!("rates[{row}].{field}");

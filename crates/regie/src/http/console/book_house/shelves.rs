@@ -129,6 +129,8 @@ fn current_placement(app: &App, id: PlacementId) -> Result<(SiteId, Data), layou
     data.set("behaviour.refresh_s", spec.behaviour.refresh_s);
     data.tick("behaviour.single_page", spec.behaviour.single_page);
     data.tick("political", spec.political);
+    data.set("auction", spec.auction.map_or("", AuctionKind::word));
+    data.set("slot_weight_ppm", percent_text(spec.slot_weight_ppm));
     Ok((spec.site, data))
 }
 const TIERS: [(&str, TierKind); 4] = [
@@ -188,6 +190,8 @@ fn read_placement(site: SiteId, data: &mut Data, faults: &mut Faults) -> Placeme
             single_page: data.has("behaviour.single_page"),
         },
         political: data.has("political"),
+        auction: AuctionKind::from_word(data.get("auction")),
+        slot_weight_ppm: read_percent(data, "slot_weight_ppm", FULL_WEIGHT_PPM, faults),
     }
 }
 fn placement_page(
@@ -212,7 +216,12 @@ fn placement_page(
             (form.field("political", "Political ads may appear here").check())
         }
         fieldset {
-            legend { "Lowest prices" }
+            legend { "Price" }
+            div class="row" {
+                (form.field("auction", "Sold by").select([("", "as the settings say")].into_iter().chain(AUCTIONS)))
+                (form.field("slot_weight_ppm", "Worth beside the best place").amount().unit("percent").hint("Read where places are sold together: 100 is the best place of the page."))
+            }
+            h3 { "Lowest prices" }
             @for row in 0..floors {
                 @let at = |field: &str| format!("floors[{row}].{field}");
                 div class="row" { (form.field(at("micros_per_mille"), "A thousand impressions").amount()) (form.field(at("currency"), "Currency")) (form.field(at("tier"), "For").select(TIERS.map(|(v, _)| (v, v)))) }
@@ -254,6 +263,7 @@ pub(super) async fn new_placement(
     let mut data = Data::default();
     data.set("format.kind", "banner");
     data.set("political", "on");
+    data.set("slot_weight_ppm", 100);
     data.set("behaviour.refresh_s", 0);
     Ok(placement_page(&app, &caller, site, None, &data, &Faults::new(), None))
 }
