@@ -236,7 +236,7 @@ fn honest_bids_are_not_best_at_the_first_price() {
     assert!(lies > 10, "{lies} of 50");
 }
 
-/// Edelman, Ostrovsky and Schwarz (2007), section III, give this example: places of 200 and 100 clicks, three
+/// Edelman, Ostrovsky and Schwarz (2007), section II, give this example: places of 200 and 100 clicks, three
 /// bidders of 10, 4 and 2 a click. VCG payments are 600 and 200 in all, 3 and 2 a click.
 #[test]
 fn the_published_example_comes_out() {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::ui::count;
 
 /// A reason, what it means, and what to do about it.
-const REASONS: [(&str, &str, &str); 26] = [
+const REASONS: [(&str, &str, &str); 28] = [
     (
         "not_active",
         "It, its campaign or its account is paused, a draft, or archived.",
@@ -102,9 +102,19 @@ const REASONS: [(&str, &str, &str); 26] = [
         "Nothing; competitors and repeats are kept apart on a page.",
     ),
     (
+        "roadblock",
+        "Its campaign takes all places of a page view or none, and could not have all.",
+        "Give it an ad for every place of the page, or book it without taking all places.",
+    ),
+    (
         "floor",
         "Its bid was below the placement's floor.",
         "Raise the bid, or lower the floor of the placement.",
+    ),
+    (
+        "political_first",
+        "The place went to a political ad, which is decided before anything is known of the visitor.",
+        "Widen the targeting to what describes the page, or target placements without political ads.",
     ),
     (
         "earlier_tier",
