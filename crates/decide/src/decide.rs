@@ -1,6 +1,6 @@
 //! One request in, one decision out.
 //!
-//! Political ads are decided first, in a pass that knows nothing of the visitor (law P1, docs/adr/0016): every ad
+//! Political ads are decided first, in a pass that knows nothing of the visitor (law P1, docs/adr/0009): every ad
 //! set takes part in it as far as it matches by what a political ad may read, and a place that a political ad wins
 //! is settled. All other places are then decided by everything the request says, without political ads. Where no
 //! political ad matches, there is one pass.
