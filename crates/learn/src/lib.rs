@@ -5,6 +5,7 @@
 
 pub mod allocation;
 pub mod evaluate;
+pub mod experiment;
 pub mod factor;
 pub mod infer;
 pub mod stream;

@@ -172,6 +172,10 @@ fn what_the_log_could_not_show_is_refused() {
     let inside =
         Support::of([(1.0, &little[..], &possible as &dyn Fn(usize) -> bool)].into_iter(), Known::Declared);
     inside.check().unwrap();
+    // Half of the target's mass has no rows: the weights alone show it.
+    let half =
+        Log { reward: vec![0.0; 400], logged: vec![1.0; 400], target: vec![0.5; 400], ..Log::default() };
+    assert!(Support::of_weights(&Weights::of(&half), half.count()).check().is_err());
     let zero = Log { reward: vec![1.0], logged: vec![0.0], target: vec![0.5], ..Log::default() };
     assert!(matches!(zero.check(), Err(EvaluateError::Value { row: 0, .. })));
     assert!(policy::Table::new(vec![vec![0.5, 0.4]]).is_err());

@@ -4,7 +4,7 @@
 //! target's mass outside is reported, and above [`OUTSIDE_SHARE_MAX`] there is no estimate. Refuses to guess a support:
 //! it is the logging policy's where that is known, else what the log shows, and the report says which.
 
-use super::EvaluateError;
+use super::{EvaluateError, estimators::Weights};
 
 /// The most of a target policy's mass that may lie outside the logging policy's support.
 pub const OUTSIDE_SHARE_MAX: f64 = 0.01;
@@ -44,6 +44,14 @@ impl Support {
             }
         }
         Support { outside_share: if whole > 0.0 { outside / whole } else { 0.0 }, known }
+    }
+    /// From weights alone, where the log does not say what else was possible: the mean weight is the share of the target
+    /// inside, so that what 1 exceeds it by, less two standard errors, surely lies outside.
+    pub fn of_weights(weights: &Weights, rows: usize) -> Support {
+        let rows = rows as f64;
+        let spread = weights.mean * (rows / weights.effective_count.max(1.0) - 1.0).max(0.0).sqrt();
+        let outside_share = (1.0 - weights.mean - 2.0 * spread / rows.sqrt()).clamp(0.0, 1.0);
+        Support { outside_share, known: Known::Observed }
     }
     /// Refuses what lies too far outside.
     ///

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod bench;
 pub mod check;
 pub mod demo;
+pub mod evaluate;
 pub mod explain;
 pub mod export;
 pub mod mirror;
@@ -56,6 +57,8 @@ pub enum Command {
     Replay(replay::ReplayArgs),
     /// Say for one kept decision why each ad set was shown or not.
     Explain(explain::ExplainArgs),
+    /// Say what another policy would have earned, from what was logged.
+    Evaluate(evaluate::EvaluateArgs),
     /// Write events or reports as Parquet, partitioned by day.
     Export(export::ExportArgs),
     /// Check the journal's chain and rebuild every fold to the same balances.
@@ -126,6 +129,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Demo(args) => demo::run(&cli, args),
         Command::Replay(args) => replay::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
+        Command::Evaluate(args) => evaluate::run(&cli, args),
         Command::Export(args) => export::run(&cli, args),
         Command::Check(args) => check::run(&cli, args),
         Command::Backup(args) => backup::run(&cli, args),
