@@ -2,6 +2,7 @@
 //! earlier build.
 #![allow(clippy::unwrap_used)]
 
+mod evaluate;
 mod golden;
 mod kill;
 mod replay;

@@ -67,6 +67,8 @@ struct Figure {
 /// All that is said.
 struct Answer {
     about: String,
+    /// The log came with its target column; no policy was named.
+    columns: bool,
     unit: String,
     log: Log,
     weights: Weights,
@@ -122,7 +124,8 @@ pub fn run(cli: &Cli, args: &EvaluateArgs) -> Result<ExitCode> {
         },
         None => None,
     };
-    let answer = Answer { about, unit, log, weights, verdict, support, figures, betting, truth };
+    let columns = unit == "rewards";
+    let answer = Answer { about, columns, unit, log, weights, verdict, support, figures, betting, truth };
     if cli.json {
         println!("{:#}", answer.json(&args.policy));
     } else {
@@ -208,7 +211,11 @@ impl Answer {
         let main = self.main();
         let mut out = format!("{}\n\n", self.about);
         let earned = self.log.earned();
-        let name = format!("The policy \"{policy}\"");
+        let name = if self.columns {
+            "The policy of the target column".into()
+        } else {
+            format!("The policy \"{policy}\"")
+        };
         let said = verdict::sentence(&name, &self.unit, &self.verdict, main.value, &main.bootstrap, earned);
         out += &format!("{said}\n");
         self.verdict.warnings.iter().for_each(|w| out += &format!("\nWarning: {w}\n"));
@@ -236,6 +243,9 @@ impl Answer {
                 range(&figure.normal),
                 off.unwrap_or_default()
             );
+        }
+        if self.log.has_model() {
+            out += "\nThe ranges of DM hold only if its model is right; the model is fitted by action and place, and cross-fitted.\n";
         }
         if let Some((bound, interval)) = &self.betting {
             out += &format!(

@@ -146,13 +146,18 @@ fn learned(other: &Path, actions: &Actions, log: &Path) -> Result<Table> {
     let Logged::Actions(from) = logs::read(other, &selection)? else {
         bail!("{} does not say which action was shown", other.display());
     };
+    if from.names != actions.names {
+        bail!(
+            "{} shows {} actions and this log {}: a policy is learned over the same list of actions that it is tried on",
+            other.display(),
+            from.names.len(),
+            actions.names.len()
+        );
+    }
     let mut counts = vec![(0.0, 0.0); actions.names.len()];
     for (action, reward) in from.shown.action.iter().zip(&from.shown.reward) {
-        let name = &from.names[*action];
-        if let Some(at) = actions.names.iter().position(|n| n == name) {
-            counts[at].0 += reward.clamp(0.0, 1.0);
-            counts[at].1 += 1.0;
-        }
+        counts[*action].0 += reward.clamp(0.0, 1.0);
+        counts[*action].1 += 1.0;
     }
     let (sum, rows) = counts.iter().fold((0.0, 0.0), |all, one| (all.0 + one.0, all.1 + one.1));
     let mean = ((sum + 0.5) / (rows + 1.0)).clamp(1e-6, 1.0 - 1e-6);
