@@ -10,3 +10,4 @@ pub mod factor;
 pub mod infer;
 pub mod stream;
 pub mod template;
+pub mod uploaded;

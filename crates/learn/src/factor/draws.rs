@@ -86,6 +86,24 @@ impl<'a> Draw<'a> {
             }
         }
     }
+    /// Takes the means of what was found, and nothing of what was not: the best version's indifferent slots are then drawn evenly, so
+    /// that showing what is known tries everything else beside it at no price.
+    pub(super) fn settle(&mut self, effects: &Effects, stream: &mut Stream) {
+        self.strongest.clear();
+        for block in &effects.blocks {
+            for at in block.offset..block.offset + block.count {
+                let posterior = &effects.posteriors[at];
+                let value = if posterior.weights[0] < 0.5 { posterior.mean } else { 0.0 };
+                self.values[at] = match block.kind {
+                    Kind::Asset => value + (TIE * stream.unit()) as f32,
+                    _ => value,
+                };
+                if block.kind == Kind::Pair && value > 0.0 {
+                    self.note(block, at - block.offset, value);
+                }
+            }
+        }
+    }
     /// Keeps a pair if it is among the strongest that may be shown.
     fn note(&mut self, block: &Block, within: usize, value: f32) {
         let full = self.strongest.len() == PAIR_STARTS;

@@ -68,7 +68,11 @@ impl Default for Settings {
 /// A table is due when what was seen has grown by this part.
 const GROWTH: f64 = 0.02;
 /// How broadly posterior draws try what is not yet found, in turn.
-const BREADTHS: [f64; 2] = [1.0, 3.0];
+const BREADTHS: [f64; 4] = [1.0, 1.0, 4.0, 12.0];
+/// Versions of what is known for each table.
+const SETTLED_COUNT: usize = 16;
+/// A version this much below the best expected rate, as a part of it, counts as good.
+const NEAR: f64 = 0.02;
 /// Sweeps over the effects after a change was found.
 const SWEEPS_AFTER_CHANGE: u32 = 4;
 /// Fits after which every prediction is made anew.
@@ -168,7 +172,14 @@ impl Learner {
         let mut winners: Vec<Vec<Code>> = vec![Vec::with_capacity(draws_count); contexts_count];
         let mut draw = draws::Draw::new(&self.space, &self.effects);
         draw.expect(&self.effects);
-        let known: Vec<Assets> = (0..contexts_count).map(|context| draw.best(context)).collect();
+        let mut known: Vec<Vec<Code>> =
+            (0..contexts_count).map(|context| vec![self.space.encode(&draw.best(context))]).collect();
+        for _ in 0..SETTLED_COUNT {
+            draw.settle(&self.effects, &mut stream);
+            for (context, list) in known.iter_mut().enumerate() {
+                list.push(self.space.encode(&draw.best(context)));
+            }
+        }
         for number in 0..draws_count {
             draw.sample(&self.effects, &mut stream, BREADTHS[number % BREADTHS.len()]);
             for (context, list) in winners.iter_mut().enumerate() {
@@ -189,38 +200,39 @@ impl Learner {
         let learned = self.settings.price_root / self.evidence.total_reward().max(1.0).sqrt();
         self.settings.price_cap.min(learned)
     }
-    /// Replaces as many draws by the best known version as it takes to keep the price of exploring under its cap.
-    fn within_price(&self, context: usize, winners: Vec<Code>, known: Assets, cap: f64) -> Vec<Entry> {
+    /// Replaces as many draws by what is known to be best as it takes to keep the price of exploring under its cap. `known` has the
+    /// best version first, then versions as good with their indifferent slots drawn anew.
+    fn within_price(&self, context: usize, winners: Vec<Code>, known: Vec<Code>, cap: f64) -> Vec<Entry> {
         let mut entries = tally(winners.iter().copied());
         let rate =
             |code: Code| self.space.decode(code).map_or(0.0, |assets| self.expected_rate(context, &assets));
         let rates: Vec<f64> = entries.iter().map(|entry| rate(entry.code)).collect();
-        let mut best = (self.expected_rate(context, &known), self.space.encode(&known));
-        for (entry, rate) in entries.iter().zip(&rates) {
-            if *rate > best.0 {
-                best = (*rate, entry.code);
-            }
-        }
+        let candidates = entries.iter().map(|entry| entry.code).zip(rates.iter().copied());
+        let first = known.first().map(|code| (*code, rate(*code)));
+        let best = candidates.chain(first).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
         // The cheapest first, until the price of all of them would be above the cap.
         let mut order: Vec<usize> = (0..entries.len()).collect();
         order.sort_by(|a, b| rates[*b].total_cmp(&rates[*a]).then(a.cmp(b)));
-        let mut left = cap * winners.len() as f64 * best.0;
+        let mut left = cap * winners.len() as f64 * best.1;
         let mut kept = 0;
         for at in order {
-            let price = (best.0 - rates[at]).max(1e-12);
+            let price = (best.1 - rates[at]).max(1e-12);
             let may = (left / price).min(f64::from(entries[at].won)) as u16;
             left -= price * f64::from(may);
             kept += entries[at].won - may;
             entries[at].won = may;
         }
-        if kept > 0 {
-            match entries.iter_mut().find(|entry| entry.code == best.1) {
-                Some(entry) => entry.kept = kept,
-                None => entries.push(Entry { code: best.1, won: 0, kept }),
+        let good: Vec<Code> =
+            known.into_iter().skip(1).filter(|code| rate(*code) >= best.1 * (1.0 - NEAR)).collect();
+        for number in 0..usize::from(kept) {
+            let code = if good.is_empty() { best.0 } else { good[number % good.len()] };
+            match entries.iter_mut().find(|entry| entry.code == code) {
+                Some(entry) => entry.kept += 1,
+                None => entries.push(Entry { code, won: 0, kept: 1 }),
             }
-            entries.retain(|entry| entry.weight() > 0);
-            entries.sort_by_key(|entry| (std::cmp::Reverse(entry.weight()), entry.code));
         }
+        entries.retain(|entry| entry.weight() > 0);
+        entries.sort_by_key(|entry| (std::cmp::Reverse(entry.weight()), entry.code));
         entries
     }
     /// The version with the highest expected success in each context, as far as climbing finds it.

@@ -2,7 +2,9 @@
 //!
 //! One subcommand for each thing that is simulated. Refuses to touch a data folder: everything happens in memory.
 
+mod campaign;
 mod learning;
+mod market;
 mod truth;
 
 use super::Cli;
@@ -17,6 +19,8 @@ pub struct SimulateArgs {
     /// What to simulate.
     #[command(subcommand)]
     what: Option<What>,
+    #[command(flatten)]
+    campaign: campaign::CampaignArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -35,6 +39,7 @@ pub fn run(cli: &Cli, args: &SimulateArgs) -> Result<ExitCode> {
     match &args.what {
         Some(What::Learning(args)) => learning::run(cli, args),
         Some(What::Truth(args)) => truth::run(cli, args),
+        None if args.campaign.campaign.is_some() => campaign::run(cli, &args.campaign),
         None => anyhow::bail!("say what to simulate: regie simulate --help"),
     }
 }

@@ -14,7 +14,7 @@ pub struct Learned {
     table: Allocation,
     contexts_count: usize,
     /// Tables made.
-    pub tables_count: usize,
+    tables_count: usize,
 }
 
 /// The space of a roster of assets.
@@ -41,14 +41,6 @@ impl Learned {
         let learner = Learner::new(space(&available, contexts_count)?, settings);
         let table = learner.allocate(seed);
         Ok(Learned { learner, table, contexts_count, tables_count: 1 })
-    }
-    /// The learner.
-    pub fn learner(&self) -> &Learner {
-        &self.learner
-    }
-    /// The table in force.
-    pub fn table(&self) -> &Allocation {
-        &self.table
     }
 }
 
