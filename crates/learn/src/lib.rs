@@ -3,6 +3,7 @@
 //! Refuses IO, a clock or randomness of its own, async: time and seed are arguments, so that what was learned can be
 //! learned again from the journal, byte for byte (laws D1 and D2).
 
+pub mod adapt;
 pub mod allocation;
 pub mod evaluate;
 pub mod experiment;

@@ -177,10 +177,11 @@ impl Effects {
         inside
             .then(|| &self.posteriors[block.at(first.1 as u16, second.map_or(0, |(_, asset)| asset as u16))])
     }
-    /// Every effect that probably is one (more likely than not), the strongest first.
+    /// Every effect that probably is one (more likely than not), the strongest first; contexts by themselves, which nobody chooses,
+    /// are left out.
     pub fn found(&self) -> Vec<Found> {
         let mut list = Vec::new();
-        for block in &self.blocks {
+        for block in self.blocks.iter().filter(|block| block.kind != Kind::Context) {
             for within in 0..block.count {
                 let posterior = self.posteriors[block.offset + within];
                 if posterior.inclusion() > 0.5 {

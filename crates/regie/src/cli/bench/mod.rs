@@ -4,6 +4,8 @@
 mod load;
 mod setup;
 
+pub use setup::cpu_s;
+
 use super::{Cli, progress};
 use anyhow::{Context, Result};
 use clap::Args;

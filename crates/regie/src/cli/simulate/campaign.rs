@@ -94,7 +94,7 @@ fn decide_some(setting: &Setting<'_>, first: usize, last: usize) -> Vec<Outcome>
     for number in first..last {
         let mut random = Random::new(setting.seed ^ (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         // Thinning by the hour: the moment is drawn again until the day's shape lets it pass.
-        let start = number as f64 / setting.expected;
+        let start = (number as f64 / setting.expected).min(1.0 - 1e-9);
         let at_ms = loop {
             let within = (start * DAYS_COUNT).floor() + random.unit();
             if random.chance(setting.shape.at(within * DAY_MS) / 2.0) {
@@ -149,15 +149,15 @@ pub fn run(cli: &Cli, args: &CampaignArgs) -> Result<ExitCode> {
     let family =
         Family::from_word(&args.truth).ok_or_else(|| anyhow::anyhow!("--truth {}: unknown", args.truth))?;
     let truth = Truth::draw(family, Form::Large, args.seed);
-    let snapshot = market::build(args.rivals, BEGINS_AT, args.seed)?;
+    let (snapshot, tables) = market::build(args.rivals, BEGINS_AT, args.seed)?;
     let budget_nanos = (BUDGET_MICROS / args.factor * 1e3) as i128;
     let available: Vec<Vec<bool>> = truth.slots().iter().map(|size| vec![true; *size]).collect();
     let mut learner = Learner::new(space(&available, CONTEXTS_COUNT)?, Settings::default());
     let mut allocation = learner.allocate(args.seed);
-    let (tables, shape) = (Tables::default(), DayShape::news(DAY_MS as u32));
+    let shape = DayShape::news(DAY_MS as u32);
     let purse = Purse { is_spent: false };
     // Prices near $10 per mille, and not every auction is won.
-    let expected = (budget_nanos as f64 / 9e6 * 1.3).max(1.0);
+    let expected = (budget_nanos as f64 / 8e6 * 1.3).max(1.0);
     let bar = progress::bar("$44M campaign", cli.json);
     bar.set_length((budget_nanos / 1_000_000_000) as u64);
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -290,6 +290,9 @@ fn report(cli: &Cli, args: &CampaignArgs, truth: &Truth, learner: &Learner, sums
         "{elapsed:.1} s in all, of which the learner was busy {:.1} s beside the decisions",
         sums.learning_s
     );
+    if let Ok(cpu_s) = crate::cli::bench::cpu_s(std::process::id()) {
+        println!("{:.0} decisions a CPU-second, learning included", sums.decisions as f64 / cpu_s.max(0.01));
+    }
     let bar = if per_s >= 200_000.0 { "held" } else { "MISSED" };
     println!("whole loop: {per_s:.0} decisions/s (bar 200,000: {bar})");
 }
