@@ -1,6 +1,6 @@
 //! What targeting may read of a request: everything for ordinary ad sets, [`Contextual`] for political ones.
 //!
-//! Law P1 stands here in types: `Contextual` has no field for city, operating system, browser, segments, a
+//! Law P1 stands here in types: `Contextual` has no field for city, age band, operating system, browser, segments, a
 //! visitor's frequency counts or key-values that are not the publisher's page keys, and no reference to the
 //! request. What matches or caps a political ad set takes only `&Contextual`.
 
@@ -9,7 +9,11 @@ use crate::{
     request::{PageViewCount, Request},
     snapshot::Snapshot,
 };
-use regie_model::{PlacementId, SegmentId, SiteId, UtcMs, targeting::Dimension, ticket::DeviceClass};
+use regie_model::{
+    PlacementId, SegmentId, SiteId, UtcMs,
+    targeting::{AGE_BAND_CONSENT, Dimension},
+    ticket::DeviceClass,
+};
 
 /// Country and region, where the publisher has switched location on for political ads.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +82,11 @@ impl Values for Contextual<'_> {
             Dimension::Placement => out(Value::Number(self.placement.0)),
             // Hours and patterns are looked up by `at` and `url`; the others a political ad cannot read.
             Dimension::HourOfWeek | Dimension::PageUrl => {}
-            Dimension::City | Dimension::Os | Dimension::Browser | Dimension::Segment => {}
+            Dimension::City
+            | Dimension::AgeBand
+            | Dimension::Os
+            | Dimension::Browser
+            | Dimension::Segment => {}
         }
     }
     fn at(&self) -> UtcMs {
@@ -96,6 +104,8 @@ pub(crate) struct Everything<'a> {
     placement: PlacementId,
     language: Option<&'a str>,
     segments: Vec<SegmentId>,
+    /// Only where the consent that it needs is proven.
+    age_band: Option<&'a str>,
 }
 impl<'a> Everything<'a> {
     /// The request's facts; a segment counts only where the consent that it needs is proven.
@@ -103,7 +113,9 @@ impl<'a> Everything<'a> {
         let language = request.page.language.as_deref().or_else(|| snapshot.site_language(request.site));
         let usable = request.segments.iter().copied();
         let segments = usable.filter(|s| snapshot.segment_usable(*s, &request.consents)).collect();
-        Everything { request, placement, language, segments }
+        let consented = request.consents.iter().any(|consent| consent == AGE_BAND_CONSENT);
+        let age_band = request.age_band.as_deref().filter(|_| consented);
+        Everything { request, placement, language, segments, age_band }
     }
 }
 impl Values for Everything<'_> {
@@ -118,6 +130,7 @@ impl Values for Everything<'_> {
             Dimension::Region => request.location.region.iter().for_each(|v| text(v)),
             Dimension::City => request.location.city.iter().for_each(|v| text(v)),
             Dimension::Language => self.language.into_iter().for_each(text),
+            Dimension::AgeBand => self.age_band.into_iter().for_each(text),
             Dimension::Os => request.machine.os.iter().for_each(|v| text(v)),
             Dimension::Browser => request.machine.browser.iter().for_each(|v| text(v)),
             Dimension::Keyword => request.page.keywords.iter().for_each(|v| text(v)),

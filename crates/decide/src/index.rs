@@ -289,7 +289,9 @@ impl IndexBuilder {
             layer.with.settle(blocks_count);
             layer.postings.iter_mut().for_each(|p| p.settle(blocks_count));
         }
-        Index { layers: self.layers, live: self.live }
+        let negative = self.layers.iter().filter(|layer| layer.negative).count();
+        let counts = (self.layers.len() - negative, negative);
+        Index { layers: self.layers, live: self.live, counts }
     }
 }
 
@@ -298,6 +300,8 @@ impl IndexBuilder {
 pub(crate) struct Index {
     layers: Vec<Layer>,
     live: Posting,
+    /// Layers of IN clauses, of NOT IN clauses.
+    counts: (usize, usize),
 }
 impl Index {
     /// Some ad set's clause names this value.
@@ -312,7 +316,14 @@ impl Index {
     }
     /// Looks a request's values up once, for matching block by block.
     pub(crate) fn query(&self, values: &dyn Values) -> Query<'_> {
-        let mut query = Query { live: &self.live, hits: Vec::new(), layers: Vec::new(), without: Vec::new() };
+        // One allocation each: most requests have few values of a dimension.
+        let (positive, negative) = self.counts;
+        let mut query = Query {
+            live: &self.live,
+            hits: Vec::with_capacity(2 * positive),
+            layers: Vec::with_capacity(positive),
+            without: Vec::with_capacity(2 * negative),
+        };
         for layer in &self.layers {
             if layer.negative {
                 layer.each(values, |p| query.without.push(&layer.postings[p as usize]));

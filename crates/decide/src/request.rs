@@ -41,6 +41,9 @@ pub struct Request {
     /// What software the visitor seems to use.
     #[serde(default)]
     pub machine: Machine,
+    /// Age band of the visitor; counts only with its consent ([`regie_model::targeting::AGE_BAND_CONSENT`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_band: Option<String>,
     /// Publisher's segments that the visitor is in.
     #[serde(default)]
     pub segments: Vec<SegmentId>,
@@ -148,6 +151,7 @@ impl Request {
             device: DeviceClass::default(),
             location: Location::default(),
             machine: Machine::default(),
+            age_band: None,
             segments: Vec::new(),
             consents: Vec::new(),
             frequency: FrequencyView::default(),
@@ -189,7 +193,8 @@ impl Request {
             *region = region.trim().to_ascii_uppercase();
             cut(region, VALUE_BYTES_MAX);
         }
-        let texts = [&mut self.location.city, &mut self.machine.os, &mut self.machine.browser];
+        let machine = &mut self.machine;
+        let texts = [&mut self.location.city, &mut machine.os, &mut machine.browser, &mut self.age_band];
         texts.into_iter().flatten().for_each(lower);
         self.frequency.page_view.truncate(FREQUENCY_COUNT_MAX);
         if let Some(visitor) = &mut self.frequency.visitor {

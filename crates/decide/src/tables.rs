@@ -5,7 +5,7 @@
 
 use crate::{
     rates::{PPB, PRIOR_CLICK_PPB, PRIOR_CONVERSION_PPB},
-    snapshot::{SEGMENTS_MAX, Snapshot, locate, locate_block},
+    snapshot::{STRATA_MAX, Snapshot, locate, locate_block},
 };
 use regie_model::{AdSetId, creative::ObjectHash};
 use serde::{Deserialize, Serialize};
@@ -47,8 +47,8 @@ impl Row {
 pub struct Tables {
     /// Ascending by ad set, none twice, none that says the default.
     rows: Arc<Vec<(AdSetId, Row)>>,
-    /// In the order of each segment of the latest snapshot, and of the one before.
-    aligned: Vec<Arc<SegmentNumbers>>,
+    /// In the order of each stratum of the latest snapshot, and of the one before.
+    aligned: Vec<Arc<StratumNumbers>>,
 }
 impl PartialEq for Tables {
     fn eq(&self, other: &Tables) -> bool {
@@ -101,32 +101,32 @@ impl Tables {
     }
     /// The same table with its numbers in the order of `snapshot`. Do this once after either changed, and put the
     /// table in force before the snapshot: a decision with a table that is not aligned aligns it for itself, in time
-    /// proportional to the catalogue. Segments that were aligned already are not aligned again.
+    /// proportional to the catalogue. Strata that were aligned already are not aligned again.
     #[must_use]
     pub fn align(self, snapshot: &Snapshot) -> Tables {
-        let mut aligned: Vec<Arc<SegmentNumbers>> = Vec::with_capacity(2 * SEGMENTS_MAX);
-        for segment in snapshot.segments() {
-            let known = self.aligned.iter().find(|numbers| numbers.key == segment.key()).cloned();
-            aligned.push(known.unwrap_or_else(|| Arc::new(segment.align(&self))));
+        let mut aligned: Vec<Arc<StratumNumbers>> = Vec::with_capacity(2 * STRATA_MAX);
+        for stratum in snapshot.strata() {
+            let known = self.aligned.iter().find(|numbers| numbers.key == stratum.key()).cloned();
+            aligned.push(known.unwrap_or_else(|| Arc::new(stratum.align(&self))));
         }
         // Decisions that began before still read the snapshot before.
         let before = self.aligned.iter().filter(|old| !aligned.iter().any(|new| new.key == old.key));
-        let before: Vec<_> = before.take(SEGMENTS_MAX).cloned().collect();
+        let before: Vec<_> = before.take(STRATA_MAX).cloned().collect();
         aligned.extend(before);
         Tables { rows: self.rows, aligned }
     }
     /// The numbers in the order of `snapshot`.
     pub(crate) fn for_snapshot<'a>(&'a self, snapshot: &'a Snapshot) -> Aligned<'a> {
-        let mut segments: [Option<Cow<'a, SegmentNumbers>>; SEGMENTS_MAX] = Default::default();
-        for (slot, segment) in segments.iter_mut().zip(snapshot.segments()) {
-            let known = self.aligned.iter().find(|numbers| numbers.key == segment.key());
+        let mut strata: [Option<Cow<'a, StratumNumbers>>; STRATA_MAX] = Default::default();
+        for (slot, stratum) in strata.iter_mut().zip(snapshot.strata()) {
+            let known = self.aligned.iter().find(|numbers| numbers.key == stratum.key());
             *slot = Some(match known {
                 Some(numbers) => Cow::Borrowed(numbers.as_ref()),
-                None if self.rows.is_empty() => Cow::Borrowed(segment.plain()),
-                None => Cow::Owned(segment.align(self)),
+                None if self.rows.is_empty() => Cow::Borrowed(stratum.plain()),
+                None => Cow::Owned(stratum.align(self)),
             });
         }
-        Aligned(segments)
+        Aligned(strata)
     }
 }
 
@@ -141,9 +141,9 @@ pub(crate) struct Numbers {
     pub(crate) score_nanos: i64,
 }
 
-/// A table in the order of one segment.
+/// A table in the order of one stratum.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct SegmentNumbers {
+pub(crate) struct StratumNumbers {
     pub(crate) key: u64,
     pub(crate) numbers: Vec<Numbers>,
     /// Largest score of the auction's ad sets in this block and all later ones; below 0 when there are none.
@@ -151,20 +151,20 @@ pub(crate) struct SegmentNumbers {
 }
 
 /// A table in a snapshot's order.
-pub(crate) struct Aligned<'a>([Option<Cow<'a, SegmentNumbers>>; SEGMENTS_MAX]);
+pub(crate) struct Aligned<'a>([Option<Cow<'a, StratumNumbers>>; STRATA_MAX]);
 impl Aligned<'_> {
-    fn segment(&self, at: usize) -> Option<&SegmentNumbers> {
+    fn stratum(&self, at: usize) -> Option<&StratumNumbers> {
         self.0.get(at)?.as_deref()
     }
     /// The numbers of an ad set.
     pub(crate) fn numbers(&self, index: usize) -> Numbers {
         let (at, number) = locate(index);
-        self.segment(at).and_then(|s| s.numbers.get(number)).copied().unwrap_or_default()
+        self.stratum(at).and_then(|s| s.numbers.get(number)).copied().unwrap_or_default()
     }
-    /// Largest score of the auction's ad sets in a block and all later ones of its segment.
+    /// Largest score of the auction's ad sets in a block and all later ones of its stratum.
     pub(crate) fn bound(&self, block: usize) -> i64 {
         let (at, number) = locate_block(block);
-        self.segment(at).and_then(|s| s.bounds.get(number)).copied().unwrap_or(-1)
+        self.stratum(at).and_then(|s| s.bounds.get(number)).copied().unwrap_or(-1)
     }
 }
 

@@ -63,12 +63,12 @@ pub(crate) struct Won {
 }
 
 impl Turn<'_> {
-    /// Calls `each` with every ad set of the tier that matches and may have money, segment by segment in ascending
-    /// number, until `stop` says that no later block of the segment (by its number) matters.
+    /// Calls `each` with every ad set of the tier that matches and may have money, stratum by stratum in ascending
+    /// number, until `stop` says that no later block of the stratum (by its number) matters.
     pub(crate) fn scan(&self, stop: impl FnMut(usize) -> bool, each: impl FnMut(usize)) {
         self.scan_in(self.context.snapshot.tier(self.tier), self.look(), stop, each);
     }
-    /// The same, the last segment first: when the large one is looked at, all others were.
+    /// The same, the last stratum first: when the large one is looked at, all others were.
     pub(crate) fn scan_large_last(&self, stop: impl FnMut(usize) -> bool, each: impl FnMut(usize)) {
         self.scan_in(self.context.snapshot.tier(self.tier).rev(), self.look(), stop, each);
     }

@@ -19,6 +19,8 @@ pub enum Dimension {
     Language,
     /// `desktop`, `phone`, `tablet`, `tv` or `other`.
     Device,
+    /// Age band of the visitor ([`AGE_BANDS`]), where the request proves the consent [`AGE_BAND_CONSENT`].
+    AgeBand,
     /// Operating system family, lower case.
     Os,
     /// Browser family, lower case.
@@ -40,6 +42,11 @@ pub enum Dimension {
     /// A publisher's key-value, by key.
     Key(String),
 }
+
+/// Age bands, in years.
+pub const AGE_BANDS: [&str; 7] = ["13-17", "18-24", "25-34", "35-44", "45-54", "55-64", "65+"];
+/// Name of the consent without which an age band is not read.
+pub const AGE_BAND_CONSENT: &str = "age_band";
 
 /// How a dimension may be used for a political ad (law P1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,17 +73,22 @@ impl Dimension {
             }
             Dimension::Country | Dimension::Region => Political::WhereSwitchedOn,
             Dimension::Key(_) => Political::WherePageKey,
-            Dimension::City | Dimension::Os | Dimension::Browser | Dimension::Segment => Political::Never,
+            Dimension::City
+            | Dimension::AgeBand
+            | Dimension::Os
+            | Dimension::Browser
+            | Dimension::Segment => Political::Never,
         }
     }
 }
 
-const PLAIN: [(&str, Dimension); 14] = [
+const PLAIN: [(&str, Dimension); 15] = [
     ("country", Dimension::Country),
     ("region", Dimension::Region),
     ("city", Dimension::City),
     ("language", Dimension::Language),
     ("device", Dimension::Device),
+    ("age_band", Dimension::AgeBand),
     ("os", Dimension::Os),
     ("browser", Dimension::Browser),
     ("hour_of_week", Dimension::HourOfWeek),
@@ -99,7 +111,7 @@ impl fmt::Display for Dimension {
 /// The text named no dimension.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "unknown targeting dimension; known are country, region, city, language, device, os, browser, hour_of_week, site, placement, page_url, keyword, topic, segment and key:NAME"
+    "unknown targeting dimension; known are country, region, city, language, device, age_band, os, browser, hour_of_week, site, placement, page_url, keyword, topic, segment and key:NAME"
 )]
 pub struct DimensionError;
 impl FromStr for Dimension {
@@ -241,6 +253,7 @@ fn normalise(dimension: &Dimension, value: &str) -> Result<String, String> {
             if fits { Ok(lower) } else { Err("A language is two or three letters, such as fr.".into()) }
         }
         Dimension::Device => among(&["desktop", "phone", "tablet", "tv", "other"], "A device class is"),
+        Dimension::AgeBand => among(&AGE_BANDS, "An age band is"),
         Dimension::HourOfWeek => parse_hours(&lower)
             .map(|_| lower)
             .ok_or("Hours are written such as \"mon 08-18\", \"mon-fri 8-18\" or \"sat\".".into()),

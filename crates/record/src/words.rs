@@ -14,6 +14,7 @@ fn noun(dimension: &Dimension) -> String {
         Dimension::Language => "language".into(),
         Dimension::Device => "device class".into(),
         Dimension::Os => "operating system".into(),
+        Dimension::AgeBand => "age band".into(),
         Dimension::Browser => "browser".into(),
         Dimension::HourOfWeek => "hour of the week".into(),
         Dimension::Site => "site".into(),

@@ -9,6 +9,7 @@ use crate::{
     platform::{
         Clock, Halt, Parts, Platform,
         folder::Folder,
+        image::{self, Image},
         log::{RecordLog, own_witness::OwnWitness},
         objects::Objects,
         secrets::Secrets,
@@ -25,7 +26,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     thread::JoinHandle,
@@ -34,6 +35,11 @@ use std::{
 
 /// Batches that may wait for the folds before the committer is held back.
 const FOLD_QUEUE_BATCHES: usize = 64;
+
+/// Longest rest between two pictures of the catalogue.
+const PUBLISH_REST_MAX: Duration = Duration::from_millis(400);
+/// How often an image of the catalogue is written, if anything was booked.
+const IMAGE_PERIOD_MS: u64 = 300_000;
 
 /// The system's clock.
 pub fn system_clock() -> Clock {
@@ -53,6 +59,7 @@ pub struct Engine {
     committer: CommitterHandle,
     threads: Vec<JoinHandle<()>>,
     stopping: Arc<AtomicBool>,
+    images: Images,
 }
 
 impl Engine {
@@ -64,7 +71,8 @@ impl Engine {
         let clock = system_clock();
         let options = Options { segment_bytes_max: config.segment_bytes_max, ..Options::default() };
         let journal = SqliteJournal::open(&folder.journal(), options).context("opening the journal")?;
-        let platform = open_platform(folder, clock.clone())?;
+        let (platform, imaged) = open_platform(folder, clock.clone())?;
+        let images = Images { folder: folder.clone(), written_at: Arc::new(AtomicU64::new(imaged)) };
         catch_up(&platform, folder, regie_journal::Journal::head(&journal).0, progress)?;
         let (sender, receiver) = mpsc::sync_channel::<(Appended, Vec<Vec<u8>>)>(FOLD_QUEUE_BATCHES);
         let observer = move |appended, payloads| drop(sender.send((appended, payloads)));
@@ -81,8 +89,14 @@ impl Engine {
         platform.publish();
         watch_disk(&platform, folder, config);
         let stopping = Arc::new(AtomicBool::new(false));
-        let jobs = spawn_jobs(Arc::clone(&platform), folder.clone(), config.clone(), Arc::clone(&stopping))?;
-        Ok(Engine { platform, committer, threads: vec![folds, jobs], stopping })
+        let jobs = Jobs {
+            platform: Arc::clone(&platform),
+            config: config.clone(),
+            stopping: Arc::clone(&stopping),
+            images: images.clone(),
+        };
+        let jobs = jobs.spawn()?;
+        Ok(Engine { platform, committer, threads: vec![folds, jobs], stopping, images })
     }
     /// Commits what waits, writes the folds, ends the threads.
     ///
@@ -96,6 +110,9 @@ impl Engine {
             thread.join().map_err(|_| anyhow!("a thread of the engine panicked"))?;
         }
         self.platform.flush(true)?;
+        if stopped.is_ok() {
+            self.images.write(&self.platform);
+        }
         stopped.map_err(Into::into)
     }
     /// Figures of the committer.
@@ -104,8 +121,9 @@ impl Engine {
     }
 }
 
-/// Opens the platform of a folder; a projection that cannot be read is put aside and rebuilt from the journal.
-fn open_platform(folder: &Folder, clock: Clock) -> Result<Arc<Platform>> {
+/// Opens the platform of a folder, and says up to where the image of its catalogue goes. A projection that cannot be read
+/// is put aside and rebuilt from the journal; an image that cannot be used is not.
+fn open_platform(folder: &Folder, clock: Clock) -> Result<(Arc<Platform>, u64)> {
     let parts = |state| -> Result<Parts> {
         Ok(Parts {
             clock: Arc::clone(&clock),
@@ -117,9 +135,12 @@ fn open_platform(folder: &Folder, clock: Clock) -> Result<Arc<Platform>> {
     };
     // What is wrong with the secrets is no fault of state.db, and not mended by building it anew.
     drop(Secrets::open(&folder.secrets_db())?);
-    let opened = StateDb::open(&folder.state_db()).and_then(|state| Platform::open(parts(state)?));
+    let image = read_image(folder);
+    let imaged = image.as_ref().map_or(0, |image| image.position);
+    let opened =
+        StateDb::open(&folder.state_db()).and_then(|state| Platform::open_with(parts(state)?, image));
     match opened {
-        Ok(platform) => Ok(platform),
+        Ok(platform) => Ok((platform, imaged)),
         Err(error) => {
             tracing::warn!(
                 error = format!("{error:#}"),
@@ -131,7 +152,51 @@ fn open_platform(folder: &Folder, clock: Clock) -> Result<Arc<Platform>> {
                     std::fs::rename(&path, folder.root().join(format!("state.db.unusable{suffix}")))?;
                 }
             }
-            Platform::open(parts(StateDb::open(&folder.state_db())?)?)
+            let state = StateDb::open(&folder.state_db())?;
+            Ok((Platform::open_with(parts(state)?, read_image(folder))?, imaged))
+        }
+    }
+}
+
+fn read_image(folder: &Folder) -> Option<Image> {
+    match image::read(&folder.catalogue_image(), &folder.journal()) {
+        Ok(image) => image,
+        Err(error) => {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "the image of the catalogue cannot be used: the catalogue is built from its bookings"
+            );
+            None
+        }
+    }
+}
+
+/// Writes images of the catalogue.
+#[derive(Clone)]
+struct Images {
+    folder: Folder,
+    /// Journal position of the last one.
+    written_at: Arc<AtomicU64>,
+}
+impl Images {
+    /// Writes one if anything was booked since the last. A failure costs the next start time, and nothing else.
+    fn write(&self, platform: &Platform) {
+        let Some((catalogue, position)) = platform.settled_catalogue() else { return };
+        if position == self.written_at.load(Ordering::SeqCst) {
+            return;
+        }
+        let (path, journal) = (self.folder.catalogue_image(), self.folder.journal());
+        match image::write(&path, &journal, position, &catalogue) {
+            Ok(bytes) => {
+                self.written_at.store(position, Ordering::SeqCst);
+                tracing::info!(position, bytes, "the image of the catalogue was written");
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "the image of the catalogue could not be written"
+                );
+            }
         }
     }
 }
@@ -253,13 +318,19 @@ fn watch_disk(platform: &Platform, folder: &Folder, config: &Config) {
     platform.halt(Halt::Journal, low || !platform.is_journal_up());
 }
 
-fn spawn_jobs(
+/// What runs beside HTTP and the committer.
+struct Jobs {
     platform: Arc<Platform>,
-    folder: Folder,
     config: Config,
     stopping: Arc<AtomicBool>,
-) -> Result<JoinHandle<()>> {
-    let work = move || {
+    images: Images,
+}
+impl Jobs {
+    fn spawn(self) -> Result<JoinHandle<()>> {
+        Ok(std::thread::Builder::new().name("regie-jobs".into()).spawn(move || self.run())?)
+    }
+    fn run(self) {
+        let Jobs { platform, config, stopping, images } = self;
         let start = Instant::now();
         let every = |last: &mut Duration, period_ms: u64| {
             let due = start.elapsed() >= *last + Duration::from_millis(period_ms);
@@ -269,9 +340,26 @@ fn spawn_jobs(
             due
         };
         let (mut second, mut traffic, mut flush, mut disk) = Default::default();
+        let mut image = start.elapsed();
+        let mut rested = Duration::ZERO;
+        let mut aside: Vec<JoinHandle<()>> = Vec::new();
         while !stopping.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(20));
-            platform.publish();
+            if start.elapsed() >= rested {
+                let began = start.elapsed();
+                if platform.publish() {
+                    // At most a tenth of a core goes into pictures, and none is older than about half a second.
+                    let took = start.elapsed() - began;
+                    rested = start.elapsed() + (took * 9).min(PUBLISH_REST_MAX);
+                }
+            }
+            if let Some(merge) = platform.merge_due() {
+                let merging = Arc::clone(&platform);
+                aside.extend(in_background("regie-merge", move || {
+                    let tables = merging.tables.load_full();
+                    merging.merged(merge.run(&tables));
+                }));
+            }
             if every(&mut traffic, config.traffic_flush_ms) {
                 platform.flush_traffic();
             }
@@ -284,14 +372,25 @@ fn spawn_jobs(
                 tracing::error!(error = format!("{error:#}"), "the projections could not be written");
             }
             if every(&mut disk, 10_000) {
-                watch_disk(&platform, &folder, &config);
+                watch_disk(&platform, &images.folder, &config);
+            }
+            if every(&mut image, IMAGE_PERIOD_MS) {
+                let (platform, images) = (Arc::clone(&platform), images.clone());
+                aside.extend(in_background("regie-image", move || images.write(&platform)));
             }
             if !platform.is_journal_up() {
                 platform.halt(Halt::Journal, true);
             }
+            aside.retain(|thread| !thread.is_finished());
         }
-    };
-    Ok(std::thread::Builder::new().name("regie-jobs".into()).spawn(work)?)
+        aside.into_iter().for_each(|thread| drop(thread.join()));
+    }
+}
+
+/// Runs something on a thread of its own; a thread that cannot be made is logged, and the work waits for the next time.
+fn in_background(name: &str, work: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
+    let spawned = std::thread::Builder::new().name(name.into()).spawn(work);
+    spawned.inspect_err(|error| tracing::warn!(%error, name, "no thread for work in the background")).ok()
 }
 
 /// A running server.

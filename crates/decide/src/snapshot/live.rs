@@ -1,4 +1,4 @@
-//! The snapshot that follows the catalogue: changed ad sets are compiled into small segments above a large one, and
+//! The snapshot that follows the catalogue: changed ad sets are compiled into small strata above a large one, and
 //! merged into it in the background.
 //!
 //! Law D1: what is decided on a followed snapshot is what is decided on one built anew (a property test edits at
@@ -7,7 +7,7 @@
 use super::{
     AdSetFacts, Shared, Snapshot,
     compile::{Builder, Words},
-    segment::{Layer, Segment},
+    stratum::{Layer, Stratum},
     touched::Touched,
 };
 use crate::tables::Tables;
@@ -17,14 +17,14 @@ use regie_model::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// How large the small segments may become.
+/// How large the small strata may become.
 #[derive(Clone, Copy, Debug)]
 pub struct Levels {
-    /// Ad sets in the uppermost segment before they move one down.
+    /// Ad sets in the uppermost stratum before they move one down.
     pub top_count_max: usize,
-    /// Ad sets above the large segment before a merge is due, at least.
+    /// Ad sets above the large stratum before a merge is due, at least.
     pub merge_count_min: usize,
-    /// The same as a part of the large segment: one in so many.
+    /// The same as a part of the large stratum: one in so many.
     pub merge_one_in: usize,
 }
 impl Default for Levels {
@@ -51,20 +51,20 @@ pub struct Compiler {
     generation: u64,
 }
 
-/// Ad sets of all segments, to be made one.
+/// Ad sets of all strata, to be made one.
 pub struct Merge {
     ad_sets: Vec<Arc<AdSetFacts>>,
     generation: u64,
 }
-/// A merged segment.
+/// A merged stratum.
 pub struct Merged {
-    segment: Arc<Segment>,
+    stratum: Arc<Stratum>,
     generation: u64,
 }
 impl Merge {
     /// Orders and indexes them, at the predicted rates of `tables`: about 10 µs of CPU an ad set.
     pub fn run(self, tables: &Tables) -> Merged {
-        Merged { segment: Arc::new(Segment::new(self.ad_sets, tables)), generation: self.generation }
+        Merged { stratum: Arc::new(Stratum::new(self.ad_sets, tables)), generation: self.generation }
     }
 }
 
@@ -104,7 +104,7 @@ impl Compiler {
         let ad_sets = catalogue.ad_sets.iter().map(|(id, kept)| Arc::new(builder.ad_set(*id, kept)));
         let ad_sets: Vec<_> = ad_sets.collect();
         self.shared = Arc::new(builder.shared());
-        self.layers = vec![Layer::new(Arc::new(Segment::new(ad_sets, tables)))];
+        self.layers = vec![Layer::new(Arc::new(Stratum::new(ad_sets, tables)))];
         self.pages = catalogue.versions.pages();
         self.middle.clear();
         self.top.clear();
@@ -144,41 +144,45 @@ impl Compiler {
         }
         self.snapshot()
     }
-    /// Lays the small segments above the large one.
+    /// Lays the small strata above the large one.
     fn stack(&mut self, tables: &Tables) {
         let Some(large) = self.layers.first() else { return };
         let mut layers = vec![Layer { replaced: Default::default(), ..large.clone() }];
         for upper in [&self.middle, &self.top].into_iter().filter(|upper| !upper.is_empty()) {
             // Unchanged since the last time: the order and index stand.
             let same = |layer: &&Layer| {
-                layer.segment.len() == upper.len()
+                layer.stratum.len() == upper.len()
                     && layer
-                        .segment
+                        .stratum
                         .ad_sets()
                         .iter()
                         .all(|facts| upper.get(&facts.id).is_some_and(|other| Arc::ptr_eq(facts, other)))
             };
-            let segment = self.layers.iter().skip(1).find(same).map(|layer| Arc::clone(&layer.segment));
-            let make = || Arc::new(Segment::new(upper.values().cloned().collect(), tables));
-            let segment = segment.unwrap_or_else(make);
+            let stratum = self.layers.iter().skip(1).find(same).map(|layer| Arc::clone(&layer.stratum));
+            let make = || Arc::new(Stratum::new(upper.values().cloned().collect(), tables));
+            let stratum = stratum.unwrap_or_else(make);
             for layer in &mut layers {
                 for id in upper.keys() {
-                    if let Some(number) = layer.segment.number(*id) {
-                        layer.replaced.set(number, &layer.segment);
+                    if let Some(number) = layer.stratum.number(*id) {
+                        layer.replaced.set(number, &layer.stratum);
                     }
                 }
             }
-            layers.push(Layer::new(segment));
+            layers.push(Layer::new(stratum));
         }
         self.layers = layers;
     }
-    /// Ad sets that stand above the large segment.
+    /// Ad sets of the large stratum.
+    pub fn ad_sets_count(&self) -> usize {
+        self.layers.first().map_or(0, |layer| layer.stratum.len())
+    }
+    /// Ad sets that stand above the large stratum.
     pub fn waiting_count(&self) -> usize {
         self.middle.len() + self.top.len()
     }
-    /// The work of a merge when one is due, or when `now` something stands above the large segment.
+    /// The work of a merge when one is due, or when `now` something stands above the large stratum.
     pub fn merge_due(&self, now: bool) -> Option<Merge> {
-        let large = self.layers.first().map_or(0, |layer| layer.segment.len());
+        let large = self.layers.first().map_or(0, |layer| layer.stratum.len());
         let due =
             self.waiting_count() > self.levels.merge_count_min.max(large / self.levels.merge_one_in.max(1));
         (due || now && self.waiting_count() > 0).then(|| self.merge())
@@ -189,13 +193,13 @@ impl Compiler {
             self.layers.iter().flat_map(|layer| layer.members().map(|(_, facts)| Arc::clone(facts)));
         Merge { ad_sets: members.collect(), generation: self.generation }
     }
-    /// Puts a merged segment in the place of what it was made of; what changed meanwhile stays above it.
+    /// Puts a merged stratum in the place of what it was made of; what changed meanwhile stays above it.
     /// `None` when the catalogue was compiled anew meanwhile.
     pub fn adopt(&mut self, merged: Merged, tables: &Tables) -> Option<Snapshot> {
         if merged.generation != self.generation {
             return None;
         }
-        let large = &merged.segment;
+        let large = &merged.stratum;
         let stands = |id: &AdSetId, facts: &Arc<AdSetFacts>| {
             let there = large.number(*id).and_then(|number| large.ad_sets().get(number));
             there.is_some_and(|there| Arc::ptr_eq(there, facts))

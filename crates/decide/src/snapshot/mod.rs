@@ -1,19 +1,19 @@
 //! The catalogue as a decision needs it: immutable, ids, states, prices and rates as numbers, an index over
 //! the targeting. No markup, no names but those of placements.
 //!
-//! A large [`segment`] holds most ad sets, small ones above it those that changed since. Which ad set stands in which
+//! A large [`stratum`] holds most ad sets, small ones above it those that changed since. Which ad set stands in which
 //! changes how soon a decision is made, never what is decided.
 
 mod ad_set;
 mod compile;
 mod live;
-mod segment;
 mod standing;
+mod stratum;
 mod touched;
 
 pub(crate) use ad_set::{AdSetFacts, Cold, Group};
 pub use live::{Compiler, Levels, Merge, Merged};
-pub(crate) use segment::{Candidates, Look, SEGMENTS_MAX, Segment, locate, locate_block};
+pub(crate) use stratum::{Candidates, Look, STRATA_MAX, Stratum, locate, locate_block};
 pub use touched::Touched;
 
 use crate::{
@@ -29,12 +29,12 @@ use regie_model::{
     creative::ObjectHash,
     targeting::Dimension,
 };
-use segment::{Layer, index_of};
 use std::{
     collections::{BTreeSet, HashMap},
     ops::Range,
     sync::Arc,
 };
+use stratum::{Layer, index_of};
 
 /// Number of an ad set within one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -132,7 +132,7 @@ impl Snapshot {
     /// Number of an ad set here.
     pub fn ad_set_index(&self, ad_set: AdSetId) -> Option<AdSetIndex> {
         let layers = self.layers.iter().enumerate().rev();
-        let mut found = layers.filter_map(|(at, layer)| Some(index_of(at, layer.segment.number(ad_set)?)));
+        let mut found = layers.filter_map(|(at, layer)| Some(index_of(at, layer.stratum.number(ad_set)?)));
         found.next().map(|index| AdSetIndex(index as u32))
     }
     /// Indices of all ad sets, each where it counts.
@@ -175,7 +175,7 @@ impl Snapshot {
     }
     /// Some ad set's targeting names this value (or did, until lately).
     pub fn lists(&self, dimension: &Dimension, value: &str) -> bool {
-        self.layers.iter().any(|layer| layer.segment.lists(dimension, value))
+        self.layers.iter().any(|layer| layer.stratum.lists(dimension, value))
     }
     /// The same, not looking at ad sets whose budget is known to be spent. The gate must refuse each of them:
     /// then nothing is decided otherwise, only sooner.
@@ -187,10 +187,10 @@ impl Snapshot {
             let (at, number) = locate(index.0 as usize);
             let layer = &mut snapshot.layers[at];
             // House ads have no budget.
-            if layer.segment.ad_sets()[number].tier.kind() == TierKind::House {
+            if layer.stratum.ad_sets()[number].tier.kind() == TierKind::House {
                 continue;
             }
-            layer.exhausted.set(number, &layer.segment);
+            layer.exhausted.set(number, &layer.stratum);
         }
         snapshot
     }
@@ -205,6 +205,10 @@ impl Snapshot {
     pub fn is_exhausted(&self, ad_set: AdSetId) -> bool {
         let index = self.ad_set_index(ad_set).map(|index| locate(index.0 as usize));
         index.is_some_and(|(at, number)| self.layers[at].exhausted.has(number))
+    }
+    /// How many ad sets [`Snapshot::with_exhausted`] left out.
+    pub fn exhausted_count(&self) -> usize {
+        self.layers.iter().map(|layer| layer.exhausted.count()).sum()
     }
     pub(crate) fn political_location(&self) -> bool {
         self.shared.political_location
@@ -230,7 +234,7 @@ impl Snapshot {
     }
     pub(crate) fn ad_set(&self, index: usize) -> &AdSetFacts {
         let (at, number) = locate(index);
-        &self.layers[at].segment.ad_sets()[number]
+        &self.layers[at].stratum.ad_sets()[number]
     }
     pub(crate) fn cold(&self, index: usize) -> &Cold {
         &self.ad_set(index).cold
@@ -245,18 +249,18 @@ impl Snapshot {
     pub(crate) fn shape(&self, group: &Group) -> Shape {
         self.shared.shapes[group.shape as usize]
     }
-    /// The ad sets that can deliver in a tier, a run of indices for each segment that has any.
+    /// The ad sets that can deliver in a tier, a run of indices for each stratum that has any.
     pub(crate) fn tier(&self, tier: TierKind) -> impl DoubleEndedIterator<Item = Range<usize>> {
         let stopped = self.shared.stopped_all && tier != TierKind::House;
         let layers = self.layers.iter().enumerate().filter(move |_| !stopped);
         let ranges = layers.map(move |(at, layer)| {
-            let range = layer.segment.tier(tier);
+            let range = layer.stratum.tier(tier);
             index_of(at, range.start)..index_of(at, range.end)
         });
         ranges.filter(|range| !range.is_empty())
     }
-    pub(crate) fn segments(&self) -> impl Iterator<Item = &Segment> {
-        self.layers.iter().map(|layer| layer.segment.as_ref())
+    pub(crate) fn strata(&self) -> impl Iterator<Item = &Stratum> {
+        self.layers.iter().map(|layer| layer.stratum.as_ref())
     }
     /// Looks a request up, for matching block by block.
     pub(crate) fn candidates<'a>(
@@ -272,11 +276,11 @@ impl Snapshot {
     }
     /// Some ad set that can deliver is political (or was, until lately).
     pub(crate) fn has_political(&self) -> bool {
-        self.layers.iter().any(|layer| layer.segment.has_political())
+        self.layers.iter().any(|layer| layer.stratum.has_political())
     }
     /// Some ad set that can deliver belongs to a roadblock (or did, until lately).
     pub(crate) fn has_roadblocks(&self) -> bool {
-        self.layers.iter().any(|layer| layer.segment.has_roadblocks())
+        self.layers.iter().any(|layer| layer.stratum.has_roadblocks())
     }
     /// Most categories that one advertiser of the catalogue has.
     pub(crate) fn categories_count_max(&self) -> usize {

@@ -14,6 +14,8 @@ use std::collections::BTreeSet;
 pub struct Touched {
     /// These ad sets.
     pub ad_sets: BTreeSet<AdSetId>,
+    /// These sponsors and payers: for names, which no decision reads.
+    pub parties: BTreeSet<PartyId>,
     /// Sites, placements, segments, the switch that stops everything paid.
     pub shared: bool,
     /// All of it: rates or blocked categories changed.
@@ -27,7 +29,7 @@ impl Touched {
     }
     /// Nothing was touched.
     pub fn is_empty(&self) -> bool {
-        !self.everything && !self.shared && self.ad_sets.is_empty()
+        *self == Touched::default()
     }
     /// Adds what `change`, which `catalogue` has applied, touches.
     pub fn note(&mut self, catalogue: &Catalogue, change: &Change) {
@@ -95,6 +97,7 @@ impl Touched {
         own.for_each(|(campaign, _)| self.campaign(catalogue, *campaign));
     }
     fn party(&mut self, catalogue: &Catalogue, id: PartyId) {
+        self.parties.insert(id);
         let named = |spec: &regie_model::booking::CampaignSpec| spec.sponsor == id || spec.payer == id;
         let own = catalogue.campaigns.iter().filter(|(_, campaign)| named(&campaign.spec));
         own.for_each(|(campaign, _)| self.campaign(catalogue, *campaign));

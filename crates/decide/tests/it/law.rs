@@ -212,7 +212,9 @@ fn location_counts_for_political_ads_only_where_switched_on() {
 #[test]
 fn a_political_ad_set_that_names_a_personal_fact_never_delivers() {
     // NOT IN would match every request if the fact were only left out.
-    for dimension in [Dimension::City, Dimension::Os, Dimension::Segment, Dimension::Key("age".into())] {
+    for dimension in
+        [Dimension::City, Dimension::AgeBand, Dimension::Os, Dimension::Segment, Dimension::Key("age".into())]
+    {
         let mut world = World::new();
         let id = political_bidder(&mut world, dimension.clone(), Op::NotIn, &["x"]);
         let snapshot = Snapshot::build(&world.catalogue, 1);

@@ -170,7 +170,8 @@ impl Naive<'_> {
         clauses.iter().any(|clause| match &clause.dimension {
             Dimension::Country | Dimension::Region => !publisher.political_location,
             Dimension::Key(key) => !publisher.page_keys.contains(key),
-            Dimension::City | Dimension::Os | Dimension::Browser | Dimension::Segment => true,
+            Dimension::City | Dimension::AgeBand => true,
+            Dimension::Os | Dimension::Browser | Dimension::Segment => true,
             _ => false,
         })
     }
@@ -229,6 +230,10 @@ impl Naive<'_> {
                 request.page.language.as_deref().or(of_site).is_some_and(has)
             }
             Dimension::Device => has(request.device.word()),
+            Dimension::AgeBand => {
+                let consented = request.consents.iter().any(|c| c == "age_band");
+                consented && request.age_band.as_deref().is_some_and(has)
+            }
             Dimension::Os => request.machine.os.as_deref().is_some_and(has),
             Dimension::Browser => request.machine.browser.as_deref().is_some_and(has),
             Dimension::HourOfWeek => {

@@ -278,7 +278,7 @@ const WORDS: [&str; 5] = ["sport", "politics", "food", "garden", "travel"];
 const COUNTRIES: [&str; 4] = ["FR", "DE", "BE", "IT"];
 
 fn random_clause(chance: &mut Chance, political: bool) -> Clause {
-    let (dimension, values): (Dimension, &[&str]) = match chance.below(if political { 8 } else { 15 }) {
+    let (dimension, values): (Dimension, &[&str]) = match chance.below(if political { 8 } else { 16 }) {
         0 => (Dimension::Language, &["fr", "de", "en"]),
         1 => (Dimension::Device, &["desktop", "phone", "tablet"]),
         2 => (Dimension::HourOfWeek, &["mon 08-18", "mon-fri 0-12", "sat", "sun 3-4"]),
@@ -292,6 +292,7 @@ fn random_clause(chance: &mut Chance, political: bool) -> Clause {
         10 => (Dimension::City, &["paris", "berlin"]),
         11 => (Dimension::Os, &["linux", "android"]),
         12 => (Dimension::Browser, &["firefox", "chrome"]),
+        15 => (Dimension::AgeBand, &["18-24", "25-34", "65+"]),
         13 => (Dimension::Segment, &["seg_1", "seg_2", "seg_3"]),
         _ => (Dimension::Key("age".into()), &["18-24", "25-34"]),
     };
@@ -499,6 +500,8 @@ pub fn personalise(chance: &mut Chance, request: &mut Request) {
         Machine { os: word(chance, &["linux", "android"]), browser: word(chance, &["firefox", "chrome"]) };
     request.segments = (0..chance.below(3)).map(|_| SegmentId(1 + chance.below(4) as u32)).collect();
     request.consents = word(chance, &["advertising", "profiling"]).into_iter().collect();
+    request.age_band = word(chance, &["18-24", "25-34", "65+"]);
+    request.consents.extend((!chance.one_in(3)).then(|| "age_band".to_owned()));
     request.page.key_values.retain(|(key, _)| key == "section");
     for _ in 0..chance.below(3) {
         let age = (*chance.pick(&["18-24", "25-34"])).to_owned();

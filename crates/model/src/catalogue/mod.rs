@@ -10,17 +10,19 @@ use crate::{
     command::{Change, EntityRef, Stop, Verdict},
     creative::ObjectHash,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod image;
 mod page;
 mod versions;
 
+pub use image::{Damaged, FRAME_BYTES_MAX, ImageReader};
 pub use page::{Servable, VersionBrief};
 pub use versions::{VersionPages, Versions};
 
 /// A spec with its revision.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Kept<T> {
     /// 1 for the first.
     pub revision: u32,
@@ -35,7 +37,7 @@ pub struct Kept<T> {
 }
 
 /// Where a review stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Review {
     /// Waits for the publisher.
@@ -51,7 +53,7 @@ pub enum Review {
 }
 
 /// What of an ad was approved: this is what is served while a later edit waits.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovedAd {
     /// Which revision.
     pub revision: u32,
@@ -62,7 +64,7 @@ pub struct ApprovedAd {
 }
 
 /// An ad with its review.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AdState {
     /// As booked.
     #[serde(flatten)]

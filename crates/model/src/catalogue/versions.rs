@@ -28,9 +28,10 @@ fn hash(text: &str) -> u64 {
     BuildHasherDefault::<DefaultHasher>::new().hash_one(text)
 }
 
-/// The versions' numbers as they stood at one moment. A copy costs one count for each 512 versions.
+/// The versions' numbers as they stood at one moment. A copy costs next to nothing; the first change after it copies
+/// one pointer for each 512 versions, and the page that it changes.
 #[derive(Clone, Debug, Default)]
-pub struct VersionPages(BTreeMap<u32, Arc<Page>>);
+pub struct VersionPages(Arc<BTreeMap<u32, Arc<Page>>>);
 impl VersionPages {
     fn page(&self, id: VersionId) -> Option<(&Page, usize)> {
         let (number, slot) = place(id);
@@ -133,7 +134,8 @@ impl Versions {
     }
     fn page_mut(&mut self, id: VersionId) -> (&mut Page, usize) {
         let (number, slot) = place(id);
-        (Arc::make_mut(self.pages.0.entry(number).or_default()), slot)
+        let pages = Arc::make_mut(&mut self.pages.0);
+        (Arc::make_mut(pages.entry(number).or_default()), slot)
     }
     pub(super) fn put(&mut self, at: UtcMs, id: VersionId, record: &VersionRecord) {
         let external = record.external_id.as_deref();
@@ -181,60 +183,59 @@ impl Versions {
             page.review(slot, creative, review);
         }
     }
-    /// All pages as bytes, handed to `out` piece by piece, for [`Versions::read`]: the number of pages, then each
-    /// with its number and length; then the replaced ids.
-    ///
-    /// # Errors
-    /// What `out` returns.
-    pub fn write<E>(&self, mut out: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        out(&(self.pages.0.len() as u32).to_le_bytes())?;
+    /// All pages as bytes, handed to `out` one by one (true: a page, its number before it), then the replaced ids.
+    pub(super) fn write<E>(&self, mut out: impl FnMut(bool, &[u8]) -> Result<(), E>) -> Result<(), E> {
         let mut bytes = Vec::new();
-        for (number, page) in &self.pages.0 {
+        for (number, page) in self.pages.0.iter() {
             bytes.clear();
             bytes.extend(number.to_le_bytes());
-            bytes.extend([0; 4]);
             page.write(&mut bytes);
-            let length = (bytes.len() - 8) as u32;
-            bytes[4..8].copy_from_slice(&length.to_le_bytes());
-            out(&bytes)?;
+            out(true, &bytes)?;
         }
-        let aliases = serde_json::to_vec(&self.aliases).unwrap_or_default();
-        out(&(aliases.len() as u32).to_le_bytes())?;
-        out(&aliases)
+        out(false, &serde_json::to_vec(&self.aliases).unwrap_or_default())
     }
-    /// Reads [`Versions::write`] from the front of `bytes`; `None` when it is damaged. (Ids ascend in the order of
-    /// booking, so the order within an ad follows.)
-    pub fn read(bytes: &mut &[u8]) -> Option<Versions> {
-        let mut versions = Versions::default();
-        let pages = u32::from_le_bytes(take(bytes)?);
-        for _ in 0..pages {
-            let number = u32::from_le_bytes(take(bytes)?);
-            let length = u32::from_le_bytes(take(bytes)?) as usize;
-            let mut body = bytes.split_off(..length)?;
-            let page = Page::read(&mut body).filter(|_| body.is_empty())?;
-            versions.pages.0.insert(number, Arc::new(page));
+}
+
+/// Versions on their way out of an image.
+#[derive(Default)]
+pub(super) struct Reading {
+    versions: Versions,
+    aliases: BTreeMap<String, VersionId>,
+}
+impl Reading {
+    /// Takes a page; `None` when it is none.
+    pub(super) fn page(&mut self, mut bytes: &[u8]) -> Option<()> {
+        let number = u32::from_le_bytes(take(&mut bytes)?);
+        number.checked_mul(PAGE_COUNT as u32)?;
+        let page = Page::read(&mut bytes).filter(|_| bytes.is_empty())?;
+        for slot in 0..PAGE_COUNT {
+            let Some(brief) = page.brief(slot) else { continue };
+            let id = VersionId(number * PAGE_COUNT as u32 + slot as u32);
+            self.versions.of.entry(brief.ad).or_default().push(id);
+            self.versions.count += 1;
         }
-        let length = u32::from_le_bytes(take(bytes)?) as usize;
-        let aliases: BTreeMap<String, VersionId> = serde_json::from_slice(bytes.split_off(..length)?).ok()?;
+        Arc::make_mut(&mut self.versions.pages.0).insert(number, Arc::new(page));
+        Some(())
+    }
+    /// Takes the replaced ids; `None` when they are none.
+    pub(super) fn aliases(&mut self, bytes: &[u8]) -> Option<()> {
+        self.aliases = serde_json::from_slice(bytes).ok()?;
+        Some(())
+    }
+    /// All of them. (Ids ascend in the order of booking, so the order within an ad follows.)
+    pub(super) fn finish(self) -> Versions {
+        let mut versions = self.versions;
         let pages = versions.pages.clone();
-        for (number, page) in &pages.0 {
-            for slot in 0..PAGE_COUNT {
-                let Some(brief) = page.brief(slot) else { continue };
-                let id = VersionId(number * PAGE_COUNT as u32 + slot as u32);
-                versions.of.entry(brief.ad).or_default().push(id);
-                versions.count += 1;
-            }
-        }
         versions.external.reserve(versions.count, |_| 0);
-        for (number, page) in &pages.0 {
+        for (number, page) in pages.0.iter() {
             for slot in 0..PAGE_COUNT {
                 let Some(external) = page.external(slot) else { continue };
                 versions.name(VersionId(number * PAGE_COUNT as u32 + slot as u32), external);
             }
         }
         versions.of.values_mut().for_each(Vec::shrink_to_fit);
-        versions.aliases = aliases;
-        Some(versions)
+        versions.aliases = self.aliases;
+        versions
     }
 }
 

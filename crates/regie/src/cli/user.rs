@@ -286,7 +286,7 @@ fn existing(cli: &Cli) -> Result<Folder> {
 /// Users and tokens as `state.db` has them; a running server may be half a second ahead.
 fn read_catalogue(folder: &Folder) -> Result<Catalogue> {
     let mut catalogue = Catalogue::new();
-    StateDb::open(&folder.state_db())?.for_each_change(|_, body| {
+    StateDb::open(&folder.state_db())?.for_each_change(0, |_, body| {
         if let Ok(Event::Booked(booked)) = Event::decode(body) {
             catalogue.apply(booked.at, &booked.change);
         }

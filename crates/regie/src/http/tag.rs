@@ -287,6 +287,7 @@ fn decide(
         placements: vec![decisions::PlacementRef::Name(query.placement.clone())],
         page: decisions::PageInput { url: referer(headers), ..Default::default() },
         segments: Vec::new(),
+        age_band: None,
         consents: Vec::new(),
         frequency: Default::default(),
         visitor: None,

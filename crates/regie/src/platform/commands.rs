@@ -195,7 +195,12 @@ impl Platform {
                 pending.last_at = at;
                 pending.queued_count += count;
                 let mut catalogue = self.catalogue.write().unwrap_or_else(PoisonError::into_inner);
-                changes.iter().for_each(|change| catalogue.apply(at, change));
+                let mut touched = lock(&self.touched);
+                for change in &changes {
+                    catalogue.apply(at, change);
+                    touched.note(&catalogue, change);
+                }
+                drop(touched);
                 drop(catalogue);
                 if changes.iter().any(|c| matches!(c, Change::StopSet { .. })) {
                     self.apply_halts();

@@ -65,6 +65,7 @@ pub struct KeptTables {
 /// A gate that remembers what it refused.
 struct Recording<'a> {
     gate: &'a dyn BudgetGate,
+    snapshot: &'a regie_decide::Snapshot,
     except: &'a [AdSetId],
     refused: RefCell<BTreeSet<AdSetId>>,
     /// Read once, so that the whole decision sees the same.
@@ -72,7 +73,9 @@ struct Recording<'a> {
 }
 impl BudgetGate for Recording<'_> {
     fn refuses(&self, ad_set: AdSetId) -> bool {
-        let refuses = self.except.contains(&ad_set) || self.gate.refuses(ad_set);
+        // What the snapshot leaves out as spent is refused, whatever has come in since.
+        let refuses =
+            self.except.contains(&ad_set) || self.gate.refuses(ad_set) || self.snapshot.is_exhausted(ad_set);
         if refuses {
             self.refused.borrow_mut().insert(ad_set);
         }
@@ -87,7 +90,8 @@ impl Platform {
     /// What [`Platform::decide_except`] would show, without a ticket, a hold or a count.
     pub fn foresee(&self, view: &View, request: &Request, except: &[AdSetId]) -> Decision {
         let house_only = self.gate.house_only();
-        let gate = Recording { gate: &self.gate, except, refused: RefCell::default(), house_only };
+        let snapshot = &view.snapshot;
+        let gate = Recording { gate: &self.gate, snapshot, except, refused: RefCell::default(), house_only };
         regie_decide::decide(&view.snapshot, &self.tables.load(), request, &gate, &mut |_, _| {})
     }
     /// A fresh decision number; the server's seed for the request follows from it and a secret.
@@ -116,7 +120,8 @@ impl Platform {
         let tables = self.tables.load();
         let mut eliminated: Vec<(AdSetId, &'static str)> = Vec::new();
         let house_only = self.gate.house_only();
-        let gate = Recording { gate: &self.gate, except, refused: RefCell::default(), house_only };
+        let snapshot = &view.snapshot;
+        let gate = Recording { gate: &self.gate, snapshot, except, refused: RefCell::default(), house_only };
         let mut sink = |ad_set: AdSetId, why: Elimination| eliminated.push((ad_set, why.code()));
         let decision = regie_decide::decide(&view.snapshot, &tables, request, &gate, &mut sink);
         self.traffic.eliminated(&eliminated);
@@ -150,7 +155,11 @@ impl Platform {
             }
         }
         if !keep.is_empty() {
-            let gate = RecordedGate { refused: gate.refused.into_inner(), house_only };
+            let refused = gate.refused.into_inner();
+            let gate = RecordedGate {
+                refused: all_refused(view, &tables, request, refused, house_only),
+                house_only,
+            };
             self.keep_inputs(view, &tables, &keep, request, gate, decision);
         }
         answers
@@ -224,6 +233,39 @@ impl Platform {
     pub fn current_view(&self) -> Arc<View> {
         self.view.load_full()
     }
+}
+
+/// What the gate refused in a decision, those included that the snapshot left out as spent: the same decision again,
+/// looking at them too (law D1).
+fn all_refused(
+    view: &View,
+    tables: &Tables,
+    request: &Request,
+    refused: BTreeSet<AdSetId>,
+    house_only: bool,
+) -> BTreeSet<AdSetId> {
+    if view.snapshot.exhausted_count() == 0 {
+        return refused;
+    }
+    /// Answers as the first time.
+    struct Again<'a> {
+        view: &'a View,
+        refused: RefCell<BTreeSet<AdSetId>>,
+        house_only: bool,
+    }
+    impl BudgetGate for Again<'_> {
+        fn refuses(&self, ad_set: AdSetId) -> bool {
+            let mut refused = self.refused.borrow_mut();
+            let spent = self.view.snapshot.is_exhausted(ad_set);
+            spent && refused.insert(ad_set) || refused.contains(&ad_set)
+        }
+        fn house_only(&self) -> bool {
+            self.house_only
+        }
+    }
+    let again = Again { view, refused: RefCell::new(refused), house_only };
+    let _ = regie_decide::decide(&view.snapshot.without_exhausted(), tables, request, &again, &mut |_, _| {});
+    again.refused.into_inner()
 }
 
 /// Whether a place may be known of an ad: of a political one only where the publisher has switched that on (law P1).

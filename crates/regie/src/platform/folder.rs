@@ -66,6 +66,10 @@ impl Folder {
         self.root.join("state.db")
     }
     /// The secrets.
+    pub fn catalogue_image(&self) -> PathBuf {
+        self.root.join("catalogue.img")
+    }
+    /// Keys and passwords.
     pub fn secrets_db(&self) -> PathBuf {
         self.root.join("secrets.db")
     }

@@ -5,6 +5,7 @@
 use super::{
     Halt, Platform, lock,
     state_db::{Flush, StateDb},
+    view::{refresh_account, refresh_campaign},
 };
 use anyhow::{Context, Result};
 use regie_journal::Appended;
@@ -15,6 +16,7 @@ use regie_model::{
     event::{Booked, Event},
     ticket::{Billing, Ticket},
 };
+use std::sync::atomic::Ordering;
 
 /// Ledger checkpoints are written after so many records, or at a stop.
 const CHECKPOINT_RECORDS: u64 = 200_000;
@@ -33,8 +35,9 @@ pub struct Folds {
     waiting: Flush,
     /// Ad sets whose budgets moved since the gate last read them.
     touched: std::collections::BTreeSet<regie_model::AdSetId>,
-    /// Budgets were edited: the gate must read all of them again.
-    pub gate_stale: bool,
+    /// Accounts and campaigns whose budgets were edited.
+    touched_accounts: std::collections::BTreeSet<regie_model::AdvertiserId>,
+    touched_campaigns: std::collections::BTreeSet<regie_model::CampaignId>,
     /// Called after each record with its outcome (simulation's eyes).
     pub watcher: Option<Watcher>,
 }
@@ -49,7 +52,8 @@ impl Folds {
             checkpoint_at: 0,
             waiting: Flush::default(),
             touched: Default::default(),
-            gate_stale: true,
+            touched_accounts: Default::default(),
+            touched_campaigns: Default::default(),
             watcher: None,
         }
     }
@@ -127,6 +131,18 @@ impl Folds {
                 self.waiting.changes.push((position, at.0, entity_of(booked), payload.to_vec()));
             }
             Event::Sampled(sample) => self.waiting.samples.push((sample.epoch, sample.sequence, position)),
+            _ => {}
+        }
+    }
+    /// Notes whose budgets a change may have moved.
+    fn note_budgets(&mut self, change: &Change) {
+        match change {
+            Change::AdSetPut { id, .. } => drop(self.touched.insert(*id)),
+            Change::CampaignPut { id, .. } => drop(self.touched_campaigns.insert(*id)),
+            Change::AdvertiserPut { id, .. } => drop(self.touched_accounts.insert(*id)),
+            Change::Deposited { advertiser, .. } | Change::Credited { advertiser, .. } => {
+                self.touched_accounts.insert(*advertiser);
+            }
             _ => {}
         }
     }
@@ -237,10 +253,16 @@ impl Platform {
             return;
         };
         match &event {
-            Event::Booked(booked) if replay && fresh => {
-                let mut catalogue = self.catalogue.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-                catalogue.apply(booked.at, &booked.change);
+            Event::Booked(booked) if replay => {
+                // An image may be ahead of state.db.
+                if fresh && position > self.catalogue_position.load(Ordering::SeqCst) {
+                    let mut catalogue =
+                        self.catalogue.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    catalogue.apply(booked.at, &booked.change);
+                    self.catalogue_position.store(position, Ordering::SeqCst);
+                }
             }
+            Event::Booked(booked) => folds.note_budgets(&booked.change),
             Event::Impression(ticket) | Event::Click(ticket) => {
                 let is_click = matches!(event, Event::Click(_));
                 let billed_by_click = matches!(ticket.billing, Billing::Click | Billing::Conversion);
@@ -249,7 +271,8 @@ impl Platform {
                 self.gate.release(ticket.ad_set, nanos, goal, ticket.issued_at, at);
                 folds.touched.insert(ticket.ad_set);
             }
-            Event::Booked(_) | Event::FlatFeeAccrued { .. } | Event::Conversion(_) => folds.gate_stale = true,
+            Event::FlatFeeAccrued { ad_set, .. } => drop(folds.touched.insert(*ad_set)),
+            Event::Conversion(conversion) => drop(folds.touched.insert(conversion.ticket.ad_set)),
             _ => {}
         }
     }
@@ -270,12 +293,18 @@ impl Platform {
         for ad_set in std::mem::take(&mut folds.touched) {
             self.refresh_gate(&folds.ledger, ad_set, now);
         }
-        let position = folds.position();
-        let stale = std::mem::take(&mut folds.gate_stale);
-        drop(folds);
-        if stale {
-            self.refresh_whole_gate();
+        let (accounts, campaigns) = (self.gate.accounts(), self.gate.campaigns());
+        for id in std::mem::take(&mut folds.touched_accounts) {
+            accounts.get(&id).into_iter().for_each(|budget| refresh_account(&folds.ledger, id, budget));
         }
+        for id in std::mem::take(&mut folds.touched_campaigns) {
+            campaigns
+                .get(&id)
+                .into_iter()
+                .for_each(|budget| refresh_campaign(&folds.ledger, id, budget, now));
+        }
+        let position = folds.position();
+        drop(folds);
         *lock(&self.applied.0) = position;
         self.applied.1.notify_all();
     }

@@ -4,15 +4,13 @@
 //! taken at the decision and released by its impression or click, or when its minute expires. Billing never looks here
 //! (law B1 is the ledger's); the gate only refuses ad sets that could not be billed. Readers take no lock.
 
+use super::sharded::Sharded;
 use arc_swap::ArcSwap;
 use regie_decide::BudgetGate;
 use regie_model::{AdSetId, AdvertiserId, CampaignId, UtcMs};
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
 };
 
 /// Minutes of holds that are told apart; a hold lives one hour.
@@ -40,6 +38,10 @@ impl Default for Budget {
 }
 
 impl Budget {
+    /// Nothing remains by the ledger's word, holds apart.
+    fn is_spent(&self) -> bool {
+        self.remaining.load(Relaxed) <= 0
+    }
     fn is_empty(&self) -> bool {
         let remaining = self.remaining.load(Relaxed);
         remaining != UNLIMITED && remaining - self.held.load(Relaxed) <= 0
@@ -88,19 +90,42 @@ pub struct Draws {
 /// All budgets.
 #[derive(Default)]
 pub struct Gate {
-    draws: ArcSwap<HashMap<AdSetId, Draws>>,
+    draws: ArcSwap<Sharded<AdSetId, Draws>>,
+    accounts: ArcSwap<Sharded<AdvertiserId, Arc<Budget>>>,
+    campaigns: ArcSwap<Sharded<CampaignId, Arc<Budget>>>,
     paid_stopped: AtomicBool,
     swept_minute: AtomicI64,
 }
 
 impl Gate {
     /// Puts a new set of ad sets in force.
-    pub fn publish(&self, draws: HashMap<AdSetId, Draws>) {
+    pub fn publish(
+        &self,
+        draws: Sharded<AdSetId, Draws>,
+        accounts: Sharded<AdvertiserId, Arc<Budget>>,
+        campaigns: Sharded<CampaignId, Arc<Budget>>,
+    ) {
         self.draws.store(Arc::new(draws));
+        self.accounts.store(Arc::new(accounts));
+        self.campaigns.store(Arc::new(campaigns));
     }
     /// The ad sets in force.
-    pub fn draws(&self) -> Arc<HashMap<AdSetId, Draws>> {
+    pub fn draws(&self) -> Arc<Sharded<AdSetId, Draws>> {
         self.draws.load_full()
+    }
+    /// The accounts' budgets.
+    pub fn accounts(&self) -> Arc<Sharded<AdvertiserId, Arc<Budget>>> {
+        self.accounts.load_full()
+    }
+    /// The campaigns' budgets.
+    pub fn campaigns(&self) -> Arc<Sharded<CampaignId, Arc<Budget>>> {
+        self.campaigns.load_full()
+    }
+    /// Ad sets of which a budget or goal is used up by the ledger's word.
+    pub fn spent(&self) -> Vec<AdSetId> {
+        let draws = self.draws.load();
+        let spent = |d: &Draws| !d.house && (d.goal.is_spent() || d.budgets.iter().any(|b| b.is_spent()));
+        draws.iter().filter(|(_, d)| spent(d)).map(|(id, _)| *id).collect()
     }
     /// Stops everything that is paid for, at once.
     pub fn stop_paid(&self, stop: bool) {
@@ -138,7 +163,7 @@ impl Gate {
             return;
         }
         let first = last.max(now.minute() - MINUTES as i64);
-        for draws in self.draws.load().values() {
+        for (_, draws) in self.draws.load().iter() {
             for minute in first + 1..=now.minute() {
                 draws.budgets.iter().chain([&draws.goal]).for_each(|b| b.expire(minute - HOLD_MINUTES));
             }
@@ -163,6 +188,11 @@ impl BudgetGate for Gate {
 mod tests {
     use super::*;
 
+    fn publish(gate: &Gate, all: &[(u32, Draws)]) {
+        let mut draws = Sharded::default();
+        all.iter().for_each(|(id, one)| draws.insert(AdSetId(*id), one.clone()));
+        gate.publish(draws, Sharded::default(), Sharded::default());
+    }
     fn gate_with(remaining: i128) -> (Gate, Draws) {
         let gate = Gate::default();
         let draws = Draws {
@@ -173,7 +203,7 @@ mod tests {
             house: false,
         };
         draws.budgets[1].set_remaining(Some(remaining));
-        gate.publish(HashMap::from([(AdSetId(1), draws.clone())]));
+        publish(&gate, &[(1, draws.clone())]);
         (gate, draws)
     }
 
@@ -199,10 +229,7 @@ mod tests {
     #[test]
     fn the_switch_spares_house_ads() {
         let (gate, draws) = gate_with(100);
-        gate.publish(HashMap::from([
-            (AdSetId(1), draws.clone()),
-            (AdSetId(2), Draws { house: true, ..draws }),
-        ]));
+        publish(&gate, &[(1, draws.clone()), (2, Draws { house: true, ..draws })]);
         gate.stop_paid(true);
         assert!(gate.house_only());
         assert!(!gate.refuses(AdSetId(2)));

@@ -34,6 +34,7 @@ impl Platform {
         let now = self.now();
         self.gate.sweep(now);
         self.refresh_whole_gate();
+        self.mask_spent();
         self.accrue_flat_fees(now);
         self.update_tables(now);
     }
@@ -67,12 +68,6 @@ impl Platform {
             let view = self.current_view();
             self.tables.store(Arc::new(tables.align(&view.snapshot)));
         }
-    }
-    /// Brings the tables into the order of a new snapshot.
-    pub(super) fn realign_tables(&self) {
-        let view = self.current_view();
-        let tables = Tables::clone(&self.tables.load());
-        self.tables.store(Arc::new(tables.align(&view.snapshot)));
     }
 }
 

@@ -9,11 +9,13 @@ pub mod deciding;
 pub mod folder;
 pub mod folds;
 pub mod gate;
+pub mod image;
 pub mod intake;
 pub mod jobs;
 pub mod log;
 pub mod objects;
 pub mod secrets;
+pub mod sharded;
 pub mod state_db;
 pub mod traffic;
 pub mod view;
@@ -98,6 +100,11 @@ pub struct Platform {
     commands: Mutex<commands::Pending>,
     durable: (Mutex<commands::Durable>, Condvar),
     changed: AtomicBool,
+    /// What changed in the catalogue since the picture was drawn.
+    touched: Mutex<regie_decide::Touched>,
+    following: Mutex<view::Following>,
+    /// Journal position of the last change that the catalogue has from the disk.
+    catalogue_position: AtomicU64,
     /// What decisions and pages read.
     pub view: ArcSwap<view::View>,
     /// Pacing and predicted rates.
@@ -131,14 +138,22 @@ impl Platform {
     /// # Errors
     /// SQLite's errors, or a projection that cannot be read (then it is to be deleted and rebuilt).
     pub fn open(parts: Parts) -> Result<Arc<Platform>> {
+        Platform::open_with(parts, None)
+    }
+    /// As [`Platform::open`], taking up the catalogue where an image of this journal has it.
+    ///
+    /// # Errors
+    /// As [`Platform::open`].
+    pub fn open_with(parts: Parts, image: Option<image::Image>) -> Result<Arc<Platform>> {
         let now = (parts.clock)();
         let keys = parts.secrets.ticket_keys(now)?;
-        let mut catalogue = Catalogue::new();
-        parts.state.for_each_change(|_, body| {
+        let (mut catalogue, mut at) = image.map_or_else(Default::default, |i| (i.catalogue, i.position));
+        parts.state.for_each_change(at, |position, body| {
             let Event::Booked(booked) = Event::decode(body)? else {
                 return Err(anyhow!("state.db holds no change"));
             };
             catalogue.apply(booked.at, &booked.change);
+            at = position;
             Ok(())
         })?;
         // An erasure whose key was not destroyed in time, or came back with a backup.
@@ -156,6 +171,9 @@ impl Platform {
             commands: Mutex::default(),
             durable: (Mutex::default(), Condvar::new()),
             changed: AtomicBool::new(true),
+            touched: Mutex::default(),
+            following: Mutex::default(),
+            catalogue_position: AtomicU64::new(at),
             view: ArcSwap::from_pointee(view::View::default()),
             tables: ArcSwap::from_pointee(Tables::default()),
             kept_tables: arc_swap::ArcSwapOption::empty(),
@@ -237,6 +255,15 @@ impl Platform {
         &self.keys
     }
 
+    /// A copy of the catalogue with the journal position of its last change, once everything queued is durable; new
+    /// commands wait for the moment it takes. `None` when that is not soon, or when nothing was booked yet.
+    pub fn settled_catalogue(&self) -> Option<(Catalogue, u64)> {
+        let (held, changed_at) = self.settle_commands(2_000)?;
+        let position = changed_at.max(self.catalogue_position.load(Ordering::SeqCst));
+        let catalogue = self.catalogue().clone();
+        drop(held);
+        (position > 0).then_some((catalogue, position))
+    }
     /// Up to which journal position the folds have read.
     pub fn position(&self) -> u64 {
         lock(&self.folds).position()

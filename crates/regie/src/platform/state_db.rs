@@ -116,14 +116,14 @@ impl StateDb {
         let sql = "SELECT value FROM meta WHERE key = 'ledger'";
         Ok(self.connection.query_row(sql, [], |r| r.get(0)).optional()?)
     }
-    /// Every booked change, in order: (position, JSON of the event).
+    /// Every booked change behind a position, in order: (position, JSON of the event).
     ///
     /// # Errors
     /// SQLite's error, or what `each` returns.
-    pub fn for_each_change(&self, mut each: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
-        let mut statement =
-            self.connection.prepare("SELECT position, body FROM changes ORDER BY position")?;
-        let mut rows = statement.query([])?;
+    pub fn for_each_change(&self, after: u64, mut each: impl FnMut(u64, &[u8]) -> Result<()>) -> Result<()> {
+        let sql = "SELECT position, body FROM changes WHERE position > ?1 ORDER BY position";
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([after as i64])?;
         while let Some(row) = rows.next()? {
             let body = row.get_ref(1)?.as_blob().context("a change is no blob")?;
             each(row.get::<_, i64>(0)? as u64, body)?;

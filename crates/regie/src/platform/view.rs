@@ -1,18 +1,24 @@
 //! What decisions and pages read: an immutable picture of the catalogue, swapped whole.
 //!
-//! It shows only what is durable: the builder holds new commands back for the moment it takes (R2).
+//! It shows only what is durable: the builder holds new commands back for the moment it takes (R2). A change costs what
+//! it touches: ad sets are compiled again one by one, and everything else in the picture is shared with the one before.
 
-use super::{Platform, gate::Draws, lock};
-use regie_decide::{Request, Snapshot};
+use super::{
+    Platform,
+    gate::{Budget, Draws},
+    lock,
+    sharded::Sharded,
+};
+use regie_decide::{Compiler, Merge, Merged, Request, Snapshot, Tables, Touched};
 use regie_ledger::Ledger;
 use regie_model::{
     AdId, AdSetId, AdvertiserId, CampaignId, PartyId, PlacementId, SiteId, UtcMs,
-    booking::{PlacementSpec, PublisherSpec, SiteSpec, Status, TierKind},
+    booking::{PlacementSpec, PublisherSpec, SealedParty, SiteSpec, Status, TierKind},
     catalogue::Catalogue,
-    targeting::{Dimension, Political},
+    targeting::Dimension,
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -49,24 +55,23 @@ pub struct AdView {
     pub targeted: bool,
 }
 
-/// The picture.
+/// The picture. A copy costs next to nothing.
+#[derive(Clone)]
 pub struct View {
     /// Targeting index, prices, rates.
     pub snapshot: Snapshot,
     /// Settings.
     pub publisher: Option<PublisherSpec>,
     /// Sites.
-    pub sites: HashMap<SiteId, SiteSpec>,
+    pub sites: Arc<HashMap<SiteId, SiteSpec>>,
     /// Placements by id.
-    pub placements: HashMap<PlacementId, Arc<PlacementSpec>>,
+    pub placements: Arc<HashMap<PlacementId, Arc<PlacementSpec>>>,
     /// Placements by site and name.
-    pub by_name: HashMap<(SiteId, String), PlacementId>,
+    pub by_name: Arc<HashMap<(SiteId, String), PlacementId>>,
     /// Ads that may be served.
-    pub ads: HashMap<AdId, Arc<AdView>>,
+    pub ads: Sharded<AdId, Arc<AdView>>,
     /// Names of parties, decrypted.
-    pub parties: HashMap<PartyId, PartyView>,
-    /// Every value of a personal dimension that some ad set's targeting lists.
-    listed: HashSet<(Dimension, String)>,
+    pub parties: Arc<HashMap<PartyId, PartyView>>,
 }
 
 impl Default for View {
@@ -74,12 +79,11 @@ impl Default for View {
         View {
             snapshot: Snapshot::build(&Catalogue::new(), 0),
             publisher: None,
-            sites: HashMap::new(),
-            placements: HashMap::new(),
-            by_name: HashMap::new(),
-            ads: HashMap::new(),
-            parties: HashMap::new(),
-            listed: HashSet::new(),
+            sites: Arc::default(),
+            placements: Arc::default(),
+            by_name: Arc::default(),
+            ads: Sharded::default(),
+            parties: Arc::default(),
         }
     }
 }
@@ -89,9 +93,10 @@ impl View {
     /// lists has no effect on any decision, and is dropped (law D1, for political decisions).
     pub fn reduce(&self, request: &Request) -> Request {
         let mut reduced = request.clone();
-        let listed = |dimension: Dimension, value: &str| self.listed.contains(&(dimension, value.to_owned()));
+        let listed = |dimension: Dimension, value: &str| self.snapshot.lists(&dimension, value);
         reduced.location.city.take_if(|city| !listed(Dimension::City, city));
         reduced.location.region.take_if(|region| !listed(Dimension::Region, region));
+        reduced.age_band.take_if(|band| !listed(Dimension::AgeBand, band));
         reduced.machine.os.take_if(|os| !listed(Dimension::Os, os));
         reduced.machine.browser.take_if(|browser| !listed(Dimension::Browser, browser));
         reduced.segments.retain(|segment| listed(Dimension::Segment, &segment.to_string()));
@@ -102,14 +107,6 @@ impl View {
         }
         reduced
     }
-}
-
-fn listed_values(catalogue: &Catalogue) -> HashSet<(Dimension, String)> {
-    let clauses = catalogue.ad_sets.values().flat_map(|set| &set.spec.targeting.clauses);
-    let personal = clauses.filter(|clause| clause.dimension.political() != Political::Allowed);
-    personal
-        .flat_map(|clause| clause.values.iter().map(|value| (clause.dimension.clone(), value.clone())))
-        .collect()
 }
 
 /// A party as it may be shown.
@@ -134,54 +131,147 @@ pub struct PartyView {
 /// What is shown in place of an erased name.
 pub const WITHHELD: &str = "(withheld: identity erased on request)";
 
+/// Who follows the catalogue: the compiled ad sets and a merge on its way.
+#[derive(Default)]
+pub struct Following {
+    compiler: Option<Compiler>,
+    merge: MergeState,
+    /// When the large stratum was last ordered, and at which predicted rates.
+    ordered: Option<(UtcMs, Arc<Tables>)>,
+}
+/// Predicted rates move; the large stratum is ordered anew after so long at the earliest, for each 100,000 ad sets.
+const ORDER_MS: i64 = 60_000;
+/// A merge is asked for, at work elsewhere, or done.
+#[derive(Default)]
+enum MergeState {
+    #[default]
+    None,
+    Running,
+    Done(Merged),
+}
+
 impl Platform {
-    /// Builds and swaps the picture if the catalogue changed; true if it did. For a thread that may block.
+    /// Brings the picture up to the catalogue if that changed; true if it did. For a thread that may block.
     pub fn publish(&self) -> bool {
+        let merged = self.adopt_merge();
         if !self.changed.swap(false, Ordering::SeqCst) {
-            return false;
+            return merged;
         }
         let Some((held, changed_at)) = self.settle_commands(2_000) else {
             self.changed.store(true, Ordering::SeqCst);
-            return false;
+            return merged;
         };
         let catalogue = self.catalogue();
+        let touched = std::mem::take(&mut *lock(&self.touched));
         // The catalogue holds every durable change, and the folds may be behind it (D1).
         let position = lock(&self.folds).position().max(changed_at);
-        let view = self.build_view(&catalogue, position);
-        let draws = self.build_draws(&catalogue);
+        let tables = self.tables.load_full();
+        let mut following = lock(&self.following);
+        let first = following.compiler.is_none();
+        let snapshot = match &mut following.compiler {
+            Some(compiler) => compiler.update(&catalogue, position, &touched, &tables),
+            compiler => compiler.insert(Compiler::new(&catalogue, position, &tables)).snapshot(),
+        };
+        drop(following);
+        let touched = if first { Touched::everything() } else { touched };
+        let view = self.next_view(&catalogue, snapshot, &touched);
+        self.update_draws(&catalogue, &touched);
         drop(catalogue);
         drop(held);
-        self.gate.publish(draws);
-        self.refresh_whole_gate();
-        self.view.store(Arc::new(view));
-        self.realign_tables();
+        match touched.everything {
+            true => self.refresh_whole_gate(),
+            false => self.refresh_budgets(&touched.ad_sets),
+        }
+        self.show(view);
         self.apply_halts();
         true
     }
-
-    fn build_view(&self, catalogue: &Catalogue, position: u64) -> View {
-        let parties: HashMap<PartyId, PartyView> =
-            catalogue.parties.iter().map(|(id, kept)| (*id, self.party_view(&kept.spec))).collect();
-        let mut view = View {
-            snapshot: Snapshot::build_for(catalogue, position, &self.tables.load()),
-            publisher: catalogue.publisher.as_ref().map(|p| p.spec.clone()),
-            sites: catalogue.sites.iter().map(|(id, s)| (*id, s.spec.clone())).collect(),
-            parties,
-            listed: listed_values(catalogue),
-            ..View::default()
-        };
-        for (id, placement) in catalogue.placements.iter().filter(|(_, p)| p.status != Status::Archived) {
-            view.by_name.insert((placement.spec.site, placement.spec.name.clone()), *id);
-            view.placements.insert(*id, Arc::new(placement.spec.clone()));
+    /// Puts a picture in force, with the tables in its order. The tables come first: a decision loads its picture first,
+    /// so that it never meets tables that do not know it.
+    fn show(&self, mut view: View) {
+        view.snapshot = view.snapshot.with_exhausted(self.gate.spent());
+        let tables = Tables::clone(&self.tables.load());
+        self.tables.store(Arc::new(tables.align(&view.snapshot)));
+        self.view.store(Arc::new(view));
+    }
+    /// Leaves out of the index, until the next time, the ad sets whose budgets the ledger says are spent.
+    pub(super) fn mask_spent(&self) {
+        let view = self.current_view();
+        let spent = self.gate.spent();
+        let known = view.snapshot.exhausted_count();
+        if spent.len() != known || spent.iter().any(|id| !view.snapshot.is_exhausted(*id)) {
+            self.show(View::clone(&view));
         }
-        for id in catalogue.ads.keys() {
-            if let Some(ad) = ad_view(catalogue, *id, &view.parties) {
-                view.ads.insert(*id, Arc::new(ad));
+    }
+    /// The work of a merge when one is due: for a thread of the caller's choice, which hands the result to
+    /// [`Platform::merged`].
+    pub fn merge_due(&self) -> Option<Merge> {
+        let mut following = lock(&self.following);
+        if !matches!(following.merge, MergeState::None) {
+            return None;
+        }
+        let (now, tables) = (self.now(), self.tables.load_full());
+        let compiler = following.compiler.as_ref()?;
+        let patience_ms = ORDER_MS * (1 + compiler.ad_sets_count() as i64 / 100_000);
+        let stale = match &following.ordered {
+            Some((at, ordered_for)) => now.0 - at.0 > patience_ms && **ordered_for != *tables,
+            None => *tables != Tables::default(),
+        };
+        let due = || compiler.merge_due(false);
+        let merge = if stale { Some(compiler.merge()) } else { due() }?;
+        following.merge = MergeState::Running;
+        following.ordered = Some((now, tables));
+        Some(merge)
+    }
+    /// Takes the result of a merge; the next [`Platform::publish`] puts it in force.
+    pub fn merged(&self, merged: Merged) {
+        lock(&self.following).merge = MergeState::Done(merged);
+    }
+    fn adopt_merge(&self) -> bool {
+        let mut following = lock(&self.following);
+        if !matches!(following.merge, MergeState::Done(_)) {
+            return false;
+        }
+        let MergeState::Done(merged) = std::mem::take(&mut following.merge) else { return false };
+        let tables = self.tables.load_full();
+        let snapshot = following.compiler.as_mut().and_then(|compiler| compiler.adopt(merged, &tables));
+        drop(following);
+        let Some(snapshot) = snapshot else { return false };
+        self.show(View { snapshot, ..View::clone(&self.current_view()) });
+        true
+    }
+
+    /// The picture after what was touched.
+    fn next_view(&self, catalogue: &Catalogue, snapshot: Snapshot, touched: &Touched) -> View {
+        let mut view = View { snapshot, ..View::clone(&self.current_view()) };
+        if touched.everything || !touched.parties.is_empty() {
+            let parties = Arc::make_mut(&mut view.parties);
+            let asked = |id: &PartyId| touched.everything || touched.parties.contains(id);
+            for (id, kept) in catalogue.parties.iter().filter(|(id, _)| asked(id)) {
+                parties.insert(*id, self.party_view(&kept.spec));
+            }
+        }
+        if touched.everything || touched.shared {
+            view.publisher = catalogue.publisher.as_ref().map(|p| p.spec.clone());
+            view.sites = Arc::new(catalogue.sites.iter().map(|(id, s)| (*id, s.spec.clone())).collect());
+            let placements = || catalogue.placements.iter().filter(|(_, p)| p.status != Status::Archived);
+            let named = placements().map(|(id, p)| ((p.spec.site, p.spec.name.clone()), *id));
+            view.by_name = Arc::new(named.collect());
+            view.placements = Arc::new(placements().map(|(id, p)| (*id, Arc::new(p.spec.clone()))).collect());
+        }
+        let ads: Box<dyn Iterator<Item = &AdId>> = match touched.everything {
+            true => Box::new(catalogue.ads.keys()),
+            false => Box::new(touched.ad_sets.iter().flat_map(|id| catalogue.ads_of.get(id)).flatten()),
+        };
+        for id in ads {
+            match ad_view(catalogue, *id, &view.parties) {
+                Some(ad) => view.ads.insert(*id, Arc::new(ad)),
+                None => view.ads.remove(id),
             }
         }
         view
     }
-    fn party_view(&self, party: &regie_model::booking::SealedParty) -> PartyView {
+    fn party_view(&self, party: &SealedParty) -> PartyView {
         let identity = match self.secrets.unseal(&party.identity) {
             Ok(identity) => identity,
             Err(error) => {
@@ -205,24 +295,33 @@ impl Platform {
             }
         }
     }
-    fn build_draws(&self, catalogue: &Catalogue) -> HashMap<AdSetId, Draws> {
-        let before = self.gate.draws();
-        let mut accounts = HashMap::new();
-        let mut campaigns = HashMap::new();
-        let mut draws = HashMap::with_capacity(catalogue.ad_sets.len());
-        for (id, kept) in &catalogue.ad_sets {
+    /// Tells the gate which budgets the touched ad sets draw on.
+    fn update_draws(&self, catalogue: &Catalogue, touched: &Touched) {
+        let mut draws = Sharded::clone(&self.gate.draws());
+        let mut accounts = Sharded::clone(&self.gate.accounts());
+        let mut campaigns = Sharded::clone(&self.gate.campaigns());
+        let ids: Box<dyn Iterator<Item = &AdSetId>> = match touched.everything {
+            true => Box::new(catalogue.ad_sets.keys()),
+            false => Box::new(touched.ad_sets.iter()),
+        };
+        for id in ids {
+            let Some(kept) = catalogue.ad_sets.get(id) else { continue };
             let Some(campaign) = catalogue.campaigns.get(&kept.spec.campaign) else { continue };
-            let old = before.get(id);
-            let keep = |index: usize| old.map(|d| d.budgets[index].clone()).unwrap_or_default();
-            let account = accounts.entry(campaign.spec.advertiser).or_insert_with(|| keep(0)).clone();
-            let shared = campaigns.entry(kept.spec.campaign).or_insert_with(|| keep(1)).clone();
-            let budgets = [account, shared, keep(2)];
+            let old: Option<&Draws> = draws.get(id);
+            let own = old.map_or_else(Default::default, |d| Arc::clone(&d.budgets[2]));
             let goal = old.map(|d| d.goal.clone()).unwrap_or_default();
             let house = kept.spec.tier.kind() == TierKind::House;
             let (advertiser, campaign) = (campaign.spec.advertiser, kept.spec.campaign);
+            let budgets = [shared(&mut accounts, advertiser), shared(&mut campaigns, campaign), own];
             draws.insert(*id, Draws { budgets, goal, advertiser, campaign, house });
         }
-        draws
+        self.gate.publish(draws, accounts, campaigns);
+    }
+    /// Reads some ad sets' budgets from the ledger into the gate.
+    fn refresh_budgets<'a>(&self, ad_sets: impl IntoIterator<Item = &'a AdSetId>) {
+        let now = self.now();
+        let folds = lock(&self.folds);
+        ad_sets.into_iter().for_each(|id| self.refresh_gate(&folds.ledger, *id, now));
     }
     /// Reads one ad set's budgets from the ledger into the gate.
     pub(super) fn refresh_gate(&self, ledger: &Ledger, ad_set: AdSetId, at: UtcMs) {
@@ -240,16 +339,35 @@ impl Platform {
     }
 }
 
+/// The budget that all who name this key share.
+fn shared<K: super::sharded::Numbered>(budgets: &mut Sharded<K, Arc<Budget>>, key: K) -> Arc<Budget> {
+    match budgets.get(&key) {
+        Some(budget) => Arc::clone(budget),
+        None => {
+            let budget = Arc::<Budget>::default();
+            budgets.insert(key, Arc::clone(&budget));
+            budget
+        }
+    }
+}
+
 fn refresh(ledger: &Ledger, ad_set: AdSetId, draws: &Draws, at: UtcMs) {
     if draws.house {
         return;
     }
-    let account = ledger.account(draws.advertiser).map(|a| a.remaining.0);
-    draws.budgets[0].set_remaining(Some(account.unwrap_or(0)));
-    draws.budgets[1]
-        .set_remaining(ledger.campaign_budget(draws.campaign, at).and_then(|b| b.remaining()).map(|n| n.0));
+    refresh_account(ledger, draws.advertiser, &draws.budgets[0]);
+    refresh_campaign(ledger, draws.campaign, &draws.budgets[1], at);
     draws.budgets[2].set_remaining(ledger.ad_set_budget(ad_set, at).and_then(|b| b.remaining()).map(|n| n.0));
     draws.goal.set_remaining(ledger.remaining(ad_set, at).impressions_count.map(i128::from));
+}
+/// Reads an account's budget from the ledger.
+pub(super) fn refresh_account(ledger: &Ledger, advertiser: AdvertiserId, budget: &Budget) {
+    let account = ledger.account(advertiser).map(|a| a.remaining.0);
+    budget.set_remaining(Some(account.unwrap_or(0)));
+}
+/// Reads a campaign's budget from the ledger.
+pub(super) fn refresh_campaign(ledger: &Ledger, campaign: CampaignId, budget: &Budget, at: UtcMs) {
+    budget.set_remaining(ledger.campaign_budget(campaign, at).and_then(|b| b.remaining()).map(|n| n.0));
 }
 
 fn ad_view(catalogue: &Catalogue, id: AdId, parties: &HashMap<PartyId, PartyView>) -> Option<AdView> {

@@ -240,6 +240,6 @@ fn explanations_are_for_operators_and_count_nothing() {
     let report = scene.figures("by=ad_set");
     assert_eq!(report["rows"], json!([]), "nothing was counted: {report}");
     let draws = scene.harness.app.platform.gate.draws();
-    let held: i64 = draws.values().flat_map(|d| d.budgets.iter().map(|b| b.held_nanos())).sum();
+    let held: i64 = draws.iter().map(|(_, d)| d).flat_map(|d| d.budgets.iter().map(|b| b.held_nanos())).sum();
     assert_eq!(held, 0, "nothing is held");
 }

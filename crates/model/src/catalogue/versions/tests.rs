@@ -1,7 +1,10 @@
 //! The pages against a plain map, by random bookings; the image of the pages, whole and damaged.
 
 use super::*;
-use crate::{catalogue::Kept, creative::Size};
+use crate::{
+    catalogue::{Catalogue, ImageReader, Kept},
+    creative::Size,
+};
 use proptest::prelude::*;
 
 const SHAPES: [Shape; 3] = [Shape::Banner(Size { width: 300, height: 250 }), Shape::Native, Shape::Text];
@@ -110,15 +113,21 @@ proptest! {
             prop_assert_eq!(paged.servable(*id).map(|s| (s.creative, s.shape)), served);
         }
         // And so does what is read back.
-        let mut bytes = Vec::new();
-        paged.write(|part| { bytes.extend(part); Ok::<(), ()>(()) }).unwrap();
-        let read = Versions::read(&mut bytes.as_slice()).unwrap();
-        prop_assert!(read.iter().eq(paged.iter()));
+        let catalogue = Catalogue { versions: paged.clone(), ..Catalogue::default() };
+        let mut frames: Vec<Vec<u8>> = Vec::new();
+        catalogue.write_image(|frame| { frames.push(frame.to_vec()); Ok::<(), ()>(()) }).unwrap();
+        let mut reader = ImageReader::default();
+        frames.iter().for_each(|frame| reader.frame(frame).unwrap());
+        let read = reader.finish();
+        prop_assert_eq!(&read, &catalogue);
         for (external, id) in &plain.external {
-            prop_assert_eq!(read.by_external(external), Some(*id));
+            prop_assert_eq!(read.versions.by_external(external), Some(*id));
         }
-        for cut in (0..bytes.len()).step_by(1 + bytes.len() / 60) {
-            prop_assert!(Versions::read(&mut &bytes[..cut]).is_none());
+        for (number, frame) in frames.iter().enumerate() {
+            for cut in (0..frame.len()).step_by(1 + frame.len() / 20) {
+                let mut reader = ImageReader::default();
+                prop_assert!(reader.frame(&frame[..cut]).is_err(), "frame {} cut at {}", number, cut);
+            }
         }
     }
 }

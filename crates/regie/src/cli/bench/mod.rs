@@ -2,6 +2,7 @@
 //! are per CPU-second of the server, next to a bare echo of the same bytes on the same HTTP stack in one run.
 
 mod load;
+mod scale;
 mod setup;
 
 pub use setup::cpu_s;
@@ -29,6 +30,8 @@ pub struct BenchArgs {
     /// Connections for beacons of one event each, which wait for the disk.
     #[arg(long, default_value_t = 64)]
     beacon_connections: usize,
+    #[command(flatten)]
+    scale: scale::ScaleArgs,
     /// Run as the bare echo (used by the benchmark itself).
     #[arg(long, hide = true)]
     echo: Option<usize>,
@@ -65,6 +68,10 @@ impl std::fmt::Display for Bar {
 pub fn run(cli: &Cli, args: &BenchArgs) -> Result<ExitCode> {
     if let Some(bytes) = args.echo {
         super::runtime(0)?.block_on(setup::echo(bytes))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.scale.scale {
+        print(cli, &scale::run(cli, &args.scale)?);
         return Ok(ExitCode::SUCCESS);
     }
     let bar = progress::bar("measuring", cli.json);
@@ -255,8 +262,13 @@ fn print(cli: &Cli, rows: &[Row]) {
     println!("| what | figure | bar | note |\n|---|---|---|---|");
     for row in rows {
         let bar = row.bar.map_or_else(String::new, |bar| bar.to_string());
-        let figure =
-            if row.figure < 1_000.0 { format!("{:.1}", row.figure) } else { format!("{:.0}", row.figure) };
+        let figure = if row.figure < 10.0 {
+            format!("{:.2}", row.figure)
+        } else if row.figure < 1_000.0 {
+            format!("{:.1}", row.figure)
+        } else {
+            format!("{:.0}", row.figure)
+        };
         println!("| {} | {figure} {} | {bar} | {} |", row.what, row.unit, row.note);
     }
 }

@@ -10,7 +10,7 @@ use regie_model::{
 /// Empty rows offered besides those that are filled.
 const SPARE: usize = 3;
 
-const DIMENSIONS: [(&str, &str); 15] = [
+const DIMENSIONS: [(&str, &str); 16] = [
     ("site", "Site (ids)"),
     ("placement", "Placement (ids)"),
     ("country", "Country (FR)"),
@@ -20,6 +20,7 @@ const DIMENSIONS: [(&str, &str); 15] = [
     ("device", "Device (desktop, phone, tablet, tv, other)"),
     ("os", "Operating system"),
     ("browser", "Browser"),
+    ("age_band", "Age band (25-34)"),
     ("hour_of_week", "Hours (mon-fri 8-18)"),
     ("page_url", "Page address (* for any)"),
     ("keyword", "Page keyword"),

@@ -95,6 +95,9 @@ pub struct DecisionInput {
     /// The page.
     #[serde(default)]
     pub page: PageInput,
+    /// Age band of the visitor; read only where the consent `age_band` is among the consents.
+    #[serde(default)]
+    pub age_band: Option<String>,
     /// Publisher's segments.
     #[serde(default)]
     pub segments: Vec<SegmentId>,
@@ -184,6 +187,7 @@ pub fn to_request(asker: &Asker<'_>, view: &View, input: DecisionInput) -> Resul
         device,
         location,
         machine,
+        age_band: input.age_band,
         segments: input.segments,
         consents: input.consents,
         // A count by visitor needs a token that the page keeps with consent; a page cannot simply state one.

@@ -9,28 +9,28 @@ use super::ad_set::AdSetFacts;
 use crate::{
     facts::{Contextual, Everything},
     index::{BLOCK_BITS, Block, Index, IndexBuilder, Query},
-    tables::{SegmentNumbers, Tables},
+    tables::{StratumNumbers, Tables},
 };
 use regie_model::{AdSetId, booking::TierKind, targeting::Dimension};
 use std::{ops::Range, sync::Arc};
 
-/// Segments of one snapshot at most.
-pub(crate) const SEGMENTS_MAX: usize = 4;
-/// Bits of an index that number an ad set within its segment; the segment's number stands above them.
+/// Strata of one snapshot at most.
+pub(crate) const STRATA_MAX: usize = 4;
+/// Bits of an index that number an ad set within its stratum; the stratum's number stands above them.
 const NUMBER_BITS: u32 = 26;
 const BLOCK_NUMBER_BITS: u32 = NUMBER_BITS - BLOCK_BITS.trailing_zeros();
 
-/// Segment and number of an ad set's index.
+/// Stratum and number of an ad set's index.
 pub(crate) fn locate(index: usize) -> (usize, usize) {
     (index >> NUMBER_BITS, index & ((1 << NUMBER_BITS) - 1))
 }
-/// Segment and number of a block.
+/// Stratum and number of a block.
 pub(crate) fn locate_block(block: usize) -> (usize, usize) {
     (block >> BLOCK_NUMBER_BITS, block & ((1 << BLOCK_NUMBER_BITS) - 1))
 }
-/// The index of an ad set in a segment.
-pub(crate) fn index_of(segment: usize, number: usize) -> usize {
-    (segment << NUMBER_BITS) | number
+/// The index of an ad set in a stratum.
+pub(crate) fn index_of(stratum: usize, number: usize) -> usize {
+    (stratum << NUMBER_BITS) | number
 }
 
 /// Index over ad sets of political campaigns: asked with what law P1 leaves, and with nothing else.
@@ -53,7 +53,7 @@ impl GeneralIndex {
 }
 
 /// One run of ad sets.
-pub(crate) struct Segment {
+pub(crate) struct Stratum {
     key: u64,
     ad_sets: Vec<Arc<AdSetFacts>>,
     /// Ascending by id.
@@ -63,13 +63,13 @@ pub(crate) struct Segment {
     political: PoliticalIndex,
     has_political: bool,
     has_roadblocks: bool,
-    plain: Arc<SegmentNumbers>,
+    plain: Arc<StratumNumbers>,
 }
 
-impl Segment {
+impl Stratum {
     /// Orders and indexes ad sets, at the predicted rates of `tables`. The order changes how soon an auction is
     /// settled, never what is decided.
-    pub(super) fn new(mut ad_sets: Vec<Arc<AdSetFacts>>, tables: &Tables) -> Segment {
+    pub(super) fn new(mut ad_sets: Vec<Arc<AdSetFacts>>, tables: &Tables) -> Stratum {
         let prior = |facts: &AdSetFacts| facts.numbers(tables.row(facts.id)).score_nanos;
         ad_sets.sort_by_cached_key(|facts| {
             (facts.standing.is_some(), facts.tier.kind(), std::cmp::Reverse(prior(facts)), facts.id)
@@ -78,7 +78,7 @@ impl Segment {
         by_id.sort_unstable();
         let has_political = live(&ad_sets).any(|facts| facts.political);
         let has_roadblocks = live(&ad_sets).any(|facts| facts.roadblock);
-        let mut segment = Segment {
+        let mut stratum = Stratum {
             key: key(&ad_sets),
             by_id,
             tiers: tiers(&ad_sets),
@@ -89,8 +89,8 @@ impl Segment {
             ad_sets,
             plain: Arc::default(),
         };
-        segment.plain = Arc::new(segment.align(&Tables::default()));
-        segment
+        stratum.plain = Arc::new(stratum.align(&Tables::default()));
+        stratum
     }
     /// Names this order of ad sets with their bids: tables are aligned to it.
     pub(crate) fn key(&self) -> u64 {
@@ -106,7 +106,7 @@ impl Segment {
         self.by_id.binary_search_by_key(&ad_set, |(id, _)| *id).ok().map(|at| self.by_id[at].1 as usize)
     }
     /// The numbers of the empty table.
-    pub(crate) fn plain(&self) -> &SegmentNumbers {
+    pub(crate) fn plain(&self) -> &StratumNumbers {
         &self.plain
     }
     pub(super) fn has_political(&self) -> bool {
@@ -123,7 +123,7 @@ impl Segment {
         self.general.0.lists(dimension, value) || self.political.0.lists(dimension, value)
     }
     /// The numbers of a table in this order, with the bounds of its blocks.
-    pub(crate) fn align(&self, tables: &Tables) -> SegmentNumbers {
+    pub(crate) fn align(&self, tables: &Tables) -> StratumNumbers {
         let mut numbers = vec![Default::default(); self.ad_sets.len()];
         let mut rows = tables.rows().iter().peekable();
         for (id, at) in &self.by_id {
@@ -141,7 +141,7 @@ impl Segment {
             largest = largest.max(here.unwrap_or(-1));
             *bound = largest;
         }
-        SegmentNumbers { key: self.key, numbers, bounds }
+        StratumNumbers { key: self.key, numbers, bounds }
     }
     fn query<'a>(&'a self, everything: &Everything<'_>, contextual: &Contextual<'_>) -> Matching<'a> {
         Matching { general: self.general.query(everything), political: self.political.query(contextual) }
@@ -183,14 +183,14 @@ fn tiers(ad_sets: &[Arc<AdSetFacts>]) -> [Range<usize>; 4] {
     [0..guaranteed, guaranteed..auction, auction..house, house..live]
 }
 
-/// A set of ad sets of one segment; empty stands for none of them.
+/// A set of ad sets of one stratum; empty stands for none of them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mask(Arc<Vec<Block>>);
 impl Mask {
-    pub(super) fn set(&mut self, number: usize, segment: &Segment) {
+    pub(super) fn set(&mut self, number: usize, stratum: &Stratum) {
         let blocks = Arc::make_mut(&mut self.0);
         if blocks.is_empty() {
-            blocks.resize(segment.len().div_ceil(BLOCK_BITS), Block::EMPTY);
+            blocks.resize(stratum.len().div_ceil(BLOCK_BITS), Block::EMPTY);
         }
         if let Some(block) = blocks.get_mut(number / BLOCK_BITS) {
             block.set(number % BLOCK_BITS);
@@ -198,6 +198,9 @@ impl Mask {
     }
     pub(super) fn has(&self, number: usize) -> bool {
         self.0.get(number / BLOCK_BITS).is_some_and(|block| block.has(number % BLOCK_BITS))
+    }
+    pub(super) fn count(&self) -> usize {
+        self.0.iter().map(|block| block.bits().count()).sum()
     }
     fn block(&self, number: usize) -> Block {
         self.0.get(number).copied().unwrap_or(Block::EMPTY)
@@ -207,26 +210,26 @@ impl Mask {
     }
 }
 
-/// A segment in its place in a snapshot.
+/// A stratum in its place in a snapshot.
 #[derive(Clone)]
 pub(crate) struct Layer {
-    pub(super) segment: Arc<Segment>,
-    /// Ad sets that stand anew in a segment above.
+    pub(super) stratum: Arc<Stratum>,
+    /// Ad sets that stand anew in a stratum above.
     pub(super) replaced: Mask,
     /// Ad sets whose budget is known to be spent; the gate refuses them too.
     pub(super) exhausted: Mask,
 }
 impl Layer {
-    pub(super) fn new(segment: Arc<Segment>) -> Layer {
-        Layer { segment, replaced: Mask::default(), exhausted: Mask::default() }
+    pub(super) fn new(stratum: Arc<Stratum>) -> Layer {
+        Layer { stratum, replaced: Mask::default(), exhausted: Mask::default() }
     }
     /// The ad sets that count here, with their numbers.
     pub(super) fn members(&self) -> impl Iterator<Item = (usize, &Arc<AdSetFacts>)> {
-        self.segment.ad_sets.iter().enumerate().filter(|(number, _)| !self.replaced.has(*number))
+        self.stratum.ad_sets.iter().enumerate().filter(|(number, _)| !self.replaced.has(*number))
     }
 }
 
-/// A request looked up in both indices of a segment.
+/// A request looked up in both indices of a stratum.
 struct Matching<'a> {
     general: Query<'a>,
     political: Query<'a>,
@@ -243,9 +246,9 @@ pub(crate) enum Look {
     All,
 }
 
-/// A request looked up in every segment.
+/// A request looked up in every stratum.
 pub(crate) struct Candidates<'a> {
-    layers: [Option<(&'a Layer, Matching<'a>)>; SEGMENTS_MAX],
+    layers: [Option<(&'a Layer, Matching<'a>)>; STRATA_MAX],
 }
 impl<'a> Candidates<'a> {
     pub(super) fn new(
@@ -255,7 +258,7 @@ impl<'a> Candidates<'a> {
     ) -> Candidates<'a> {
         let looked_up = |at: usize| {
             let layer = layers.get(at)?;
-            Some((layer, layer.segment.query(everything, contextual)))
+            Some((layer, layer.stratum.query(everything, contextual)))
         };
         Candidates { layers: std::array::from_fn(looked_up) }
     }
@@ -263,24 +266,24 @@ impl<'a> Candidates<'a> {
     pub(super) fn contextual(layers: &'a [Layer], contextual: &Contextual<'_>) -> Candidates<'a> {
         let looked_up = |at: usize| {
             let layer = layers.get(at)?;
-            let general = layer.segment.general.query_contextually(contextual);
-            Some((layer, Matching { general, political: layer.segment.political.query(contextual) }))
+            let general = layer.stratum.general.query_contextually(contextual);
+            Some((layer, Matching { general, political: layer.stratum.political.query(contextual) }))
         };
         Candidates { layers: std::array::from_fn(looked_up) }
     }
     /// Some political ad set matches, whatever its budget.
     pub(crate) fn any_political(&self) -> bool {
-        self.layers.iter().flatten().filter(|(layer, _)| layer.segment.has_political).any(
+        self.layers.iter().flatten().filter(|(layer, _)| layer.stratum.has_political).any(
             |(layer, matching)| {
-                let blocks = layer.segment.len().div_ceil(BLOCK_BITS);
+                let blocks = layer.stratum.len().div_ceil(BLOCK_BITS);
                 (0..blocks).any(|n| !matching.political.block(n, &layer.replaced.block(n)).is_empty())
             },
         )
     }
     /// The ad sets of a block that can deliver, match and are to be looked at; political ones only `with_political`.
     pub(crate) fn block(&self, block: usize, look: Look, with_political: bool) -> Block {
-        let (segment, number) = locate_block(block);
-        let Some(Some((layer, matching))) = self.layers.get(segment) else { return Block::EMPTY };
+        let (stratum, number) = locate_block(block);
+        let Some(Some((layer, matching))) = self.layers.get(stratum) else { return Block::EMPTY };
         let exhausted = layer.exhausted.block(number);
         let hidden = match look {
             Look::Funded => layer.replaced.block(number).union(exhausted),
