@@ -234,7 +234,7 @@ pub fn open_to_read(folder: &Folder) -> Result<Arc<Platform>> {
     let clock = system_clock();
     match SqliteJournal::open(&folder.journal(), Options::default()) {
         Ok(journal) => {
-            let platform = open_platform(folder, clock)?;
+            let (platform, _) = open_platform(folder, clock)?;
             catch_up(&platform, folder, regie_journal::Journal::head(&journal).0, &mut |_, _| {})?;
             platform.publish();
             Ok(platform)
