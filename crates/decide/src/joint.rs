@@ -12,7 +12,7 @@ use crate::{
     index::BLOCK_BITS,
     outcome::{Elimination, JointAuction, JointMethod},
     pass::Pass,
-    snapshot::{SEGMENTS_MAX, Snapshot, locate_block},
+    snapshot::{STRATA_MAX, Snapshot, locate_block},
     tables::PPM,
     turn::{Turn, Won},
     vcg::{self, FINALISTS_COUNT_MAX, Finalist, SLOTS_COUNT_MAX, STEPS_COUNT_MAX, Sold, Worth},
@@ -119,8 +119,8 @@ fn value_nanos(turn: &Turn<'_>, index: usize) -> i64 {
 fn look(turn: &Turn<'_>, rules: &Rules<'_>, tell: &mut dyn FnMut(usize, Elimination)) -> Seen {
     let seen = std::cell::RefCell::new(Seen::default());
     let aligned = turn.context.aligned;
-    // The highest score to come in the segments that are looked at after one.
-    let mut after = [-1; SEGMENTS_MAX];
+    // The highest score to come in the strata that are looked at after one.
+    let mut after = [-1; STRATA_MAX];
     let mut highest = -1;
     for range in turn.context.snapshot.tier(TierKind::Auction) {
         let block = range.start / BLOCK_BITS;
