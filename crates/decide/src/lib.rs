@@ -11,6 +11,7 @@ mod decide;
 mod eligibility;
 mod explain;
 mod facts;
+pub mod forecast;
 mod gate;
 mod index;
 mod joint;

@@ -5,6 +5,7 @@
 
 use crate::{
     books::Books,
+    cells::Cells,
     charges::{BlockError, ChargeAt, Charges},
     counters::{Counters, EventKind, RefusalKey},
     hash::FastMap,
@@ -53,6 +54,8 @@ pub struct Ledger {
     pub(crate) state: State,
     pub(crate) charges: Charges,
     pub(crate) untaken: Untaken,
+    /// What forecasts are made of; since version 2 of the checkpoint.
+    pub(crate) cells: Cells,
 }
 
 /// Whether an epoch that was superseded then (`i64::MAX`: never) may still have tickets at `at`.
@@ -210,6 +213,7 @@ impl Ledger {
             self.untaken.refuse(hour, EventKind::Other, PlacementId(0), reason, *count);
         }
         self.state.traffic.apply(at, event);
+        self.cells.apply(at, event);
         Outcome::Other
     }
 

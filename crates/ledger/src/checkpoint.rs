@@ -1,6 +1,6 @@
 //! The fold's state as bytes, and its hash.
 //!
-//! Format version 1: `RGLEDGER`, version (u16, little-endian), BLAKE3 of the payload (32 bytes), payload
+//! Format version 2: `RGLEDGER`, version (u16, little-endian), BLAKE3 of the payload (32 bytes), payload
 //! (postcard). Maps are written in the order of their keys, vectors in the order of the journal, so that equal
 //! states have equal bytes. What was not yet taken (rows of reports, blocks of charges) is in the bytes but not
 //! in the hash, which therefore compares a rebuild with the running state. Holds law B2; refuses damaged bytes
@@ -8,6 +8,7 @@
 
 use crate::{
     apply::{Ledger, State},
+    cells::Cells,
     charges::{ChargeBlock, ChargeState, Charges},
     rows::Untaken,
     uses::Uses,
@@ -15,7 +16,8 @@ use crate::{
 use regie_model::mutation::{self, Mutation};
 
 const MAGIC: &[u8; 8] = b"RGLEDGER";
-const VERSION: u16 = 1;
+/// Version 2 added the cells of forecasts behind the rest; version 1 is read as having none.
+const VERSION: u16 = 2;
 const HEAD_BYTES: usize = 8 + 2 + 32;
 
 /// Why bytes are no checkpoint.
@@ -42,6 +44,7 @@ impl Ledger {
         let parts = (&self.state, &self.charges.state, self.charges.untaken(), &self.untaken);
         // Writing our own types to memory cannot fail; bytes without a payload would not be read back.
         bytes = postcard::to_extend(&parts, bytes).unwrap_or_default();
+        bytes = postcard::to_extend(&self.cells, bytes).unwrap_or_default();
         if bytes.len() <= HEAD_BYTES {
             return Vec::new();
         }
@@ -61,15 +64,19 @@ impl Ledger {
             return Err(CheckpointError::NotACheckpoint);
         }
         let version = u16::from_le_bytes([head[8], head[9]]);
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(CheckpointError::Version(version));
         }
         if head[10..] != *blake3::hash(payload).as_bytes() {
             return Err(CheckpointError::Damaged);
         }
         type Parts = (State, ChargeState, Vec<ChargeBlock>, Untaken);
-        let ((mut state, charges, blocks, untaken), rest) =
+        let ((mut state, charges, blocks, untaken), mut rest) =
             postcard::take_from_bytes::<Parts>(payload).map_err(|_| CheckpointError::Damaged)?;
+        let mut cells = Cells::default();
+        if version > 1 {
+            (cells, rest) = postcard::take_from_bytes(rest).map_err(|_| CheckpointError::Damaged)?;
+        }
         if !rest.is_empty() {
             return Err(CheckpointError::Damaged);
         }
@@ -83,14 +90,15 @@ impl Ledger {
         }
         let charges = Charges::new(charges, blocks);
         charges.check().map_err(CheckpointError::Contradiction)?;
-        let ledger = Ledger { state, charges, untaken };
+        let ledger = Ledger { state, charges, untaken, cells };
         ledger.verify().map_err(|e| CheckpointError::Contradiction(e.to_string()))?;
         Ok(ledger)
     }
     /// BLAKE3 of the canonical state, without what was not yet taken: equal for every fold of the same journal
     /// up to the same position.
     pub fn state_hash(&self) -> [u8; 32] {
-        let bytes = postcard::to_allocvec(&(&self.state, &self.charges.state)).unwrap_or_default();
+        let bytes =
+            postcard::to_allocvec(&(&self.state, &self.charges.state, &self.cells)).unwrap_or_default();
         *blake3::hash(&bytes).as_bytes()
     }
 }

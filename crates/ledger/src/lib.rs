@@ -18,6 +18,7 @@ mod apply;
 pub mod audit;
 mod books;
 mod budget;
+mod cells;
 mod charges;
 mod checkpoint;
 mod counters;
@@ -34,6 +35,7 @@ mod views;
 
 pub use apply::{EPOCH_KEPT_MS, FUTURE_TOLERANCE_MS, Ledger};
 pub use books::{ChargeKind, Counts, Loss};
+pub use cells::{CELLS_COUNT_MAX, Cells};
 pub use charges::{BLOCK_POSITIONS_COUNT, BLOCKS_CACHED_MAX, BlockError, Charge, ChargeAt, ChargeBlock};
 pub use checkpoint::CheckpointError;
 pub use counters::{Counters, EventKind, RefusalKey};

@@ -6,6 +6,7 @@ use crate::{
     apply::Ledger,
     books::{AdSet, Counts, Loss},
     budget::{Budget, DayBounds, Smallest},
+    cells::Cells,
     counters::Counters,
     outcome::{LawBroken, Limit},
     traffic::Traffic,
@@ -206,6 +207,10 @@ impl Ledger {
     /// Requests by site and hour; reasons of the last hour.
     pub fn traffic(&self) -> &Traffic {
         &self.state.traffic
+    }
+    /// Requests by placement, hour, country and device.
+    pub fn cells(&self) -> &Cells {
+        &self.cells
     }
     /// Memory of duplicates: chunks of 512 tickets for impressions, for clicks, and conversions.
     pub fn uses_held(&self) -> (usize, usize, usize) {

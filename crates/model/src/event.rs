@@ -116,6 +116,21 @@ pub struct PlacementTraffic {
     pub no_fills: Vec<(String, u64)>,
 }
 
+/// Requests for one placement by where they came from and from what: what forecasts are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Asked {
+    /// For which placement.
+    pub placement: PlacementId,
+    /// On which site.
+    pub site: SiteId,
+    /// ISO 3166-1 code, zeros when unknown.
+    pub country: [u8; 2],
+    /// [`DeviceClass`] as a number.
+    pub device: u8,
+    /// So many.
+    pub requests_count: u64,
+}
+
 /// Decisions in aggregate: journalled once a minute or sooner, never one by one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
@@ -131,6 +146,10 @@ pub struct Traffic {
     /// Why ad sets were not shown: (ad set, reason, count), largest first, bounded.
     #[serde(default)]
     pub eliminated: Vec<(AdSetId, String, u64)>,
+    /// Requests by placement, country and device; the largest rows, the rest under an unknown country. Since
+    /// version 2 of the event.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Asked>,
 }
 
 /// Inputs of one decision, kept for replay (law D1). JSON of `decide`'s own input type.
@@ -249,7 +268,12 @@ impl Event {
                 bytes.extend_from_slice(&epoch.to_le_bytes());
                 bytes
             }
-            Event::Traffic(traffic) => json(TRAFFIC, traffic),
+            Event::Traffic(traffic) => {
+                let mut bytes = json(TRAFFIC, traffic);
+                // Without the rows of version 2 it is what version 1 was.
+                bytes[1] = if traffic.asked.is_empty() { 1 } else { 2 };
+                bytes
+            }
             Event::FlatFeeAccrued { ad_set, day } => {
                 let mut bytes = vec![FLAT_FEE, 1];
                 bytes.extend_from_slice(&ad_set.0.to_le_bytes());
@@ -279,7 +303,7 @@ impl Event {
                 let bytes = payload.try_into().map_err(|_| EventError::Damaged("epoch".into()))?;
                 Ok(Event::EpochOpened { epoch: u32::from_le_bytes(bytes) })
             }
-            (TRAFFIC, 1) => Ok(Event::Traffic(Box::new(from_json(payload)?))),
+            (TRAFFIC, 1 | 2) => Ok(Event::Traffic(Box::new(from_json(payload)?))),
             (FLAT_FEE, 1) => {
                 let bytes: [u8; 8] =
                     payload.try_into().map_err(|_| EventError::Damaged("flat fee".into()))?;

@@ -3,8 +3,10 @@
 // The configured exception covers test functions, not the helpers that they share.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod contention;
 mod edits;
 mod follow;
+mod forecast;
 mod law;
 mod naive;
 mod naive_pass;

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod evaluate;
 pub mod explain;
 pub mod export;
+pub mod forecast;
 pub mod mirror;
 pub mod progress;
 pub mod record;
@@ -59,6 +60,8 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     /// Say what another policy would have earned, from what was logged.
     Evaluate(evaluate::EvaluateArgs),
+    /// Say how many requests a targeting will meet, who competes, and what is oversold.
+    Forecast(forecast::ForecastArgs),
     /// Write events or reports as Parquet, partitioned by day.
     Export(export::ExportArgs),
     /// Check the journal's chain and rebuild every fold to the same balances.
@@ -130,6 +133,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Replay(args) => replay::run(&cli, args),
         Command::Explain(args) => explain::run(&cli, args),
         Command::Evaluate(args) => evaluate::run(&cli, args),
+        Command::Forecast(args) => forecast::run(&cli, args),
         Command::Export(args) => export::run(&cli, args),
         Command::Check(args) => check::run(&cli, args),
         Command::Backup(args) => backup::run(&cli, args),

@@ -14,6 +14,7 @@ pub mod creatives;
 pub mod decisions;
 pub mod events;
 pub mod facts;
+pub mod forecast;
 pub mod frames;
 pub mod health;
 pub mod labels;
@@ -114,6 +115,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(tag::routes());
     all.extend(accounts::routes());
     all.extend(booking::routes());
+    all.extend(forecast::routes());
     all.extend(uploads::routes());
     all.extend(preview::routes());
     all.extend(console::routes());

@@ -129,6 +129,11 @@ impl Platform {
         let mut answers = Vec::with_capacity(decision.slots.len());
         let mut keep = Vec::new();
         for slot in &decision.slots {
+            let placement = match slot {
+                Slot::Fill(fill) => fill.placement,
+                Slot::NoFill { placement, .. } => *placement,
+            };
+            self.traffic.asked(placement, request.site, origin);
             match slot {
                 Slot::NoFill { placement, reason } => {
                     self.traffic.no_fill(*placement, request.site, reason);

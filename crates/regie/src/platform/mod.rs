@@ -8,6 +8,7 @@ pub mod commands;
 pub mod deciding;
 pub mod folder;
 pub mod folds;
+pub mod forecasting;
 pub mod gate;
 pub mod image;
 pub mod intake;

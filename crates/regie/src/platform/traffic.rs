@@ -4,10 +4,13 @@
 use regie_decide::{Fill, NoFill};
 use regie_model::{
     AdSetId, PlacementId, SiteId, UtcMs,
-    event::{PlacementTraffic, RollupKey, Traffic},
+    event::{Asked, PlacementTraffic, RollupKey, Traffic},
     ticket::DeviceClass,
 };
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
 
 /// Counted for each decision, under keys that are our own: a fast hash will do.
 type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::FixedState>;
@@ -16,6 +19,8 @@ type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::FixedState>
 const SHARDS: usize = 8;
 /// (ad set, reason) rows of one event at most; the largest are kept.
 const ELIMINATED_ROWS_MAX: usize = 2_000;
+/// Rows of requests by placement, country and device of one event at most; the rest lose their country.
+const ASKED_ROWS_MAX: usize = 2_000;
 
 /// Requests, fills, and no fills by reason.
 type Placed = (u64, u64, HashMap<&'static str, u64>);
@@ -24,6 +29,7 @@ type Placed = (u64, u64, HashMap<&'static str, u64>);
 struct Counts {
     placements: HashMap<(PlacementId, SiteId), Placed>,
     served: HashMap<RollupKey, u64>,
+    asked: HashMap<(PlacementId, SiteId, [u8; 2], u8), u64>,
     refused: HashMap<&'static str, u64>,
     eliminated: HashMap<(AdSetId, &'static str), u64>,
 }
@@ -70,6 +76,11 @@ impl TrafficCounters {
         let shard = SHARD.with(|s| *s);
         work(&mut self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner))
     }
+    /// A request for one placement, whatever its answer.
+    pub fn asked(&self, placement: PlacementId, site: SiteId, origin: Origin) {
+        let key = (placement, site, origin.country, origin.device as u8);
+        self.with(|counts| *counts.asked.entry(key).or_default() += 1);
+    }
     /// One placement answered with an ad.
     pub fn fill(&self, fill: &Fill, origin: Origin) {
         self.with(|counts| {
@@ -109,6 +120,7 @@ impl TrafficCounters {
                 reasons.into_iter().for_each(|(reason, count)| *row.2.entry(reason).or_default() += count);
             }
             counts.served.into_iter().for_each(|(key, count)| *all.served.entry(key).or_default() += count);
+            counts.asked.into_iter().for_each(|(key, count)| *all.asked.entry(key).or_default() += count);
             counts.refused.into_iter().for_each(|(key, count)| *all.refused.entry(key).or_default() += count);
             counts
                 .eliminated
@@ -138,6 +150,26 @@ impl TrafficCounters {
         rows.sort_by(|a, b| b.2.cmp(&a.2).then(a.cmp(b)));
         rows.truncate(ELIMINATED_ROWS_MAX);
         traffic.eliminated = rows;
+        traffic.asked = asked_rows(all.asked);
         Some(traffic)
     }
+}
+
+/// The largest rows, in order; the others without their country.
+fn asked_rows(counts: HashMap<(PlacementId, SiteId, [u8; 2], u8), u64>) -> Vec<Asked> {
+    let mut rows: Vec<_> = counts.into_iter().collect();
+    rows.sort_by_key(|(key, count)| (std::cmp::Reverse(*count), *key));
+    let mut kept: BTreeMap<_, u64> = BTreeMap::new();
+    for (number, ((placement, site, country, device), count)) in rows.into_iter().enumerate() {
+        let country = if number < ASKED_ROWS_MAX { country } else { [0; 2] };
+        *kept.entry((placement, site, country, device)).or_default() += count;
+    }
+    let row = |((placement, site, country, device), requests_count)| Asked {
+        placement,
+        site,
+        country,
+        device,
+        requests_count,
+    };
+    kept.into_iter().map(row).collect()
 }

@@ -161,7 +161,8 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     let command = command(&app, &caller, kind, None, None, parse::json(&body)?)?;
     let accepted = send::send(&app, &caller, vec![command]).await?;
-    respond(&app, &caller, kind, accepted, true)
+    let warnings = warnings(&app, &caller, &accepted).await;
+    respond(&app, &caller, kind, accepted, true, warnings)
 }
 
 /// Edits: the body is the whole new spec, with an optional `revision`; or `If-Match` names it.
@@ -184,7 +185,8 @@ pub async fn edit(
     let revision = revision(&headers, &mut json)?;
     let command = command(&app, &caller, kind, Some(entity), revision, json)?;
     let accepted = send::send(&app, &caller, vec![command]).await?;
-    respond(&app, &caller, kind, accepted, false)
+    let warnings = warnings(&app, &caller, &accepted).await;
+    respond(&app, &caller, kind, accepted, false, warnings)
 }
 
 fn exists(app: &AppState, caller: &Caller, entity: EntityRef) -> bool {
@@ -202,12 +204,21 @@ fn revision(headers: &HeaderMap, json: &mut Value) -> Result<Option<u32>, Proble
         .ok_or_else(|| Problem::bad_request("If-Match is the ETag that was last read, such as \"3\"."))
 }
 
+/// What an accepted ad set oversells, with the forecast that shows it.
+async fn warnings(app: &AppState, caller: &Caller, accepted: &[Accepted]) -> Vec<Value> {
+    match accepted.first().and_then(|accepted| accepted.id.parse().ok()) {
+        Some(id) => crate::http::forecast::warnings(app, caller, id).await,
+        None => Vec::new(),
+    }
+}
+
 fn respond(
     app: &AppState,
     caller: &Caller,
     kind: Kind,
     accepted: Vec<Accepted>,
     created: bool,
+    warnings: Vec<Value>,
 ) -> Result<Response, Problem> {
     let Some(accepted) = accepted.into_iter().next() else {
         return Err(Problem::internal("nothing was accepted"));
@@ -216,6 +227,9 @@ fn respond(
     let json = show::show(app, &app.platform.catalogue(), caller, entity);
     let mut json = json.ok_or_else(|| Problem::internal("what was booked cannot be shown"))?;
     json["position"] = accepted.position.into();
+    if !warnings.is_empty() {
+        json["warnings"] = warnings.into();
+    }
     let fresh = created && json["revision"] == 1;
     let mut response = answer(if fresh { StatusCode::CREATED } else { StatusCode::OK }, json);
     if let Ok(place) = format!("/v1/{}/{}", kind.plural(), accepted.id).parse() {
@@ -311,7 +325,7 @@ pub async fn status(
     let input: StatusInput = parse::whole(&body)?;
     let accepted =
         send::send(&app, &caller, vec![Command::SetStatus { entity, status: input.status }]).await?;
-    respond(&app, &caller, kind, accepted, false)
+    respond(&app, &caller, kind, accepted, false, Vec::new())
 }
 
 /// The publisher's settings.

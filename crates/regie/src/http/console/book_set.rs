@@ -232,6 +232,10 @@ async fn put(
 ) -> layout::Html {
     let mut faults = Faults::new();
     let spec = read(app, campaign, &mut data, &mut faults);
+    if data.has("forecast") {
+        let panel = crate::http::forecast::panel(app, caller, &spec, id).await;
+        return Ok(show_with(app, caller, campaign, id, &data, &Faults::new(), None, &panel));
+    }
     let command = Command::PutAdSet { id, revision: data.get("revision").parse().ok(), spec };
     match act::submit(app, caller, command, faults).await? {
         act::Sent::Done(id) => Ok(layout::go(format!("/console/campaigns/{campaign}#{id}"))),
@@ -253,12 +257,33 @@ fn show(
     faults: &Faults,
     theirs: Option<&Data>,
 ) -> axum::response::Response {
+    show_with(app, caller, campaign, id, data, faults, theirs, &html! {})
+}
+
+/// The form, with the forecast that was asked for.
+#[allow(clippy::too_many_arguments)]
+fn show_with(
+    app: &AppState,
+    caller: &Caller,
+    campaign: CampaignId,
+    id: Option<AdSetId>,
+    data: &Data,
+    faults: &Faults,
+    theirs: Option<&Data>,
+    forecast: &Markup,
+) -> axum::response::Response {
     let form = Form { data, faults, theirs };
     let fields = html! {
         fieldset { legend { "Ad set" } (form.field("name", "Name").required()) }
         (price(&form))
         (targeting_rows::rows(&form))
         (spread(&form))
+        fieldset id="forecast" {
+            legend { "Forecast" }
+            p { "How many requests it will meet, who competes for them, and whether what it promises can be kept." }
+            button name="forecast" value="on" formnovalidate { "Forecast without saving" }
+            (forecast)
+        }
     };
     let name =
         app.platform.catalogue().campaigns.get(&campaign).map(|c| c.spec.name.clone()).unwrap_or_default();
