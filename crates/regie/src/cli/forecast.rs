@@ -55,7 +55,7 @@ pub fn run(cli: &Cli, args: &ForecastArgs) -> Result<ExitCode> {
     let folder = Folder::existing(&cli.folder)?;
     let state = StateDb::open(&folder.state_db())?;
     let mut catalogue = Catalogue::new();
-    state.for_each_change(|_, body| {
+    state.for_each_change(0, |_, body| {
         if let Event::Booked(booked) = Event::decode(body)? {
             catalogue.apply(booked.at, &booked.change);
         }
