@@ -10,7 +10,7 @@ use crate::{
         Clock, Halt, Parts, Platform,
         folder::Folder,
         image::{self, Image},
-        log::{RecordLog, own_witness::OwnWitness},
+        log::{RecordLog, own_witness::OwnWitness, payers::Payers},
         objects::Objects,
         secrets::Secrets,
         state_db::StateDb,
@@ -297,13 +297,21 @@ fn tend_log(
     platform: Arc<Platform>,
     stopping: Arc<AtomicBool>,
 ) -> Result<JoinHandle<()>> {
+    let payers = Payers::open(log.folder())?;
     let work = move || {
-        let mut ticks = 0u32;
+        let (mut ticks, mut more) = (0u32, false);
         while !stopping.load(Ordering::SeqCst) {
             if ticks.is_multiple_of(10)
                 && let Err(error) = log.tend(platform.now())
             {
                 tracing::error!(error = format!("{error:#}"), "the record's log could not be looked after");
+            }
+            // Closed days, for payers: one at a time, until there is none.
+            if ticks.is_multiple_of(300) || more {
+                more = payers.close_next(&platform, &log).unwrap_or_else(|error| {
+                    tracing::error!(error = format!("{error:#}"), "a day could not be closed for payers");
+                    false
+                });
             }
             ticks = ticks.wrapping_add(1);
             std::thread::sleep(Duration::from_millis(100));

@@ -3,7 +3,14 @@
 //! Everything below `/record/log` but the page and the proofs is a file of the data folder's `record/`, byte for byte: a web
 //! server or object storage can serve it instead. Refuses paths that no log has.
 
-use super::{AppState, Route, console::layout, problem::Problem};
+use super::{
+    AppState, Route,
+    auth::Caller,
+    billing::{Month, invoice},
+    console::layout,
+    problem::Problem,
+};
+use crate::platform::log::payers;
 use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Path, State},
@@ -12,6 +19,7 @@ use axum::{
     routing::{get, post},
 };
 use maud::html;
+use regie_model::AdvertiserId;
 use regie_record::log::{read::CHECKPOINT_PATH, witness::Answer};
 use std::sync::Arc;
 
@@ -27,6 +35,13 @@ pub fn routes() -> Vec<Route> {
         public(Method::GET, "/record/log", get(about)),
         public(Method::GET, "/record/log/{*path}", get(file)),
         public(Method::GET, "/record/verify.html", get(verify_page)),
+        Route {
+            owner: "log",
+            method: Method::GET,
+            path: "/v1/invoices/{advertiser}/{month}/audit",
+            access: super::reports::READERS,
+            handler: get(audit_file),
+        },
         public(Method::GET, "/witness", get(witness_key)),
         public(
             Method::POST,
@@ -132,6 +147,26 @@ async fn verify_page() -> Response {
     let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src *; base-uri 'none'; form-action 'none'";
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     response
+}
+
+/// What a payer checks an invoice by, without this server: `regie audit --invoice FILE`.
+async fn audit_file(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path((advertiser, month)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let advertiser: AdvertiserId =
+        advertiser.parse().map_err(|_| Problem::not_found("advertiser of this id"))?;
+    let month = Month::parse(&month).ok_or_else(|| Problem::bad_request("A month is written 2026-11."))?;
+    super::reports::settle(&app).await?;
+    let invoice = payers::invoice_of(&invoice(&app, &caller, advertiser, month)?);
+    let work = move || {
+        let payers = payers::Payers::open(app.log.folder())?;
+        payers.audit_file(&app.log, invoice, advertiser)
+    };
+    let file =
+        tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?.map_err(Problem::internal)?;
+    Ok(axum::Json(file).into_response())
 }
 
 async fn witness_key(State(app): State<AppState>) -> Result<Response, Problem> {

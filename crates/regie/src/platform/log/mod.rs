@@ -7,6 +7,7 @@
 pub mod client;
 pub mod files;
 pub mod own_witness;
+pub mod payers;
 pub mod schema;
 pub mod store;
 
@@ -145,6 +146,10 @@ impl RecordLog {
                 "this folder was restored, and no published copy of its log could be read: set `log_published`, or say with `regie restore --confirm` that nothing newer was seen".into(),
             ));
         }
+    }
+    /// The data folder that it is in.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
     }
     /// The log's origin.
     pub fn origin(&self) -> &str {
