@@ -275,6 +275,7 @@ pub enum Elimination {
         whose: Whose,
     },
     DeclarationIncomplete,
+    RightMissing,
     StoppedAll,
     StoppedSponsor,
     StoppedAd,
@@ -359,7 +360,8 @@ impl Elimination {
             Elimination::SponsorUnknown { .. }
             | Elimination::SponsorErased { .. }
             | Elimination::SponsorGaps { .. }
-            | Elimination::DeclarationIncomplete => Stage::Sponsor,
+            | Elimination::DeclarationIncomplete
+            | Elimination::RightMissing => Stage::Sponsor,
             Elimination::StoppedAll | Elimination::StoppedSponsor | Elimination::StoppedAd => Stage::Stopped,
             Elimination::NotApproved => Stage::NotApproved,
             Elimination::NoRate { .. } => Stage::NoRate,

@@ -207,6 +207,7 @@ fn an_invoice_rounds_each_line_once_half_even_and_has_gapless_numbers() {
         political_location: false,
         page_keys: Vec::new(),
         blocked_categories: Vec::new(),
+        label_languages: Vec::new(),
         sample_ppm: 0,
         auction: Default::default(),
     };

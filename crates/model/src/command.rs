@@ -1,8 +1,8 @@
 //! Commands, and the changes that accepted commands make. Edits are commands; each change is an event.
 
 use crate::{
-    AdId, AdSetId, AdvertiserId, CampaignId, Faults, Micros, PartyId, PersonKeyId, PlacementId, SegmentId,
-    SiteId, TokenId, UserId, VersionId, booking::*, creative::ObjectHash,
+    AdId, AdSetId, AdvertiserId, CampaignId, ElectionId, Faults, Micros, PartyId, PersonKeyId, PlacementId,
+    ReportId, SegmentId, SiteId, TokenId, UserId, VersionId, booking::*, creative::ObjectHash,
 };
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +136,20 @@ pub enum Change {
         id: TokenId,
         record: TokenRecord,
     },
+    ElectionPut {
+        id: ElectionId,
+        spec: ElectionSpec,
+    },
+    /// Somebody reported an ad as possibly non-compliant.
+    ReportFiled {
+        id: ReportId,
+        spec: ReportSpec,
+    },
+    /// The publisher decided on a report.
+    ReportDecided {
+        id: ReportId,
+        decision: ReportDecision,
+    },
     /// The person's key was destroyed (law J1).
     PersonErased {
         key: PersonKeyId,
@@ -241,6 +255,17 @@ pub enum Command {
         amount_micros: Micros,
         #[serde(default)]
         reference: String,
+    },
+    PutElection {
+        #[serde(default)]
+        id: Option<ElectionId>,
+        #[serde(default)]
+        revision: Option<u32>,
+        spec: ElectionSpec,
+    },
+    DecideReport {
+        report: ReportId,
+        decision: ReportDecision,
     },
 }
 

@@ -76,6 +76,10 @@ ids! {
     UserId "usr";
     /// An API token.
     TokenId "tok";
+    /// An election, referendum or legislative process that the publisher keeps.
+    ElectionId "vote";
+    /// A report of a possibly non-compliant ad.
+    ReportId "report";
     /// A per-person key under which personal data in the journal is encrypted.
     PersonKeyId "key";
 }

@@ -213,11 +213,47 @@ fn content(id: AdId, sources: &Sources<'_>, ad: &AdState) -> Content {
 pub(crate) fn texts(creative: &Creative) -> Vec<String> {
     let all: Vec<&String> = match creative {
         Creative::Image { alt, .. } => vec![alt],
-        Creative::Html { .. } => Vec::new(),
+        Creative::Html { markup, .. } => {
+            let text = text_of_html(markup);
+            return if text.is_empty() { Vec::new() } else { vec![text] };
+        }
         Creative::Native { title, body, call_to_action, alt, .. } => vec![title, body, call_to_action, alt],
         Creative::Text { title, body } => vec![title, body],
     };
     all.into_iter().filter(|t| !t.trim().is_empty()).cloned().collect()
+}
+
+/// Characters of an HTML document's words at most.
+const HTML_TEXT_CHARS_MAX: usize = 2_000;
+
+/// The words of an HTML document, without tags, scripts and styles: good enough to search, and never rendered as HTML.
+fn text_of_html(markup: &str) -> String {
+    let mut text = String::new();
+    let mut rest = markup;
+    while let Some(at) = rest.find('<') {
+        text.push_str(&rest[..at]);
+        text.push(' ');
+        let tag = &rest[at + 1..];
+        let lower: String = tag.chars().take(8).flat_map(char::to_lowercase).collect();
+        let silent = ["script", "style"].iter().find(|name| lower.starts_with(**name));
+        let end = match silent {
+            Some(name) => {
+                let close = format!("</{name}");
+                let found = tag.char_indices().map(|(i, _)| i).find(|i| {
+                    tag[*i..].get(..close.len()).is_some_and(|part| part.eq_ignore_ascii_case(&close))
+                });
+                found.and_then(|i| tag[i..].find('>').map(|j| i + j))
+            }
+            None => tag.find('>'),
+        };
+        rest = end.map_or("", |end| &tag[end + 1..]);
+    }
+    text.push_str(rest);
+    for (entity, letter) in [("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&nbsp;", " ")]
+    {
+        text = text.replace(entity, letter);
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(HTML_TEXT_CHARS_MAX).collect()
 }
 
 fn period(booked: &Booked<'_>) -> Period {
@@ -308,6 +344,18 @@ fn figures(figures: &Figures, currency: Currency) -> PublicFigures {
 mod tests {
     use super::*;
 
+    #[test]
+    fn html_is_searched_by_its_words() {
+        for (markup, want) in [
+            ("<p>Vote <b>on Sunday</b></p>", "Vote on Sunday"),
+            ("<STYLE>a{b:c}</style>é<script>let x = '<p>no</p>'</SCRIPT> yes &amp; no", "é yes & no"),
+            ("<script>never closed", ""),
+            ("a < b", "a"),
+            ("", ""),
+        ] {
+            assert_eq!(text_of_html(markup), want, "{markup}");
+        }
+    }
     #[test]
     fn amounts_keep_every_digit_that_matters() {
         for (nanos, want) in

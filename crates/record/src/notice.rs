@@ -47,7 +47,7 @@ pub(crate) fn items(entry: &Entry, declaration: &Declaration) -> Vec<NoticeItem>
         item('g', "Linked elections, referendums, legislative processes", SPONSOR, true, linked(declaration)),
         item('h', "Official information on how to take part", SPONSOR, true, official(declaration)),
         item('i', "European repository", "publisher", false, repository()),
-        item('j', "How to report this ad as non-compliant", "publisher", false, reporting()),
+        item('j', "How to report this ad as non-compliant", "publisher", false, reporting(entry)),
         item(
             'k',
             "Earlier suspension or discontinuation",
@@ -70,11 +70,17 @@ fn repository() -> Vec<NoticeValue> {
     let text = "not available: the repository of Art. 13 is not reachable from here yet; this record stands in for it";
     vec![value("Link", text)]
 }
-fn reporting() -> Vec<NoticeValue> {
-    vec![value(
-        "Contact",
-        "write to the publisher (its address stands at the foot of this record's pages), and name the ad's id",
-    )]
+fn reporting(entry: &Entry) -> Vec<NoticeValue> {
+    vec![
+        value(
+            "Form",
+            format!("/record/ads/{}/report, with a receipt and the day by which an answer is due", entry.id),
+        ),
+        value(
+            "Contact",
+            "or write to the publisher (its address stands at the foot of this record's pages), and name the ad's id",
+        ),
+    ]
 }
 fn reach(entry: &Entry) -> Vec<NoticeValue> {
     vec![

@@ -16,6 +16,9 @@ pub struct Language {
     pub reviewed: bool,
     /// By [`Text`].
     pub texts: BTreeMap<Text, String>,
+    /// Labels, sources and fixed answers of the notice, by their English words; what is absent stays English.
+    #[serde(default)]
+    pub phrases: BTreeMap<String, String>,
 }
 
 macro_rules! texts {
@@ -122,11 +125,46 @@ impl Texts {
     pub fn with(&self, text: Text, name: &str) -> String {
         self.get(text).replacen("{name}", name, 1)
     }
+    /// A label, source or fixed answer of the notice; `None`: this language has none.
+    pub fn phrase(&self, english: &str) -> Option<&'static str> {
+        self.language?.phrases.get(english).map(String::as_str)
+    }
     /// The title of an item `a` to `m`.
     pub fn item(&self, letter: &str) -> Option<&'static str> {
         let at = Text::ALL.iter().find(|t| t.key() == letter && letter.len() == 1)?;
         Some(self.get(*at))
     }
+}
+
+/// A notice in a language: titles, sources, labels and fixed answers in it, as far as it has them; what the sponsor
+/// declared in the sponsor's words.
+pub fn notice_in(items: &[crate::NoticeItem], texts: &Texts) -> Vec<crate::NoticeItem> {
+    let one = |item: &crate::NoticeItem| {
+        let mut told = item.clone();
+        if let Some(title) = texts.item(&item.item) {
+            told.title = title.to_owned();
+        }
+        let ledger = !item.declared && item.source.contains("ledger");
+        told.source = match texts.phrase(&item.source) {
+            Some(source) => source.to_owned(),
+            None if texts.code == "en" => item.source.clone(),
+            None if item.declared => texts.get(Text::DeclaredBySponsor).to_owned(),
+            None if ledger => texts.get(Text::CountedExactly).to_owned(),
+            None => item.source.clone(),
+        };
+        for value in &mut told.values {
+            if let Some(label) = texts.phrase(&value.label) {
+                value.label = label.to_owned();
+            }
+            if value.value == crate::NOT_DECLARED {
+                value.value = texts.get(Text::NotDeclared).to_owned();
+            } else if let Some(answer) = texts.phrase(&value.value) {
+                value.value = answer.to_owned();
+            }
+        }
+        told
+    };
+    items.iter().map(one).collect()
 }
 
 #[cfg(test)]

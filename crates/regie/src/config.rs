@@ -41,6 +41,12 @@ pub struct Config {
     pub drain_ms: u64,
     /// How long the server shows house ads after the journal stopped, before it ends so that it is started anew, in milliseconds.
     pub exit_after_journal_stop_ms: u64,
+    /// Requests a minute that one address may send to the record's open interface.
+    pub record_requests_per_minute: u32,
+    /// Show an ad only when its facts are in the record's log. Off only to measure without it.
+    pub record_gate: bool,
+    /// Where entries of political ads are sent for a repository (Art. 13); nowhere when empty.
+    pub repository_url: String,
     /// Worker threads; 0 takes one per core.
     pub workers: usize,
     /// Origin of the record's log; the public address, without scheme, and `/record/log` when empty. Never changes by itself.
@@ -73,6 +79,9 @@ impl Default for Config {
             segment_bytes_max: 128 << 20,
             drain_ms: 10_000,
             exit_after_journal_stop_ms: 30_000,
+            record_requests_per_minute: 1_200,
+            record_gate: true,
+            repository_url: String::new(),
             workers: 0,
             log_origin: String::new(),
             log_published: Vec::new(),
@@ -164,7 +173,7 @@ impl Config {
 }
 
 /// Every key, for the environment.
-pub const KEYS: [&str; 21] = [
+pub const KEYS: [&str; 24] = [
     "listen",
     "public_url",
     "trusted_proxies",
@@ -180,6 +189,9 @@ pub const KEYS: [&str; 21] = [
     "segment_bytes_max",
     "drain_ms",
     "exit_after_journal_stop_ms",
+    "record_requests_per_minute",
+    "record_gate",
+    "repository_url",
     "workers",
     "log_origin",
     "log_published",

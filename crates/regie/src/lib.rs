@@ -8,5 +8,6 @@ pub mod demo;
 pub mod http;
 pub mod mail;
 pub mod platform;
+pub mod publication;
 pub mod server;
 pub mod uploads;

@@ -10,11 +10,12 @@ use crate::{
         Clock, Halt, Parts, Platform,
         folder::Folder,
         image::{self, Image},
-        log::{RecordLog, own_witness::OwnWitness, payers::Payers},
+        log::{Door, RecordLog, own_witness::OwnWitness, payers::Payers},
         objects::Objects,
         secrets::Secrets,
         state_db::StateDb,
     },
+    publication::Publication,
 };
 use anyhow::{Context, Result, anyhow};
 use axum::Router;
@@ -320,6 +321,18 @@ fn tend_log(
     Ok(std::thread::Builder::new().name("regie-log".into()).spawn(work)?)
 }
 
+/// Opens what publishes into the record: its versions go to the log first.
+fn open_publication(
+    platform: &Arc<Platform>,
+    log: &Arc<RecordLog>,
+    folder: &Folder,
+    config: &Config,
+) -> Result<Arc<Publication>> {
+    let door = Box::new(Door(Arc::clone(log)));
+    Publication::open(Arc::clone(platform), &folder.record_db(), folder.journal(), door, config.record_gate)
+        .context("opening record.db")
+}
+
 /// Stops everything paid while the disk is nearly full or the journal has stopped.
 fn watch_disk(platform: &Platform, folder: &Folder, config: &Config) {
     let low = folder.free_bytes().is_some_and(|free| free < config.disk_free_bytes_min);
@@ -408,6 +421,7 @@ pub struct Server {
     /// The application.
     pub app: AppState,
     engine: Engine,
+    publishing: Vec<JoinHandle<()>>,
     stop: tokio::sync::watch::Sender<bool>,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -441,22 +455,29 @@ impl Server {
         let mut engine = Engine::start(folder, &config, progress)?;
         let log = open_log(&mut engine, folder, &config)?;
         let witness = open_witness(&engine.platform, folder, &config)?;
+        let publication = open_publication(&engine.platform, &log, folder, &config)?;
+        // What can be published before the first request is.
+        while publication.step()? {}
+        let publishing = publication.spawn()?;
         let app = Arc::new(App {
             platform: Arc::clone(&engine.platform),
             config: config.clone(),
             geo,
             creatives: Default::default(),
             metrics: http::health::Metrics::new(engine.committer().clone()),
-            record: Default::default(),
             log,
             witness,
+            publication: Arc::clone(&publication),
+            record_limits: Default::default(),
             study: Arc::new(http::study::Study::of(folder.root())),
         });
+        let sending = http::record::outbox::spawn(&app)?;
+        let publishing = vec![Some(publishing), sending].into_iter().flatten().collect();
         let router = http::router(Arc::clone(&app)).merge(extra.with_state(Arc::clone(&app)));
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let answers = crate::http::serve::Answers { router, hot: Some(Arc::clone(&app)) };
         let serving = crate::http::serve::spawn(listener, answers, &config, stopped)?;
-        Ok(Server { address, app, engine, stop, serving })
+        Ok(Server { address, app, engine, publishing, stop, serving })
     }
     /// Tells the server to stop when the process is asked to, or when the journal has stopped; then stops it.
     ///
@@ -491,12 +512,17 @@ impl Server {
         if tokio::time::timeout(drain, self.serving).await.is_err() {
             tracing::warn!("some requests were still open at the end of the drain time");
         }
-        let (engine, study) = (self.engine, Arc::clone(&self.app.study));
-        tokio::task::spawn_blocking(move || {
+        let (engine, publishing) = (self.engine, self.publishing);
+        let study = Arc::clone(&self.app.study);
+        self.app.publication.stop();
+        let stopping = move || {
             study.stop();
+            for thread in publishing {
+                thread.join().map_err(|_| anyhow!("a thread of the record panicked"))?;
+            }
             engine.stop()
-        })
-        .await?
+        };
+        tokio::task::spawn_blocking(stopping).await?
     }
 }
 

@@ -152,6 +152,7 @@ fn plain(why: &Elimination) -> String {
         Elimination::NoRate { currency } => {
             return format!("The publisher has no dated rate for {currency}, so it cannot compete.");
         }
+        Elimination::RightMissing => "It lacks a right to be shown; its declaration says which.",
         Elimination::DeclarationIncomplete => "Its political declaration is incomplete or not confirmed.",
         Elimination::StoppedAll => "All paid ads are stopped by the switch.",
         Elimination::StoppedSponsor => "Its sponsor is stopped by the switch.",

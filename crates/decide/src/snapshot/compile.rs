@@ -176,20 +176,25 @@ impl Builder<'_> {
     fn silences(&self, campaign: &CampaignSpec) -> Vec<(UtcMs, UtcMs)> {
         let sponsor = self.catalogue.parties.get(&campaign.sponsor);
         let free = sponsor.is_some_and(|s| s.spec.may_sponsor_before_votes);
-        let (Some(declaration), Some(publisher), false) =
-            (&campaign.political, &self.catalogue.publisher, free)
-        else {
+        let (Some(declaration), Some(publisher)) = (&campaign.political, &self.catalogue.publisher) else {
             return Vec::new();
         };
         let zone = &publisher.spec.zone;
-        let days = declaration.linked.iter().filter_map(|process| process.held_on);
-        let window = |day: Day| {
-            (
-                zone.day_start(Day(day.0.saturating_sub(BEFORE_VOTE_DAYS))),
-                zone.day_start(Day(day.0.saturating_add(1))),
-            )
-        };
-        days.map(window).collect()
+        let window =
+            |from: Day, vote: Day| (zone.day_start(from), zone.day_start(Day(vote.0.saturating_add(1))));
+        let mut windows = Vec::new();
+        for process in &declaration.linked {
+            let kept = process.election.and_then(|id| self.catalogue.elections.get(&id)).map(|e| &e.spec);
+            let restricted = match (kept, process.held_on) {
+                (Some(election), _) => Some((election.restricted_from(), election.held_on)),
+                (None, Some(day)) => Some((Day(day.0.saturating_sub(BEFORE_VOTE_DAYS)), day)),
+                (None, None) => None,
+            };
+            windows.extend(restricted.filter(|_| !free).map(|(from, vote)| window(from, vote)));
+            // A country's silence before its vote binds every sponsor.
+            windows.extend(kept.and_then(|e| Some(window(e.silent_from?, e.held_on))));
+        }
+        windows
     }
 
     fn placement(&self, spec: &PlacementSpec, status: Status) -> PlacementFacts {

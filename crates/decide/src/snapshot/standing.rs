@@ -70,6 +70,10 @@ fn sponsor(catalogue: &Catalogue, campaign: &CampaignSpec) -> Option<Elimination
     one(campaign.sponsor, Whose::Sponsor)
         .or_else(|| one(campaign.payer, Whose::Payer))
         .or_else(|| unconfirmed.then_some(Elimination::DeclarationIncomplete))
+        .or_else(|| {
+            let missing = campaign.political.as_ref().is_some_and(|d| !d.right_missing.trim().is_empty());
+            missing.then_some(Elimination::RightMissing)
+        })
 }
 
 fn stopped(catalogue: &Catalogue, campaign: &CampaignSpec) -> Option<Elimination> {

@@ -62,7 +62,17 @@ impl Touched {
                 let parties = catalogue.parties.iter().filter(|(_, party)| party.spec.identity.key == *key);
                 parties.for_each(|(id, _)| self.party(catalogue, *id));
             }
-            Change::UserPut { .. }
+            // A vote's periods silence whoever names it.
+            Change::ElectionPut { id, .. } => {
+                let names = |spec: &regie_model::booking::CampaignSpec| {
+                    spec.political.iter().flat_map(|d| &d.linked).any(|linked| linked.election == Some(*id))
+                };
+                let naming = catalogue.campaigns.iter().filter(|(_, campaign)| names(&campaign.spec));
+                naming.for_each(|(campaign, _)| self.campaign(catalogue, *campaign));
+            }
+            Change::ReportFiled { .. }
+            | Change::ReportDecided { .. }
+            | Change::UserPut { .. }
             | Change::TokenPut { .. }
             | Change::Deposited { .. }
             | Change::Credited { .. } => {}

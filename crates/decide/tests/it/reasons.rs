@@ -147,6 +147,7 @@ fn timing(seen: &mut Seen) {
     });
     seen.check("sponsor_before_vote", "three months before a vote", |s| {
         let vote = LinkedProcess {
+            election: None,
             name: "Municipal election, Example Town".into(),
             held_on: Day::parse("2026-07-01"),
             official_url: None,

@@ -61,6 +61,7 @@ pub fn declaration() -> Declaration {
         no_other_provider: true,
         origin: Origin { public: false, private: true, inside_union: true, outside_union: false },
         ai_used: false,
+        right_missing: String::new(),
         confirmed: true,
     }
 }
@@ -153,6 +154,7 @@ impl World {
             political_location: false,
             page_keys: vec!["section".into()],
             blocked_categories: Vec::new(),
+            label_languages: Vec::new(),
             sample_ppm: 0,
             auction: AuctionKind::default(),
         };

@@ -87,6 +87,9 @@ pub struct Origin {
 pub struct LinkedProcess {
     /// `election`, `referendum`, `legislative_process`, in words the reader knows: "Municipal election, Example Town".
     pub name: String,
+    /// The publisher's own entry for it, where it keeps one: its day and periods are then that one's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub election: Option<crate::ElectionId>,
     /// Its day, where it has one: `YYYY-MM-DD`.
     #[serde(default)]
     pub held_on: Option<crate::Day>,
@@ -116,6 +119,9 @@ pub struct Declaration {
     /// Whether AI was used to target or deliver (Art. 19), as far as the sponsor knows; Regie adds its own.
     #[serde(default)]
     pub ai_used: bool,
+    /// A right that is missing, in words: an ad without the right to be shown is not. Empty: none is known to be.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub right_missing: String,
     /// The sponsor declares that the facts are complete and correct.
     pub confirmed: bool,
 }
@@ -184,6 +190,7 @@ impl Declaration {
             "missing",
             "Say whether the money comes from inside or outside the Union.",
         );
+        faults.optional_text(&at("right_missing"), &self.right_missing, TEXT_CHARS_MAX);
         faults.when(
             !self.confirmed,
             at("confirmed"),

@@ -35,6 +35,9 @@ pub struct PublisherSpec {
     /// Advertiser categories that are never shown (IAB content taxonomy names or the publisher's own).
     #[serde(default)]
     pub blocked_categories: Vec<String>,
+    /// Languages whose label and notice texts nobody has reviewed, and that the publisher uses nevertheless.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub label_languages: Vec<String>,
     /// Share of decisions whose inputs are kept for replay, in parts per million (law D1; 10000 is 1%).
     #[serde(default = "default_sample_ppm")]
     pub sample_ppm: u32,

@@ -9,6 +9,7 @@ mod campaigns;
 mod inventory;
 mod parties;
 mod people;
+mod votes;
 
 pub use ads::*;
 pub use auction::{AuctionKind, FULL_WEIGHT_PPM};
@@ -16,6 +17,7 @@ pub use campaigns::*;
 pub use inventory::*;
 pub use parties::*;
 pub use people::*;
+pub use votes::*;
 
 use crate::{Faults, limits::*};
 use serde::{Deserialize, Serialize};

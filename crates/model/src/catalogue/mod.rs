@@ -4,8 +4,8 @@
 //! Refuses to judge: a change in the journal was accepted, so applying it cannot fail.
 
 use crate::{
-    AdId, AdSetId, AdvertiserId, CampaignId, PartyId, PersonKeyId, PlacementId, SegmentId, SiteId, TokenId,
-    UserId, UtcMs, VersionId,
+    AdId, AdSetId, AdvertiserId, CampaignId, ElectionId, PartyId, PersonKeyId, PlacementId, ReportId,
+    SegmentId, SiteId, TokenId, UserId, UtcMs, VersionId,
     booking::*,
     command::{Change, EntityRef, Stop, Verdict},
     creative::ObjectHash,
@@ -87,6 +87,17 @@ pub struct VersionState {
     pub approved: Option<(ObjectHash, Shape)>,
 }
 
+/// A report and what became of it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReportState {
+    /// As it was filed.
+    pub spec: ReportSpec,
+    /// When.
+    pub filed_at: UtcMs,
+    /// The decision, and when it was taken.
+    pub decided: Option<(ReportDecision, UtcMs)>,
+}
+
 /// Everything booked.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Catalogue {
@@ -114,6 +125,10 @@ pub struct Catalogue {
     pub users: BTreeMap<UserId, UserRecord>,
     /// Tokens.
     pub tokens: BTreeMap<TokenId, TokenRecord>,
+    /// Elections, referendums and legislative processes.
+    pub elections: BTreeMap<ElectionId, Kept<ElectionSpec>>,
+    /// Reports of possibly non-compliant ads.
+    pub reports: BTreeMap<ReportId, ReportState>,
     /// What is stopped, with the reason.
     pub stops: BTreeMap<Stop, String>,
     /// Persons whose key was destroyed.
@@ -198,6 +213,16 @@ impl Catalogue {
                     self.stops.insert(what, reason);
                 } else {
                     self.stops.remove(&what);
+                }
+            }
+            Change::ElectionPut { id, spec } => drop(put(&mut self.elections, id, spec, None, at)),
+            Change::ReportFiled { id, spec } => {
+                self.last_person_key = self.last_person_key.max(spec.reporter.key.0);
+                self.reports.insert(id, ReportState { spec, filed_at: at, decided: None });
+            }
+            Change::ReportDecided { id, decision } => {
+                if let Some(report) = self.reports.get_mut(&id) {
+                    report.decided = Some((decision, at));
                 }
             }
             Change::UserPut { id, record } => drop(self.users.insert(id, record)),

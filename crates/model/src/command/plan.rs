@@ -165,6 +165,19 @@ pub fn plan(catalogue: &Catalogue, command: Command, sealer: &mut Sealer<'_>) ->
             refuse(faults)?;
             Ok(one("stop", Change::StopSet { what, on, reason }))
         }
+        Command::PutElection { id, revision: given, spec } => {
+            simple!(elections, id, given, spec, ElectionId, ElectionPut, |f: &mut Faults, _| spec.check(f))
+        }
+        Command::DecideReport { report, decision } => {
+            let mut faults = Faults::new();
+            let Some(known) = catalogue.reports.get(&report) else {
+                return Err(Refusal::NotFound(report.to_string()));
+            };
+            faults.when(known.decided.is_some(), "report", "decided", "This report has its decision.");
+            faults.text("decision.reason", &decision.reason, TEXT_CHARS_MAX);
+            refuse(faults)?;
+            Ok(one(report, Change::ReportDecided { id: report, decision }))
+        }
         Command::Deposit { advertiser, amount_micros, reference } => {
             let mut faults = Faults::new();
             let known = catalogue.advertisers.contains_key(&advertiser);
@@ -270,6 +283,15 @@ fn check_campaign(catalogue: &Catalogue, id: CampaignId, spec: &CampaignSpec, fa
     }
     if catalogue.publisher.is_none() {
         faults.add("advertiser", "not_set_up", "The publisher's settings come first.");
+    }
+    for (index, process) in spec.political.iter().flat_map(|d| &d.linked).enumerate() {
+        let unknown = process.election.is_some_and(|id| !catalogue.elections.contains_key(&id));
+        faults.when(
+            unknown,
+            format!("political.linked[{index}].election"),
+            "unknown",
+            "There is no such election; the publisher keeps the list.",
+        );
     }
     let political_now = before.is_some_and(|c| c.spec.political.is_some());
     let dropped = political_now && spec.political.is_none();

@@ -5,6 +5,7 @@
 
 use super::{Cli, progress};
 use crate::platform::{folder::Folder, secrets::Secrets};
+use crate::publication::db::RecordDb;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use std::{
@@ -45,6 +46,7 @@ pub fn run(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
         .context("copying the journal")?;
     // Then secrets and objects: all that the copied journal refers to is there by now, and a later one is harmless.
     Secrets::open(&folder.secrets_db())?.backup_to(&target.secrets_db())?;
+    copy_record(&folder, &target)?;
     let count = copy_tree(&folder.objects(), &target.objects(), cli.json)?;
     copy_log(&folder, &target, cli.json)?;
     copy_study(&folder, &target)?;
@@ -84,6 +86,7 @@ pub fn restore(cli: &Cli, args: &RestoreArgs) -> Result<ExitCode> {
     let target = Folder::open(&cli.folder)?;
     std::fs::write(target.restored_mark(), "restored from a backup; see `regie restore --confirm`\n")?;
     Secrets::open(&source.secrets_db())?.backup_to(&target.secrets_db())?;
+    copy_record(&source, &target)?;
     copy_tree(&source.objects(), &target.objects(), cli.json)?;
     copy_log(&source, &target, cli.json)?;
     copy_study(&source, &target)?;
@@ -116,6 +119,14 @@ fn copy_log(from: &Folder, to: &Folder, quiet: bool) -> Result<()> {
     }
     if log::files_of(from).exists() {
         copy_tree(&log::files_of(from), &log::files_of(to), quiet)?;
+    }
+    Ok(())
+}
+
+/// The published record: what the log's objects say, and its index.
+fn copy_record(from: &Folder, to: &Folder) -> Result<()> {
+    if from.record_db().exists() {
+        RecordDb::open(&from.record_db())?.backup_to(&to.record_db())?;
     }
     Ok(())
 }

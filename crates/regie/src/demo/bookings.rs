@@ -111,6 +111,7 @@ fn inventory(desk: &Desk, origins: Vec<String>) -> Result<SiteId> {
         political_location: false,
         page_keys: vec!["section".into()],
         blocked_categories: vec!["gambling".into()],
+        label_languages: Vec::new(),
         sample_ppm: 10_000,
         auction: AuctionKind::default(),
     };

@@ -99,12 +99,13 @@ fn declaration(desk: &Desk, process: &str, days: i64, agency: Option<(&str, Micr
         in_kind: String::new(),
     });
     Declaration {
-        linked: vec![LinkedProcess { name: process.into(), held_on, official_url }],
+        linked: vec![LinkedProcess { name: process.into(), election: None, held_on, official_url }],
         no_linked_process: false,
         no_other_provider: other_providers.is_none(),
         other_providers: other_providers.into_iter().collect(),
         origin: Origin { public: false, private: true, inside_union: true, outside_union: false },
         ai_used: false,
+        right_missing: String::new(),
         confirmed: true,
     }
 }

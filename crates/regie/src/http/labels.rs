@@ -3,6 +3,7 @@
 //! Rendered by the tag outside the creative's frame, so that the creative cannot hide it.
 
 use crate::platform::view::AdView;
+use regie_record::texts::{Text, Texts};
 use serde::Serialize;
 
 /// A label as data.
@@ -30,41 +31,24 @@ pub struct Label {
     pub political: bool,
 }
 
-/// The label of an ad in a language; English where the language is not one of those reviewed (English, French).
-pub fn label(ad: &AdView, language: Option<&str>) -> Label {
-    let french = language == Some("fr");
-    let text = match (french, ad.political) {
-        (false, false) => "Advertisement",
-        (false, true) => "Political advertisement",
-        (true, false) => "Publicité",
-        (true, true) => "Annonce à caractère politique",
+/// The label of an ad in a language; English where nobody has reviewed that language and the publisher has not opted in.
+pub fn label(ad: &AdView, language: Option<&str>, opted_in: &[String]) -> Label {
+    let texts = Texts::choose(language, opted_in);
+    let (first, link) = match ad.political {
+        false => (Text::Advertisement, Text::WhoPaid),
+        true => (Text::PoliticalAdvertisement, Text::TransparencyNotice),
     };
-    let (sponsor, payer) = (&ad.sponsor_name, &ad.payer_name);
-    let linked = (!ad.linked.is_empty()).then(|| ad.linked.join("; "));
-    let controlled = (ad.political && !ad.controller.is_empty()).then_some(&ad.controller);
+    let controlled = ad.political && !ad.controller.is_empty();
+    let linked = ad.political && !ad.linked.is_empty();
     Label {
-        language: if french { "fr" } else { "en" },
-        text,
-        sponsor: if french {
-            format!("pour le compte de {sponsor}")
-        } else {
-            format!("on behalf of {sponsor}")
-        },
-        payer: if french { format!("payée par {payer}") } else { format!("paid for by {payer}") },
-        controller: controlled
-            .map(|c| if french { format!("sous le contrôle de {c}") } else { format!("controlled by {c}") }),
-        linked: linked.filter(|_| ad.political),
-        targeted: (ad.political && ad.targeted).then_some(if french {
-            "diffusion ciblée"
-        } else {
-            "targeted delivery"
-        }),
-        notice_text: match (french, ad.political) {
-            (false, false) => "Who paid?",
-            (false, true) => "Transparency notice",
-            (true, false) => "Qui a payé ?",
-            (true, true) => "Avis de transparence",
-        },
+        language: texts.code,
+        text: texts.get(first),
+        sponsor: texts.with(Text::OnBehalfOf, &ad.sponsor_name),
+        payer: texts.with(Text::PaidBy, &ad.payer_name),
+        controller: controlled.then(|| texts.with(Text::ControlledBy, &ad.controller)),
+        linked: linked.then(|| ad.linked.join("; ")),
+        targeted: (ad.political && ad.targeted).then(|| texts.get(Text::Targeted)),
+        notice_text: texts.get(link),
         notice_path: format!("/record/ads/{}", ad.id),
         political: ad.political,
     }

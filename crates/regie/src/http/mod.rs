@@ -53,8 +53,10 @@ pub struct App {
     pub log: Arc<crate::platform::log::RecordLog>,
     /// This server as a witness of other logs, where it is one.
     pub witness: Option<crate::platform::log::own_witness::OwnWitness>,
-    /// Reviews and stops by ad, for the public record.
-    pub record: record::Index,
+    /// What publishes into the record, and what it published.
+    pub publication: Arc<crate::publication::Publication>,
+    /// Fair limits of the record's open interface.
+    pub record_limits: record::limits::Limits,
     /// Archives, groupings and published reports; apart from everything above.
     pub study: Arc<study::Study>,
 }

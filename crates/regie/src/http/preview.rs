@@ -268,11 +268,13 @@ async fn show(
         }
         Creative::Image { .. } | Creative::Html { .. } => json!(null),
     };
+    let publisher = app.platform.current_view().publisher.clone();
+    let opted_in = publisher.map(|p| p.label_languages).unwrap_or_default();
     let mut ad = json!({
         "campaign": draft.ad.campaign, "ad_set": draft.ad.ad_set, "ad": draft.ad.id, "version": draft.preview.version,
         "kind": draft.creative.kind(), "width": size.map_or(0, |s| s.width), "height": size.map_or(0, |s| s.height),
         "frame_path": format!("/v1/previews/{text}/frame"), "click_path": format!("/v1/previews/{text}/click"),
-        "sandbox": frames::sandbox(&draft.creative), "label": labels::label(&draft.ad, language.as_deref()),
+        "sandbox": frames::sandbox(&draft.creative), "label": labels::label(&draft.ad, language.as_deref(), &opted_in),
     });
     if !native.is_null() {
         ad["native"] = native;

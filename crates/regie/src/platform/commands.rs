@@ -138,13 +138,14 @@ impl Platform {
     fn plan_one(&self, base: &Catalogue, command: Command) -> Result<Planned, CommandError> {
         let mut failure = None;
         let last = base.last_person_key;
-        let mut sealer = |identity: &_, key| match self.secrets.seal(identity, key, last) {
-            Ok(sealed) => sealed,
-            Err(error) => {
-                failure = Some(error.to_string());
-                Sealed { key: Default::default(), ciphertext_hex: String::new() }
-            }
-        };
+        let mut sealer =
+            |identity: &regie_model::personal::Identity, key| match self.secrets.seal(identity, key, last) {
+                Ok(sealed) => sealed,
+                Err(error) => {
+                    failure = Some(error.to_string());
+                    Sealed { key: Default::default(), ciphertext_hex: String::new() }
+                }
+            };
         let planned = plan(base, command, &mut sealer)?;
         match failure {
             Some(error) => Err(CommandError::Internal(error)),
@@ -212,6 +213,10 @@ impl Platform {
                 }
             }
         }
+    }
+    /// Journal position of the last change that is durable; 0 before the first of this process.
+    pub fn last_change(&self) -> u64 {
+        lock(&self.durable.0).position
     }
     /// Waits until every queued change is durable, holding new ones back, and gives the journal position of the last;
     /// `None` after `timeout_ms`.

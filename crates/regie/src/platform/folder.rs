@@ -4,6 +4,7 @@
 //! regie.toml        configuration (optional)
 //! journal/          the one journal: SQLite segments
 //! state.db          projections; may be thrown away and rebuilt
+//! record.db         the published record, made readable; search
 //! secrets.db        keys, passwords, sessions, tokens; never journalled
 //! study.db, study/  archives of other platforms, groupings, published reports; apart from the journal
 //! log.db            the head of the record's log; must not be thrown away
@@ -72,6 +73,10 @@ impl Folder {
     /// Keys and passwords.
     pub fn secrets_db(&self) -> PathBuf {
         self.root.join("secrets.db")
+    }
+    /// The published record, made readable.
+    pub fn record_db(&self) -> PathBuf {
+        self.root.join("record.db")
     }
     /// The content-addressed store.
     pub fn objects(&self) -> PathBuf {

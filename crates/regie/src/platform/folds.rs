@@ -38,6 +38,8 @@ pub struct Folds {
     /// Accounts and campaigns whose budgets were edited.
     touched_accounts: std::collections::BTreeSet<regie_model::AdvertiserId>,
     touched_campaigns: std::collections::BTreeSet<regie_model::CampaignId>,
+    /// Ads shown for the first time since somebody last took this list.
+    pub first_shown: Vec<regie_model::AdId>,
     /// Called after each record with its outcome (simulation's eyes).
     pub watcher: Option<Watcher>,
 }
@@ -54,6 +56,7 @@ impl Folds {
             touched: Default::default(),
             touched_accounts: Default::default(),
             touched_campaigns: Default::default(),
+            first_shown: Vec::new(),
             watcher: None,
         }
     }
@@ -68,6 +71,8 @@ impl Folds {
         }
         folds.rollups_position = state.rollups_position()?;
         folds.checkpoint_at = folds.ledger.position();
+        folds.first_shown =
+            folds.ledger.ads().filter(|(_, c)| c.impressions_count > 0).map(|(id, _)| id).collect();
         Ok(folds)
     }
     /// Up to where everything has read; the journal is to be replayed from here.
@@ -116,7 +121,17 @@ impl Folds {
         if let Some(watcher) = &mut self.watcher {
             watcher(position, at, &event, &outcome);
         }
+        if let Event::Impression(ticket) = &event
+            && self.ledger.totals(ticket.ad).impressions_count == 1
+        {
+            self.first_shown.push(ticket.ad);
+        }
         if position > self.rollups_position {
+            if let (Event::Booked(booked), Outcome::Credited { nanos, .. }) = (&event, &outcome)
+                && let Change::Credited { position: charged, .. } = booked.change
+            {
+                self.waiting.credits.push((position, at.0, charged, nanos.0));
+            }
             self.project(position, at, &event, payload);
         } else if position == self.rollups_position {
             // What was counted up to here is in the reports already.
@@ -201,6 +216,8 @@ pub fn entity_of(booked: &Booked) -> String {
         Change::Deposited { advertiser, .. } | Change::Credited { advertiser, .. } => advertiser.to_string(),
         Change::UserPut { id, .. } => id.to_string(),
         Change::TokenPut { id, .. } => id.to_string(),
+        Change::ElectionPut { id, .. } => id.to_string(),
+        Change::ReportFiled { id, .. } | Change::ReportDecided { id, .. } => id.to_string(),
         Change::PersonErased { key, .. } => key.to_string(),
     }
 }

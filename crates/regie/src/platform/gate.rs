@@ -8,9 +8,12 @@ use super::sharded::Sharded;
 use arc_swap::ArcSwap;
 use regie_decide::BudgetGate;
 use regie_model::{AdSetId, AdvertiserId, CampaignId, UtcMs};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
+    },
 };
 
 /// Minutes of holds that are told apart; a hold lives one hour.
@@ -90,6 +93,8 @@ pub struct Draws {
 /// All budgets.
 #[derive(Default)]
 pub struct Gate {
+    /// Ad sets with an ad whose facts are not in the record's log yet.
+    unlogged: ArcSwap<HashSet<AdSetId>>,
     draws: ArcSwap<Sharded<AdSetId, Draws>>,
     accounts: ArcSwap<Sharded<AdvertiserId, Arc<Budget>>>,
     campaigns: ArcSwap<Sharded<CampaignId, Arc<Budget>>>,
@@ -108,6 +113,10 @@ impl Gate {
         self.draws.store(Arc::new(draws));
         self.accounts.store(Arc::new(accounts));
         self.campaigns.store(Arc::new(campaigns));
+    }
+    /// Refuses these ad sets until their ads are in the record's log.
+    pub fn hold_back(&self, unlogged: HashSet<AdSetId>) {
+        self.unlogged.store(Arc::new(unlogged));
     }
     /// The ad sets in force.
     pub fn draws(&self) -> Arc<Sharded<AdSetId, Draws>> {
@@ -173,6 +182,10 @@ impl Gate {
 
 impl BudgetGate for Gate {
     fn refuses(&self, ad_set: AdSetId) -> bool {
+        let unlogged = self.unlogged.load();
+        if !unlogged.is_empty() && unlogged.contains(&ad_set) {
+            return true;
+        }
         match self.draws.load().get(&ad_set) {
             Some(draws) if draws.house => false,
             Some(draws) => draws.goal.is_empty() || draws.budgets.iter().any(|b| b.is_empty()),

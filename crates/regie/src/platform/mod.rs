@@ -120,6 +120,8 @@ pub struct Platform {
     /// Decisions in aggregate.
     pub traffic: traffic::TrafficCounters,
     pacing: Mutex<jobs::PacingState>,
+    /// Ads whose facts are in the record's log; none while nothing is published.
+    logged: Mutex<Option<view::Logged>>,
     keys: Vec<TicketKey>,
     epoch: AtomicU32,
     sequence: AtomicU64,
@@ -184,6 +186,7 @@ impl Platform {
             gate: gate::Gate::default(),
             traffic: traffic::TrafficCounters::default(),
             pacing: Mutex::default(),
+            logged: Mutex::default(),
             keys,
             epoch: AtomicU32::new(0),
             sequence: AtomicU64::new(0),

@@ -196,7 +196,12 @@ impl Secrets {
     ///
     /// # Errors
     /// SQLite's or the system's error.
-    pub fn seal(&self, identity: &Identity, key: Option<PersonKeyId>, at_least: u32) -> Result<Sealed> {
+    pub fn seal<T: serde::Serialize>(
+        &self,
+        identity: &T,
+        key: Option<PersonKeyId>,
+        at_least: u32,
+    ) -> Result<Sealed> {
         let known = match key {
             Some(id) => self.person_key(id)?.map(|secret| (id, secret)),
             None => None,
@@ -224,6 +229,13 @@ impl Secrets {
     /// # Errors
     /// SQLite's error, or a ciphertext that does not fit its key.
     pub fn unseal(&self, sealed: &Sealed) -> Result<Option<Identity>> {
+        self.unseal_as(sealed)
+    }
+    /// Opens what was sealed as another form than an identity; `None` once the person's key is destroyed.
+    ///
+    /// # Errors
+    /// As [`Secrets::unseal`].
+    pub fn unseal_as<T: serde::de::DeserializeOwned>(&self, sealed: &Sealed) -> Result<Option<T>> {
         let Some(secret) = self.person_key(sealed.key)? else { return Ok(None) };
         let bytes = unhex(&sealed.ciphertext_hex)
             .filter(|b| b.len() > 24)
@@ -422,6 +434,14 @@ impl Secrets {
         self.db().execute("DELETE FROM tokens WHERE id = ?1", [id.0])?;
         Ok(())
     }
+}
+
+/// A fresh text that nobody can guess: 64 hex digits.
+///
+/// # Errors
+/// When the system has no randomness.
+pub fn fresh_text() -> Result<String> {
+    Ok(hex(&random_bytes()?))
 }
 
 fn read_user(row: &rusqlite::Row<'_>) -> rusqlite::Result<UserSecret> {

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS refusals (
   hour INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL, placement INTEGER NOT NULL, count INTEGER NOT NULL,
   PRIMARY KEY (hour, kind, reason, placement)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS charge_blocks (block INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS credits (position INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, charged INTEGER NOT NULL, nanos INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS samples (epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (epoch, sequence)) WITHOUT ROWID;
 ";
 
@@ -49,6 +50,8 @@ pub struct Flush {
     pub charge_blocks: Vec<(u64, Vec<u8>)>,
     /// Decisions whose inputs were kept: (epoch, sequence, position).
     pub samples: Vec<(u32, u64, u64)>,
+    /// Credits that were granted: (position, time, position of the charge, nanos).
+    pub credits: Vec<(u64, i64, u64, i128)>,
     /// A checkpoint of the ledger, now and then.
     pub ledger: Option<Vec<u8>>,
 }
@@ -198,6 +201,11 @@ impl StateDb {
             let mut put = transaction.prepare_cached("INSERT OR REPLACE INTO samples VALUES (?1, ?2, ?3)")?;
             for (epoch, sequence, position) in &flush.samples {
                 put.execute(params![epoch, *sequence as i64, *position as i64])?;
+            }
+            let mut put =
+                transaction.prepare_cached("INSERT OR REPLACE INTO credits VALUES (?1, ?2, ?3, ?4)")?;
+            for (position, at_ms, charged, nanos) in &flush.credits {
+                put.execute(params![*position as i64, at_ms, *charged as i64, *nanos as i64])?;
             }
             let mut set = transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?;
             set.execute(params!["rollups_position", flush.position as i64])?;

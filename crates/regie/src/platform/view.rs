@@ -18,7 +18,7 @@ use regie_model::{
     targeting::Dimension,
 };
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, atomic::Ordering},
 };
 
@@ -131,6 +131,13 @@ pub struct PartyView {
 /// What is shown in place of an erased name.
 pub const WITHHELD: &str = "(withheld: identity erased on request)";
 
+/// Which ads are in the record's log, and which may be served but are not.
+#[derive(Default)]
+pub struct Logged {
+    ads: HashSet<AdId>,
+    waiting: HashMap<AdId, AdSetId>,
+}
+
 /// Who follows the catalogue: the compiled ad sets and a merge on its way.
 #[derive(Default)]
 pub struct Following {
@@ -175,6 +182,7 @@ impl Platform {
         drop(following);
         let touched = if first { Touched::everything() } else { touched };
         let view = self.next_view(&catalogue, snapshot, &touched);
+        self.hold_back_new(&catalogue, &view, &touched);
         self.update_draws(&catalogue, &touched);
         drop(catalogue);
         drop(held);
@@ -241,6 +249,42 @@ impl Platform {
         true
     }
 
+    /// Holds back the touched ads whose facts are not in the record's log.
+    fn hold_back_new(&self, catalogue: &Catalogue, view: &View, touched: &Touched) {
+        let mut logged = lock(&self.logged);
+        let Some(logged) = &mut *logged else { return };
+        let ads: Box<dyn Iterator<Item = &AdId>> = match touched.everything {
+            true => Box::new(catalogue.ads.keys()),
+            false => Box::new(touched.ad_sets.iter().flat_map(|id| catalogue.ads_of.get(id)).flatten()),
+        };
+        for id in ads {
+            match view.ads.get(id) {
+                Some(ad) if !logged.ads.contains(id) => drop(logged.waiting.insert(*id, ad.ad_set)),
+                _ => drop(logged.waiting.remove(id)),
+            }
+        }
+        self.gate.hold_back(logged.waiting.values().copied().collect());
+    }
+    /// From now on only ads whose facts are in the record's log may be shown: these, and those of [`Platform::logged`].
+    pub fn hold_back_unlogged(&self, ads: impl IntoIterator<Item = AdId>) {
+        let ads: HashSet<AdId> = ads.into_iter().collect();
+        let view = self.current_view();
+        let unknown = view.ads.iter().filter(|(id, _)| !ads.contains(id));
+        let waiting: HashMap<AdId, AdSetId> = unknown.map(|(id, ad)| (*id, ad.ad_set)).collect();
+        self.gate.hold_back(waiting.values().copied().collect());
+        *lock(&self.logged) = Some(Logged { ads, waiting });
+    }
+    /// The facts of these ads are in the record's log.
+    pub fn logged(&self, ads: &[AdId]) {
+        let mut logged = lock(&self.logged);
+        let Some(logged) = &mut *logged else { return };
+        for ad in ads {
+            logged.ads.insert(*ad);
+            logged.waiting.remove(ad);
+        }
+        self.gate.hold_back(logged.waiting.values().copied().collect());
+    }
+
     /// The picture after what was touched.
     fn next_view(&self, catalogue: &Catalogue, snapshot: Snapshot, touched: &Touched) -> View {
         let mut view = View { snapshot, ..View::clone(&self.current_view()) };
@@ -271,7 +315,8 @@ impl Platform {
         }
         view
     }
-    fn party_view(&self, party: &SealedParty) -> PartyView {
+    /// A party as it may be shown; its identity is opened with its key, if that is still there.
+    pub fn party_view(&self, party: &SealedParty) -> PartyView {
         let identity = match self.secrets.unseal(&party.identity) {
             Ok(identity) => identity,
             Err(error) => {

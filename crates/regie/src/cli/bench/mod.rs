@@ -3,6 +3,7 @@
 
 mod load;
 mod scale;
+mod search;
 mod setup;
 
 pub use setup::cpu_s;
@@ -32,6 +33,9 @@ pub struct BenchArgs {
     beacon_connections: usize,
     #[command(flatten)]
     scale: scale::ScaleArgs,
+    /// Measure search in a record of so many ads, and nothing else.
+    #[arg(long, value_name = "ADS")]
+    record_search: Option<u32>,
     /// Run as the bare echo (used by the benchmark itself).
     #[arg(long, hide = true)]
     echo: Option<usize>,
@@ -72,6 +76,14 @@ pub fn run(cli: &Cli, args: &BenchArgs) -> Result<ExitCode> {
     }
     if args.scale.scale {
         print(cli, &scale::run(cli, &args.scale)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(count) = args.record_search {
+        let bar = progress::bar("filling a record", cli.json);
+        bar.set_length(u64::from(count));
+        let rows = search::measure(count, &mut |done| bar.set_position(done))?;
+        bar.finish_and_clear();
+        print(cli, &rows);
         return Ok(ExitCode::SUCCESS);
     }
     let bar = progress::bar("measuring", cli.json);

@@ -101,7 +101,10 @@ fn read(app: &App, caller: &Caller, query: &HistoryQuery, limit: usize) -> anyho
         let Ok(Event::Booked(booked)) = Event::decode(&body) else { continue };
         let people = matches!(
             booked.change,
-            Change::UserPut { .. } | Change::TokenPut { .. } | Change::PersonErased { .. }
+            Change::UserPut { .. }
+                | Change::TokenPut { .. }
+                | Change::PersonErased { .. }
+                | Change::ReportFiled { .. }
         );
         if people && !caller.may_see_people() {
             continue;

@@ -53,6 +53,7 @@ pub fn may_send(caller: &Caller, command: &Command) -> Result<(), Problem> {
         | Command::PutSite { .. }
         | Command::PutPlacement { .. }
         | Command::PutSegment { .. }
+        | Command::PutElection { .. }
         | Command::PutAdvertiser { .. } => caller.may_book_inventory(),
         Command::SetStatus { entity, .. } => match entity {
             EntityRef::Campaign(_) | EntityRef::AdSet(_) | EntityRef::Ad(_) | EntityRef::Version(_) => {
@@ -65,7 +66,10 @@ pub fn may_send(caller: &Caller, command: &Command) -> Result<(), Problem> {
         | Command::PutAdSet { .. }
         | Command::PutAd { .. }
         | Command::PutVersion { .. } => caller.may_book(),
-        Command::Review { .. } | Command::SetStop { .. } | Command::Deposit { .. } => caller.may_operate(),
+        Command::Review { .. }
+        | Command::SetStop { .. }
+        | Command::Deposit { .. }
+        | Command::DecideReport { .. } => caller.may_operate(),
     };
     if fits {
         Ok(())
@@ -122,6 +126,8 @@ pub fn permits(caller: &Caller, catalogue: &Catalogue, command: &Command) -> Res
         | Command::PutAdvertiser { .. }
         | Command::Review { .. }
         | Command::SetStop { .. }
+        | Command::PutElection { .. }
+        | Command::DecideReport { .. }
         | Command::Deposit { .. } => return Err(Refusal::NotFound("such command for you".into())),
     }
     faults.into_result().map_err(Refusal::Faults)

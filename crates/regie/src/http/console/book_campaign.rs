@@ -90,6 +90,7 @@ fn fill_declaration(data: &mut Data, declaration: &Declaration) {
     for (row, process) in declaration.linked.iter().enumerate() {
         let at = |field: &str| format!("political.linked[{row}].{field}");
         data.set(at("name"), &process.name);
+        data.set_some(at("election"), process.election);
         data.set_some(at("held_on"), process.held_on);
         data.set_some(at("official_url"), process.official_url.as_ref());
     }
@@ -100,6 +101,7 @@ fn fill_declaration(data: &mut Data, declaration: &Declaration) {
         data.set_some(at("currency"), other.currency);
         data.set(at("in_kind"), &other.in_kind);
     }
+    data.set("political.right_missing", &declaration.right_missing);
     for (name, on) in [
         ("political.no_linked_process", declaration.no_linked_process),
         ("political.no_other_provider", declaration.no_other_provider),
@@ -149,7 +151,8 @@ fn read_declaration(data: &Data, faults: &mut Faults) -> Declaration {
         let held_on = regie_model::Day::parse(&day);
         faults.when(!day.is_empty() && held_on.is_none(), at("held_on"), "malformed", "A day as 2027-03-14.");
         let official_url = Some(data.text(&at("official_url"))).filter(|t| !t.is_empty());
-        linked.push(LinkedProcess { name: data.text(&at("name")), held_on, official_url });
+        let election = data.get(&at("election")).trim().parse().ok();
+        linked.push(LinkedProcess { name: data.text(&at("name")), election, held_on, official_url });
     }
     let mut other_providers = Vec::new();
     for row in 0..data.rows("political.other_providers") {
@@ -182,6 +185,7 @@ fn read_declaration(data: &Data, faults: &mut Faults) -> Declaration {
             outside_union: data.has("political.origin.outside_union"),
         },
         ai_used: data.has("political.ai_used"),
+        right_missing: data.text("political.right_missing"),
         confirmed: data.has("political.confirmed"),
     }
 }
@@ -296,6 +300,7 @@ fn declaration(form: &Form<'_>) -> Markup {
                     @let at = |field: &str| format!("political.linked[{row}].{field}");
                     div class="row" {
                         (form.field(at("name"), "Name").hint("Such as: Municipal election, Example Town."))
+                        (form.field(at("election"), "The publisher\u{2019}s number for it").hint("Such as vote_3, where the publisher keeps it; its day and periods then hold."))
                         (form.field(at("held_on"), "Day").date())
                         (form.field(at("official_url"), "Official information on taking part").url())
                     }
@@ -317,6 +322,7 @@ fn declaration(form: &Form<'_>) -> Markup {
                 (form.field("political.origin.inside_union", "From inside the Union").check()) (form.field("political.origin.outside_union", "From outside the Union").check())
                 (form.faults_at("political.origin"))
                 (form.field("political.ai_used", "AI was used to target or deliver, as far as you know").check())
+                (form.field("political.right_missing", "A right to be shown that is missing").hint("Such as the licence of a photograph. While this is filled, the ads are not served."))
                 (form.field("political.confirmed", "These facts are complete and correct").check())
             }
         }

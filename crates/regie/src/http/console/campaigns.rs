@@ -10,7 +10,7 @@ use axum::{
 use maud::{Markup, html};
 use regie_ledger::{Counts, Limit};
 use regie_model::{
-    AdSetId, AdvertiserId, CampaignId, Currency, Nanos, UtcMs,
+    AdSetId, AdvertiserId, CampaignId, Currency, Day, Nanos, UtcMs, Zone,
     booking::{Bid, CampaignSpec, Flight, Status},
     catalogue::{Catalogue, Kept},
     command::{Command, EntityRef},
@@ -269,6 +269,41 @@ fn figures(app: &App, id: CampaignId, spec: &CampaignSpec) -> Markup {
     }
 }
 
+/// Why a political campaign is not served now, by its declaration, its sponsor and the votes that it names.
+fn not_served(catalogue: &Catalogue, spec: &CampaignSpec, now: regie_model::UtcMs) -> Vec<String> {
+    let Some(declaration) = &spec.political else { return Vec::new() };
+    let mut reasons = Vec::new();
+    if !declaration.right_missing.trim().is_empty() {
+        reasons.push(format!("Not served: it lacks a right to be shown ({}).", declaration.right_missing));
+    }
+    let mut faults = regie_model::Faults::new();
+    declaration.check("political", &mut faults);
+    reasons.extend(faults.0.iter().map(|f| format!("Not served: {}: {}", f.field, f.message)));
+    let sponsor = catalogue.parties.get(&spec.sponsor).map(|p| &p.spec);
+    for gap in sponsor.iter().flat_map(|s| &s.political_gaps) {
+        reasons.push(format!("Not served: the notice needs {gap} of the sponsor."));
+    }
+    let today = catalogue.publisher.as_ref().map_or_else(Zone::utc, |p| p.spec.zone.clone()).day(now);
+    for linked in &declaration.linked {
+        let kept = linked.election.and_then(|id| catalogue.elections.get(&id)).map(|e| &e.spec);
+        let Some(vote) = kept.map(|e| e.held_on).or(linked.held_on) else { continue };
+        let from = kept.map_or(Day(vote.0 - regie_model::booking::RESTRICTED_DAYS), |e| e.restricted_from());
+        let admitted = sponsor.is_some_and(|s| s.may_sponsor_before_votes);
+        if !admitted && (from..=vote).contains(&today) {
+            reasons.push(format!(
+                "Not served until {vote} is over: from {from} only sponsors that Art. 5 admits may advertise for \u{201c}{}\u{201d}.",
+                linked.name
+            ));
+        }
+        if let Some(silent) = kept.and_then(|e| e.silent_from)
+            && (silent..=vote).contains(&today)
+        {
+            reasons.push(format!("Not served until {vote} is over: no ad linked to \u{201c}{}\u{201d} is shown from {silent} on.", linked.name));
+        }
+    }
+    reasons
+}
+
 fn facts(app: &App, id: CampaignId, spec: &CampaignSpec, advertiser: &str) -> Markup {
     let catalogue = app.platform.catalogue();
     let money = currency(&catalogue, spec.advertiser);
@@ -288,6 +323,7 @@ fn facts(app: &App, id: CampaignId, spec: &CampaignSpec, advertiser: &str) -> Ma
                 dt { "Budget in all" } dd { (amount(spec.lifetime_budget_micros)) }
                 dt { "Budget a day" } dd { (amount(spec.daily_budget_micros)) }
             }
+            @for reason in not_served(&app.platform.catalogue(), spec, app.platform.now()) { div class="note warn" { p { (reason) } } }
             @if spec.political.is_some() { p class="small muted" { "Declared as political: its notice is public from the first impression on." } }
             p { a href={ "/console/history?entity=" (id) } { "Who changed what" } }
         }

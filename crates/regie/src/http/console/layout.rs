@@ -174,8 +174,10 @@ pub fn public_with(app: &App, title: &str, body: &Markup, has_study: bool) -> Ma
                         a class="brand" href="/record" { (mark()) span { (publisher) small { "public ad record" } } }
                         nav aria-label="Record" {
                             a href="/record" { "Search" }
+                            a href="/record/elections" { "Elections" }
+                            a href="/record/changes" { "What changed" }
+                            a href="/record/data" { "Data" }
                             a href="/study" { "Studies" }
-                            a href="/record/ads.json" { "Data (JSON)" }
                         }
                     }
                 }
@@ -229,6 +231,8 @@ const NAVIGATION: [(&str, &[Item]); 4] = [
         "Publisher",
         &[
             Item("/console/inventory", "Inventory", Sees::House),
+            Item("/console/elections", "Elections", Sees::House),
+            Item("/console/complaints", "Reports of ads", Sees::House),
             Item("/console/stops", "Stops", Sees::House),
             Item("/console/study", "Study", Sees::House),
             Item("/console/settings", "Settings", Sees::House),

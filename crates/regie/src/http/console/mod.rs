@@ -11,6 +11,7 @@ pub mod book_campaign;
 pub mod book_house;
 pub mod book_set;
 pub mod campaigns;
+pub mod complaints;
 pub mod dashboard;
 pub mod design;
 pub mod form;
@@ -24,6 +25,7 @@ pub mod review;
 pub mod stops;
 pub mod targeting_rows;
 pub mod ui;
+pub mod votes;
 pub mod why;
 
 use super::{Access, AppState, Route};
@@ -70,6 +72,8 @@ pub fn routes() -> Vec<Route> {
     all.extend(accounts::routes());
     all.extend(history::routes());
     all.extend(stops::routes());
+    all.extend(complaints::routes());
+    all.extend(votes::routes());
     all.extend(people::routes());
     all.extend(book_campaign::routes());
     all.extend(book_set::routes());

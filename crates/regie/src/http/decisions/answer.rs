@@ -125,14 +125,16 @@ fn shown(
     out: &mut Vec<u8>,
 ) -> bool {
     let Some(ad) = view.ads.get(&ticket.ad) else { return false };
-    let key = (ticket.ad, ticket.creative, key_of(language));
+    let opted_in = view.publisher.as_ref().map_or(&[][..], |p| p.label_languages.as_slice());
+    let used = regie_record::texts::Texts::choose(language, opted_in).code;
+    let key = (ticket.ad, ticket.creative, key_of(Some(used)));
     let kept = parts.ads.get(&key).is_some_and(|(of, _)| Arc::ptr_eq(of, ad));
     if !kept {
         let Some(creative) = app.creatives.get(&app.platform.objects, &ticket.creative) else { return false };
         if parts.ads.len() >= ADS_COUNT_MAX {
             parts.ads.clear();
         }
-        parts.ads.insert(key, (Arc::clone(ad), ad_part(&creative, ad, language)));
+        parts.ads.insert(key, (Arc::clone(ad), ad_part(&creative, ad, language, opted_in)));
     }
     let Some((_, part)) = parts.ads.get(&key) else { return false };
     let mut number = itoa::Buffer::new();
@@ -171,7 +173,7 @@ fn key_of(language: Option<&str>) -> Language {
 }
 
 /// Without its opening brace: it goes on where the ticket's part ends.
-fn ad_part(creative: &Creative, ad: &AdView, language: Option<&str>) -> Box<[u8]> {
+fn ad_part(creative: &Creative, ad: &AdView, language: Option<&str>, opted_in: &[String]) -> Box<[u8]> {
     let size = creative.size();
     let native = match creative {
         Creative::Native { title, body, call_to_action, asset, alt } => {
@@ -189,7 +191,7 @@ fn ad_part(creative: &Creative, ad: &AdView, language: Option<&str>) -> Box<[u8]
         height: size.map_or(0, |s| s.height),
         sandbox: frames::sandbox(creative),
         native,
-        label: labels::label(ad, language),
+        label: labels::label(ad, language, opted_in),
     };
     serde_json::to_vec(&part).unwrap_or_default().get(1..).unwrap_or_default().into()
 }

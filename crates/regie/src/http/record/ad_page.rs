@@ -1,14 +1,14 @@
 //! One ad in the record: as it ran, with its label, facts, notice and figures.
 
-use super::{data, open_json, wants_json};
+use super::{data, known, open_json, wants_json};
 use crate::http::{
-    AppState,
+    App, AppState,
     console::{act, layout, ui},
     frames,
     problem::Problem,
 };
 use axum::{
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
@@ -20,7 +20,7 @@ use std::sync::Arc;
 /// Versions shown as frames; the JSON lists all.
 const FRAMES_MAX: usize = 6;
 
-fn not_here(id: &str) -> Problem {
+pub(super) fn not_here(id: &str) -> Problem {
     Problem::not_found(&format!("ad {id} in the record; an ad appears here with its first impression"))
 }
 
@@ -28,6 +28,7 @@ fn not_here(id: &str) -> Problem {
 pub(super) async fn show(
     State(app): State<AppState>,
     Path(text): Path<String>,
+    Query(when): Query<known::When>,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
     use axum::response::IntoResponse;
@@ -37,17 +38,66 @@ pub(super) async fn show(
     };
     let id: AdId = bare.parse().map_err(|_| refuse(not_here(bare)))?;
     let reader = Arc::clone(&app);
-    let entry = tokio::task::spawn_blocking(move || data::entry(&reader, id))
+    let found = tokio::task::spawn_blocking(move || collect(&reader, id, &when))
         .await
         .map_err(|e| refuse(Problem::internal(e)))?;
-    let entry = entry.map_err(refuse)?.ok_or_else(|| refuse(not_here(bare)))?;
+    let found = found.map_err(refuse)?.ok_or_else(|| refuse(not_here(bare)))?;
+    let entry = &found.entry;
     if json {
-        let value = serde_json::to_value(&entry).map_err(|e| refuse(Problem::internal(e)))?;
+        let value = serde_json::to_value(entry).map_err(|e| refuse(Problem::internal(e)))?;
         return Ok(open_json(&value));
     }
     let title = format!("Ad on behalf of {}", entry.sponsor.name);
-    let body = page(&app, &entry);
+    let body = page(&app, &found);
     Ok(layout::page(StatusCode::OK, &layout::public(&app, &title, &body)))
+}
+
+/// What a page tells of an ad, and from when.
+struct Found {
+    entry: Entry,
+    /// Of the record: what the page stands for.
+    size: u64,
+    /// When the last of these entries was made.
+    at: regie_model::UtcMs,
+    /// The page tells what was known then, and not what is known now.
+    then: bool,
+    /// The facts in force: index and version.
+    facts: Option<(u64, u32)>,
+}
+
+fn collect(app: &App, id: AdId, when: &known::When) -> Result<Option<Found>, Problem> {
+    if !data::is_shown(app, id) {
+        return Ok(None);
+    }
+    let size = {
+        let db = app.publication.fresh_db().map_err(Problem::internal)?;
+        when.size(&db)?
+    };
+    let entry = match size {
+        None => data::entry(app, id)?,
+        Some(_) => None,
+    };
+    let db = app.publication.db();
+    let whole = db.size().map_err(Problem::internal)?;
+    let at = |size| db.time_of(size).map_err(Problem::internal);
+    match (size, entry) {
+        (Some(size), _) => {
+            let known = known::entry_at(app, &db, id, size)?;
+            let at = at(size)?;
+            Ok(known.map(|(known, entry)| Found {
+                entry,
+                size,
+                at,
+                then: size < whole,
+                facts: Some((known.facts_index, known.facts_version)),
+            }))
+        }
+        (None, Some(entry)) => {
+            let facts = known::ad_at(&db, id, whole)?.map(|k| (k.facts_index, k.facts_version));
+            Ok(Some(Found { entry, size: whole, at: at(whole)?, then: false, facts }))
+        }
+        (None, None) => Ok(None),
+    }
 }
 
 /// `GET /record/ads/{id}/versions/{version}/frame`: the creative in a sandbox; its links lead nowhere.
@@ -76,13 +126,18 @@ pub(super) async fn frame(
     Ok(response)
 }
 
-fn page(app: &AppState, entry: &Entry) -> Markup {
+fn page(app: &AppState, found: &Found) -> Markup {
     let zone = act::zone(app);
+    let entry = &found.entry;
+    let path = format!("/record/ads/{}", entry.id);
     html! {
         p class="crumbs" { a href="/record" { "Record" } span { (entry.id) } }
+        @if found.then {
+            div class="note warn" role="status" { p { "This is the record as it was known at log size " (found.size) " (" (found.at) "). " a href=(path) { "See it as it is now" } "." } }
+        }
         div class="head" {
             h1 { "On behalf of " (entry.sponsor.name) }
-            div class="actions" { (state(entry)) (ui::political(entry.political)) a class="btn" href={ "/record/ads/" (entry.id) ".json" } { "JSON" } }
+            div class="actions" { (state(entry)) (ui::political(entry.political)) a class="btn" href={ (path) "/notice" } { "Notice" } a class="btn" href={ (path) ".json" } { "JSON" } }
         }
         p class="intro" {
             "Paid for by " strong { (entry.payer.name) } ". Shown " strong class="num" { (ui::count(entry.figures.impressions_count)) } " times for "
@@ -94,6 +149,26 @@ fn page(app: &AppState, entry: &Entry) -> Markup {
         (money(entry))
         @if !entry.notice.is_empty() { (notice(entry)) }
         (history(entry, &zone))
+        (more(found, &path))
+        (known::citation(app, &path, &format!("ad {} on behalf of {}", entry.id, entry.sponsor.name), found.size, found.at))
+    }
+}
+
+/// Other ways to see the same ad.
+fn more(found: &Found, path: &str) -> Markup {
+    html! {
+        section class="card" {
+            h2 { "This ad over time" }
+            @if let Some((index, version)) = found.facts { p class="muted" { "Its facts are version " (version) ", entry " (index) " of the log. Figures of closed days are entries of their own." } }
+            form class="filters" method="get" action=(path) {
+                div class="field" { label for="on" { "As known on" } input id="on" type="date" name="on" required; }
+                button { "Show" }
+            }
+            p {
+                a href={ (path) "/versions" } { "Every version" } " \u{b7} " a href={ "/record/changes?ad=" (found.entry.id) } { "What changed" } " \u{b7} "
+                a href={ (path) "/report" } { "Report this ad" } " \u{b7} " a href={ (path) "/entry.jsonld" } { "JSON-LD" } " \u{b7} " a href={ (path) "/wtm.json" } { "Who Targets Me" }
+            }
+        }
     }
 }
 

@@ -2,10 +2,8 @@
 
 use crate::{
     http::{App, problem::Problem},
-    platform::{
-        Platform,
-        view::{PartyView, View},
-    },
+    platform::{Platform, view::View},
+    publication::db::{Filters, Query},
 };
 use regie_ledger::{Counters, Ledger};
 use regie_model::{
@@ -20,42 +18,39 @@ use std::collections::BTreeMap;
 /// A search.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// All must be found.
-    pub words: Vec<String>,
+    /// As typed: every word must be found.
+    pub words: String,
     /// Only this sponsor.
     pub sponsor: Option<PartyId>,
+    /// Only this payer.
+    pub payer: Option<PartyId>,
     /// Only political ads.
     pub political: bool,
+    /// Linked to this vote or process, by its name.
+    pub election: String,
+    /// The sponsor is established there.
+    pub country: String,
+    /// Targeted by this dimension, or by a value of it (`topic war`).
+    pub targeted: String,
+    /// Meant to run in these months (`2026-11`); none: any.
+    pub months: Vec<String>,
+    /// Only ads that the record had at this size.
+    pub size: Option<u64>,
     /// Only ads booked before this one.
     pub before: Option<AdId>,
 }
 
-/// The words of a search, in lower case.
-pub fn words(text: &str) -> Vec<String> {
-    text.split_whitespace().take(12).map(str::to_lowercase).collect()
-}
-
 /// A party as the record may show it.
 pub fn public_party(view: &View, id: PartyId) -> PublicParty {
-    let party = view
-        .parties
-        .get(&id)
-        .cloned()
-        .unwrap_or_else(|| PartyView { name: id.to_string(), ..PartyView::default() });
-    PublicParty {
-        id,
-        name: party.name,
-        withheld: party.withheld,
-        controller: party.controller,
-        email: party.email,
-        postal_address: party.postal_address,
-        register_id: party.register_id,
-        established_in: party.established_in,
-    }
+    crate::publication::public_party(id, view.parties.get(&id).cloned().unwrap_or_default())
 }
 
 pub(super) fn was_shown(ledger: &Ledger, ad: AdId) -> bool {
     ledger.totals(ad).impressions_count > 0
+}
+/// Whether an ad was ever shown: before that nothing about it is told.
+pub fn is_shown(app: &App, ad: AdId) -> bool {
+    was_shown(&app.platform.folds().ledger, ad)
 }
 /// How many ads the record has.
 pub fn shown_count(app: &App) -> usize {
@@ -63,81 +58,55 @@ pub fn shown_count(app: &App) -> usize {
 }
 
 /// The newest ads that a search finds, and where the next answer begins.
-pub fn search(app: &App, wanted: &Wanted, limit: usize) -> (Vec<AdId>, Option<AdId>) {
-    let view = app.platform.current_view();
-    let catalogue = app.platform.catalogue();
-    let candidates: Vec<AdId> = {
-        let folds = app.platform.folds();
-        let newest = catalogue.ads.keys().rev().filter(|id| wanted.before.is_none_or(|b| **id < b));
-        newest.filter(|id| was_shown(&folds.ledger, **id)).copied().collect()
+///
+/// # Errors
+/// SQLite's error.
+pub fn search(app: &App, wanted: &Wanted, limit: usize) -> Result<(Vec<AdId>, Option<AdId>), Problem> {
+    let mut query = Query {
+        words: wanted.words.clone(),
+        before: wanted.before,
+        size: wanted.size,
+        limit,
+        ..Query::default()
     };
-    let mut found = Vec::new();
-    for id in candidates {
-        if fits(app, &catalogue, &view, id, wanted) {
-            if found.len() == limit {
-                return (found.clone(), found.last().copied());
-            }
-            found.push(id);
+    if wanted.political {
+        query.filters.add("political", "1");
+    }
+    for (name, party) in [("sponsor", wanted.sponsor), ("payer", wanted.payer)] {
+        if let Some(party) = party {
+            query.filters.add(name, &party.to_string());
         }
     }
-    (found, None)
-}
-
-fn fits(app: &App, catalogue: &Catalogue, view: &View, id: AdId, wanted: &Wanted) -> bool {
-    let campaign = catalogue.parents_of(id).and_then(|(c, _)| catalogue.campaigns.get(&c));
-    let Some(campaign) = campaign.map(|c| &c.spec) else { return false };
-    let narrowed = wanted.sponsor.is_none_or(|s| campaign.sponsor == s)
-        && (!wanted.political || campaign.political.is_some());
-    if !narrowed || wanted.words.is_empty() {
-        return narrowed;
-    }
-    let mut text = String::new();
-    for party in [campaign.sponsor, campaign.payer] {
-        let party = public_party(view, party);
-        text.push_str(&format!("{} {} ", party.name, party.controller));
-    }
-    for linked in campaign.political.iter().flat_map(|d| &d.linked) {
-        text.push_str(&format!("{} ", linked.name));
-    }
-    if let Some(ad) = catalogue.ads.get(&id) {
-        text.push_str(&format!("{id} {} ", ad.kept.spec.landing_url));
-    }
-    for version in catalogue.versions_of(id) {
-        // What was never approved was never shown, and is not for the public.
-        let shown = catalogue.versions.get(version).and_then(|v| v.approved);
-        if let Some(creative) = shown.and_then(|(hash, _)| document(app, &hash)) {
-            text.push_str(&creative_text(&creative));
+    for (name, value) in [("linked", &wanted.election), ("country", &wanted.country)] {
+        if !value.trim().is_empty() {
+            query.filters.add(name, value);
         }
     }
-    let text = text.to_lowercase();
-    wanted.words.iter().all(|word| text.contains(word))
+    let (mut targeted, mut months) = (Filters::default(), Filters::default());
+    if !wanted.targeted.trim().is_empty() {
+        targeted.add("targeted", &wanted.targeted);
+        targeted.add("target", &wanted.targeted);
+    }
+    wanted.months.iter().for_each(|month| months.add("month", month));
+    query.any = vec![targeted, months];
+    let db = app.publication.fresh_db().map_err(Problem::internal)?;
+    db.search(&query).map_err(Problem::internal)
 }
 
 /// A creative document.
 pub fn document(app: &App, hash: &ObjectHash) -> Option<Creative> {
     app.creatives.get(&app.platform.objects, &hash.short()).map(|c| Creative::clone(&c))
 }
-fn creative_text(creative: &Creative) -> String {
-    match creative {
-        Creative::Image { alt, .. } => format!("{alt} "),
-        Creative::Html { .. } => String::new(),
-        Creative::Native { title, body, call_to_action, alt, .. } => {
-            format!("{title} {body} {call_to_action} {alt} ")
-        }
-        Creative::Text { title, body } => format!("{title} {body} "),
-    }
-}
-
 /// The entry of an ad; none when it was never shown.
 ///
 /// # Errors
 /// SQLite's error.
 pub fn entry(app: &App, id: AdId) -> Result<Option<Entry>, Problem> {
-    let Some(subject) = subject(&app.platform.catalogue(), id) else { return Ok(None) };
+    let Some(subject) = crate::publication::subject(&app.platform.catalogue(), id) else { return Ok(None) };
     if !was_shown(&app.platform.folds().ledger, id) {
         return Ok(None);
     }
-    let history = app.record.history(app, &subject).map_err(Problem::internal)?;
+    let history = app.publication.history(&subject).map_err(Problem::internal)?;
     let flat = flat_fee_days(&app.platform, subject.ad_set).map_err(Problem::internal)?;
     let view = app.platform.current_view();
     let catalogue = app.platform.catalogue();
@@ -156,18 +125,6 @@ pub fn entry(app: &App, id: AdId) -> Result<Option<Entry>, Problem> {
         history,
     };
     Ok(regie_record::entry(id, &sources))
-}
-
-pub(super) fn subject(catalogue: &Catalogue, ad: AdId) -> Option<Subject> {
-    let (campaign, ad_set) = catalogue.parents_of(ad)?;
-    Some(Subject {
-        ad,
-        versions: catalogue.versions_of(ad).to_vec(),
-        ad_set,
-        campaign,
-        sponsor: catalogue.campaigns.get(&campaign)?.spec.sponsor,
-        since: catalogue.ads.get(&ad)?.kept.created_at,
-    })
 }
 
 /// Accrued days of a flat fee, which belongs to an ad set and to no ad.
@@ -314,6 +271,38 @@ pub fn lines(app: &App, ids: &[AdId]) -> Vec<Line> {
         })
     };
     ids.iter().filter_map(one).collect()
+}
+
+/// The lines of these ads as the record knew them at a size of the log: published figures of closed days.
+///
+/// # Errors
+/// SQLite's error.
+pub fn lines_at(app: &App, ids: &[AdId], size: u64) -> Result<Vec<Line>, Problem> {
+    let db = app.publication.db();
+    let at = db.time_of(size).map_err(Problem::internal)?;
+    let mut lines = Vec::new();
+    for id in ids {
+        let Some(known) = super::known::ad_at(&db, *id, size)? else { continue };
+        let total = known.total();
+        let mut shown =
+            known.days.iter().filter(|(_, f)| f.amounts.impressions_count > 0).map(|(day, _)| *day);
+        let first = shown.next();
+        let last = shown.next_back().or(first);
+        lines.push(Line {
+            id: *id,
+            sponsor: known.facts.sponsor.id,
+            sponsor_name: known.facts.sponsor.name.clone(),
+            payer_name: known.facts.payer.name.clone(),
+            political: known.facts.political,
+            version: None,
+            impressions_count: total.impressions_count,
+            net: total.net(),
+            currency: known.facts.currency,
+            days: first.zip(last),
+            running: known.facts.status(at) == regie_record::RunStatus::Running,
+        });
+    }
+    Ok(lines)
 }
 
 /// What sponsors of shown ads spent since a day: (sponsor, currency, net), the largest first. Flat fees included.

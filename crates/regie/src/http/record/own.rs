@@ -42,7 +42,7 @@ pub fn own_entries(platform: &Platform) -> Result<(OwnSource, Vec<OwnEntry>)> {
 }
 
 fn add(platform: &Platform, ad: AdId, entries: &mut Vec<OwnEntry>) -> Result<()> {
-    let Some(subject) = data::subject(&platform.catalogue(), ad) else { return Ok(()) };
+    let Some(subject) = crate::publication::subject(&platform.catalogue(), ad) else { return Ok(()) };
     let flat = data::flat_fee_days(platform, subject.ad_set)?;
     let view = platform.current_view();
     let catalogue = platform.catalogue();

@@ -25,27 +25,35 @@ const ADS: usize = 50;
 #[serde(default)]
 pub(super) struct After {
     cursor: Option<AdId>,
+    size: Option<u64>,
 }
 
 struct Found {
     party: PublicParty,
+    /// Others that the same controller stands behind, as they declared.
+    committees: Vec<(PartyId, String, Vec<(Currency, Nanos)>)>,
+    size: u64,
+    at: regie_model::UtcMs,
     lines: Vec<data::Line>,
     next: Option<AdId>,
     totals: Vec<(Currency, Nanos)>,
     days: BTreeMap<(Currency, Day), Nanos>,
 }
 
-fn collect(app: &AppState, id: PartyId, before: Option<AdId>) -> Result<Option<Found>, Problem> {
+fn collect(app: &AppState, id: PartyId, after: &After) -> Result<Option<Found>, Problem> {
+    if let Some(size) = after.size {
+        return known_then(app, id, size);
+    }
+    let before = after.cursor;
     let wanted = data::Wanted { sponsor: Some(id), before, ..data::Wanted::default() };
-    let (ids, next) = data::search(app, &wanted, ADS);
+    let (ids, next) = data::search(app, &wanted, ADS)?;
     let lines = data::lines(app, &ids);
     if lines.is_empty() && before.is_none() {
         return Ok(None);
     }
     let totals = data::spenders(app, regie_model::UtcHour(0))?.into_iter().filter(|(p, _, _)| *p == id);
     let totals = totals.map(|(_, currency, net)| (currency, net)).collect();
-    let (all, _) =
-        data::search(app, &data::Wanted { sponsor: Some(id), ..data::Wanted::default() }, usize::MAX);
+    let (all, _) = data::search(app, &data::Wanted { sponsor: Some(id), ..data::Wanted::default() }, 10_000)?;
     let mut days: BTreeMap<(Currency, Day), Nanos> = BTreeMap::new();
     let currencies: BTreeMap<AdId, Currency> =
         data::lines(app, &all).into_iter().map(|l| (l.id, l.currency)).collect();
@@ -57,8 +65,64 @@ fn collect(app: &AppState, id: PartyId, before: Option<AdId>) -> Result<Option<F
         }
     }
     drop(folds);
-    let party = data::public_party(&app.platform.current_view(), id);
-    Ok(Some(Found { party, lines, next, totals, days }))
+    let view = app.platform.current_view();
+    let party = data::public_party(&view, id);
+    let committees = committees(app, &view, &party)?;
+    let db = app.publication.db();
+    let size = db.size().map_err(Problem::internal)?;
+    let at = db.time_of(size).map_err(Problem::internal)?;
+    drop(db);
+    Ok(Some(Found { party, committees, size, at, lines, next, totals, days }))
+}
+
+/// A sponsor as the record knew it at a size of the log: its ads then, their published figures, its name as declared then.
+fn known_then(app: &AppState, id: PartyId, size: u64) -> Result<Option<Found>, Problem> {
+    let wanted = data::Wanted { sponsor: Some(id), size: Some(size), ..data::Wanted::default() };
+    let (ids, next) = data::search(app, &wanted, ADS)?;
+    let (all, _) = data::search(app, &wanted, 10_000)?;
+    let mut party = None;
+    let mut totals: BTreeMap<Currency, Nanos> = BTreeMap::new();
+    let mut days: BTreeMap<(Currency, Day), Nanos> = BTreeMap::new();
+    let at = {
+        let db = app.publication.db();
+        for ad in &all {
+            let Some(known) = super::known::ad_at(&db, *ad, size)? else { continue };
+            for (day, figures) in &known.days {
+                *days.entry((known.facts.currency, *day)).or_default() += figures.amounts.net();
+                *totals.entry(known.facts.currency).or_default() += figures.amounts.net();
+            }
+            party = Some(known.facts.sponsor);
+        }
+        db.time_of(size).map_err(Problem::internal)?
+    };
+    let lines = data::lines_at(app, &ids, size)?;
+    let totals = totals.into_iter().collect();
+    Ok(party.map(|party| Found { party, committees: Vec::new(), size, at, lines, next, totals, days }))
+}
+
+/// The sponsors that declared the same controller, or that this one controls, with what they spent.
+fn committees(
+    app: &AppState,
+    view: &crate::platform::view::View,
+    party: &PublicParty,
+) -> Result<Vec<(PartyId, String, Vec<(Currency, Nanos)>)>, Problem> {
+    if party.withheld {
+        return Ok(Vec::new());
+    }
+    let spent = data::spenders(app, regie_model::UtcHour(0))?;
+    let same =
+        |text: &str, other: &str| !text.trim().is_empty() && text.trim().eq_ignore_ascii_case(other.trim());
+    let mut found: BTreeMap<PartyId, Vec<(Currency, Nanos)>> = BTreeMap::new();
+    for (id, currency, net) in spent.into_iter().filter(|(id, ..)| *id != party.id) {
+        let other = data::public_party(view, id);
+        let related = same(&other.controller, &party.controller)
+            || same(&other.controller, &party.name)
+            || same(&party.controller, &other.name);
+        if related && !other.withheld {
+            found.entry(id).or_default().push((currency, net));
+        }
+    }
+    Ok(found.into_iter().map(|(id, sums)| (id, data::public_party(view, id).name, sums)).collect())
 }
 
 /// `GET /record/sponsors/{id}`, also with `.json`.
@@ -75,12 +139,12 @@ pub(super) async fn show(
     let none = || refuse(Problem::not_found(&format!("sponsor {bare} in the record")));
     let id: PartyId = bare.parse().map_err(|_| none())?;
     let reader = Arc::clone(&app);
-    let found = tokio::task::spawn_blocking(move || collect(&reader, id, after.cursor)).await;
+    let found = tokio::task::spawn_blocking(move || collect(&reader, id, &after)).await;
     let found = found.map_err(|e| refuse(Problem::internal(e)))?.map_err(refuse)?.ok_or_else(none)?;
     if json {
         return Ok(open_json(&as_json(&found)));
     }
-    let body = page(&found);
+    let body = page(&app, &found);
     Ok(layout::page(StatusCode::OK, &layout::public(&app, &found.party.name, &body)))
 }
 
@@ -105,7 +169,7 @@ fn as_json(found: &Found) -> serde_json::Value {
     })
 }
 
-fn page(found: &Found) -> Markup {
+fn page(app: &AppState, found: &Found) -> Markup {
     let party = &found.party;
     html! {
         p class="crumbs" { a href="/record" { "Record" } span { (party.id) } }
@@ -121,11 +185,29 @@ fn page(found: &Found) -> Markup {
             (ui::figure("Ads in the record", &if found.next.is_some() { format!("{}+", found.lines.len()) } else { found.lines.len().to_string() }, ""))
         }
         @for (currency, _) in &found.totals { (chart(found, *currency)) }
+        (committee_list(found))
         h2 { "Its ads" }
         (super::home::hits(&found.lines))
         @if let Some(next) = found.next { p { a class="btn" href={ "/record/sponsors/" (party.id) "?cursor=" (next) } { "Older ads" } } }
-        p { a href={ "/record/sponsors/" (party.id) ".json" } { "The same as JSON" } }
+        p { a href={ "/record/sponsors/" (party.id) ".json" } { "The same as JSON" } " \u{b7} " a href={ "/record/feed.atom?sponsor=" (party.id) } { "Follow (Atom)" } }
+        (super::known::citation(app, &format!("/record/sponsors/{}", party.id), &format!("sponsor {}", party.name), found.size, found.at))
     }
+}
+
+fn committee_list(found: &Found) -> Markup {
+    html! { @if !found.committees.is_empty() {
+        section class="card" {
+            h2 { "Related sponsors" }
+            p class="muted" { "They declared the same controller, or one of the two declared that the other controls it. That is the evidence, and each sponsor is its author; the publisher has not checked it. " a href={ "/record/sponsors/" (found.party.id) "/dispute" } { "Dispute this grouping" } "." }
+            div class="scroll" { table {
+                thead { tr { th { "Sponsor" } th class="right" { "Spent" } } }
+                tbody { @for (id, name, sums) in &found.committees { tr {
+                    th scope="row" { a href={ "/record/sponsors/" (id) } { (name) } }
+                    td class="right" { @for (currency, net) in sums { div { (ui::money(*net, *currency)) } } }
+                } } }
+            } }
+        }
+    } }
 }
 
 fn chart(found: &Found, currency: Currency) -> Markup {

@@ -5,11 +5,14 @@
 //! sign after a restore until it has seen what the world has.
 
 pub mod client;
+mod door;
 pub mod files;
 pub mod own_witness;
 pub mod payers;
 pub mod schema;
 pub mod store;
+
+pub use door::Door;
 
 use super::{folder::Folder, lock, secrets::Secrets};
 use crate::config::Config;

@@ -21,6 +21,7 @@ fn current(app: &App) -> Data {
     data.set("auction_currency", spec.auction_currency);
     data.set("zone", spec.zone.name());
     data.tick("political_location", spec.political_location);
+    data.set("label_languages", spec.label_languages.join(", "));
     data.set("page_keys", spec.page_keys.join(", "));
     data.set("blocked_categories", spec.blocked_categories.join(", "));
     data.set("sample_ppm", percent_text(spec.sample_ppm));
@@ -72,6 +73,7 @@ fn read(data: &mut Data, faults: &mut Faults) -> PublisherSpec {
         political_location: data.has("political_location"),
         page_keys: data.list("page_keys"),
         blocked_categories: data.list("blocked_categories"),
+        label_languages: data.list("label_languages"),
         sample_ppm: read_percent(data, "sample_ppm", 10_000, faults),
         auction: AuctionKind::from_word(data.get("auction")).unwrap_or_default(),
     }
@@ -122,6 +124,7 @@ fn render(app: &AppState, caller: &Caller, data: &Data, faults: &Faults, theirs:
         fieldset {
             legend { "Political ads and privacy" }
             (form.field("political_location", "Country and region may be used for political ads").check().hint("Only after your own legal review (Regulation (EU) 2024/900, Art. 18)."))
+            (form.field("label_languages", "Label languages besides English and French").hint("Codes such as de, it: texts in 24 languages are there, and nobody has reviewed these yet. Without your word English is used."))
             (form.field("page_keys", "Keys that describe the page").hint("Key-values with these keys describe the page, never the visitor; political ads may be targeted by them."))
             (form.field("blocked_categories", "Categories never shown").hint("Separated by commas."))
             (form.field("sample_ppm", "Decisions kept for replay").amount().unit("percent").hint("Political decisions are always kept, with personal inputs left out."))

@@ -1,6 +1,6 @@
 //! Reviews, stops and pauses by what they concern: a small fold over the booked changes, in memory, caught up on demand.
 
-use crate::http::App;
+use crate::platform::{Platform, lock};
 use anyhow::Result;
 use regie_model::{
     AdId, UtcMs, VersionId,
@@ -8,10 +8,7 @@ use regie_model::{
     event::Event,
 };
 use regie_record::{HistoryLine, Subject, history_of};
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Mutex};
 
 /// What a change may concern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,9 +50,9 @@ impl Index {
     ///
     /// # Errors
     /// SQLite's error.
-    pub fn history(&self, app: &App, subject: &Subject) -> Result<Vec<HistoryLine>> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        catch_up(app, &mut known)?;
+    pub fn history(&self, platform: &Platform, subject: &Subject) -> Result<Vec<HistoryLine>> {
+        let mut known = lock(&self.0);
+        catch_up(platform, &mut known)?;
         let mut wanted = vec![
             Key::Ad(subject.ad),
             Key::Stop(Stop::AllPaid),
@@ -75,9 +72,11 @@ impl Index {
     }
 }
 
-fn catch_up(app: &App, known: &mut Known) -> Result<()> {
-    app.platform.flush(false)?;
-    let state = app.platform.state();
+fn catch_up(platform: &Platform, known: &mut Known) -> Result<()> {
+    if platform.last_change() > known.position || known.position == 0 {
+        platform.flush(false)?;
+    }
+    let state = platform.state();
     let sql = "SELECT position, body FROM changes WHERE position > ?1 ORDER BY position";
     let mut statement = state.connection().prepare_cached(sql)?;
     let mut rows = statement.query([i64::try_from(known.position).unwrap_or(i64::MAX)])?;

@@ -1,0 +1,233 @@
+//! Elections, referendums and legislative processes that the publisher keeps: list, form, import from a file.
+
+use super::{HOUSE, OPERATES, act, action, form::Data, layout, page, ui};
+use crate::http::{AppState, Route, auth::Caller, problem::Problem};
+use axum::{
+    extract::State,
+    response::Response,
+    routing::{get, post},
+};
+use maud::{Markup, html};
+use regie_model::{
+    Day, ElectionId, Faults,
+    booking::{ElectionSpec, VoteKind},
+    command::Command,
+};
+
+/// Lines of one import at most.
+pub const IMPORT_COUNT_MAX: usize = 2_000;
+/// Columns of an import.
+pub const COLUMNS: &str = "name,kind,country,held_on,restricted_from,silent_from,official_url";
+
+/// The module's routes.
+pub fn routes() -> Vec<Route> {
+    vec![
+        page("/console/elections", HOUSE, get(show)),
+        action("/console/elections", OPERATES, post(save)),
+        action("/console/elections/import", OPERATES, post(import)),
+    ]
+}
+
+async fn show(State(app): State<AppState>, caller: Caller) -> Response {
+    render(&app, &caller, &Data::default(), &Faults::new())
+}
+
+fn render(app: &AppState, caller: &Caller, data: &Data, faults: &Faults) -> Response {
+    let elections = app.platform.catalogue().elections.clone();
+    let may = caller.may_operate();
+    let body = html! {
+        p class="lead" { "Votes and laws that political ads are linked to. Before a vote only sponsors that Art. 5 admits may advertise: three months, unless a day is given. Where a country's law asks for silence before the vote, no linked ad is shown at all." }
+        @if !faults.is_empty() { div class="note bad" role="alert" { ul { @for fault in &faults.0 { li { code { (fault.field) } ": " (fault.message) } } } } }
+        div class="card flush" {
+            @if elections.is_empty() { (ui::empty("None yet.")) }
+            @else { div class="scroll" { table {
+                thead { tr { th { "Day" } th { "Name" } th { "Kind" } th { "Where" } th { "Restricted from" } th { "Silent from" } } }
+                tbody { @for (id, kept) in &elections { tr {
+                    td class="nowrap" { (kept.spec.held_on) } th scope="row" { (kept.spec.name) " " span class="small muted" { (id) } }
+                    td { (kept.spec.kind.word()) } td { (kept.spec.country) } td { (kept.spec.restricted_from()) }
+                    td { @match kept.spec.silent_from { Some(day) => (day), None => "\u{2013}" } }
+                } } }
+            } } }
+        }
+        @if may { div class="grid" { (form(caller, data)) (import_form(caller)) } }
+    };
+    layout::console(app, caller, &layout::Frame::new("Elections", "/console/elections"), &body)
+}
+
+fn form(caller: &Caller, data: &Data) -> Markup {
+    let field = |name: &str, words: &str, kind: &str| {
+        html! { div class="field" { label for={ "v-" (name) } { (words) } input id={ "v-" (name) } type=(kind) name=(name) value=(data.get(name)); } }
+    };
+    html! {
+        form class="card" method="post" action="/console/elections" {
+            (layout::csrf(caller))
+            h2 { "Add or change one" }
+            (field("id", "Number, to change one (such as vote_3)", "text"))
+            (field("name", "Name", "text"))
+            div class="field" { label for="v-kind" { "Kind" } select id="v-kind" name="kind" {
+                option value="election" { "election" } option value="referendum" { "referendum" } option value="legislative_process" { "legislative process" }
+            } }
+            (field("country", "Country, such as FR, or EU", "text"))
+            (field("held_on", "Day of the vote", "date"))
+            (field("restricted_from", "Only some sponsors from", "date"))
+            (field("silent_from", "No linked ad from", "date"))
+            (field("official_url", "Official information on taking part", "url"))
+            button class="primary" { "Save" }
+        }
+    }
+}
+fn import_form(caller: &Caller) -> Markup {
+    html! {
+        form class="card" method="post" action="/console/elections/import" enctype="multipart/form-data" {
+            (layout::csrf(caller))
+            h2 { "Import from a file" }
+            p { "CSV with the columns " code { (COLUMNS) } "; the last three may be empty. A line whose name, country and day are known changes that one." }
+            div class="field" { label for="v-file" { "File" } input id="v-file" type="file" name="file" accept=".csv,text/csv"; }
+            div class="field" { label for="v-text" { "or its lines" } textarea id="v-text" name="text" rows="4" {} }
+            button class="primary" { "Import" }
+        }
+    }
+}
+
+/// An election of named texts.
+fn spec(text: &dyn Fn(&str) -> String, faults: &mut Faults) -> ElectionSpec {
+    let mut day = |name: &str, needed: bool| {
+        let given = text(name);
+        let parsed = Day::parse(&given);
+        let wrong = parsed.is_none() && (needed || !given.is_empty());
+        faults.when(wrong, name, "malformed", "A day, such as 2027-03-14.");
+        parsed
+    };
+    let (held_on, restricted_from, silent_from) =
+        (day("held_on", true).unwrap_or_default(), day("restricted_from", false), day("silent_from", false));
+    let kind = match text("kind").as_str() {
+        "referendum" => VoteKind::Referendum,
+        "legislative_process" => VoteKind::LegislativeProcess,
+        "election" | "" => VoteKind::Election,
+        _ => {
+            faults.add("kind", "unknown", "election, referendum or legislative_process.");
+            VoteKind::Election
+        }
+    };
+    ElectionSpec {
+        name: text("name"),
+        kind,
+        country: text("country"),
+        held_on,
+        restricted_from,
+        silent_from,
+        official_url: Some(text("official_url")).filter(|t| !t.is_empty()),
+    }
+}
+
+async fn save(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
+    let mut faults = Faults::new();
+    let spec = spec(&|name| data.text(name), &mut faults);
+    let id: Option<ElectionId> = data.get("id").trim().parse().ok();
+    let command = Command::PutElection { id, revision: None, spec };
+    match act::submit(&app, &caller, command, faults).await? {
+        act::Sent::Done(_) => Ok(layout::go("/console/elections")),
+        act::Sent::Faults(faults) => Ok(render(&app, &caller, &data, &faults)),
+        act::Sent::Conflict => Err(Problem::bad_request("Somebody changed it meanwhile.").into()),
+    }
+}
+
+/// The commands of an import's lines: known ones are changed, others made.
+///
+/// # Errors
+/// Every line that cannot be read, by its number.
+pub fn commands(
+    known: &std::collections::BTreeMap<ElectionId, regie_model::catalogue::Kept<ElectionSpec>>,
+    text: &str,
+) -> Result<Vec<Command>, Faults> {
+    let mut faults = Faults::new();
+    let mut reader =
+        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+    let names: Vec<String> =
+        reader.headers().map(|h| h.iter().map(str::to_owned).collect()).unwrap_or_default();
+    for needed in ["name", "country", "held_on"] {
+        faults.when(
+            !names.iter().any(|n| n == needed),
+            "file",
+            "missing",
+            format!("The column {needed} is missing."),
+        );
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let mut commands = Vec::new();
+    for (index, record) in reader.records().enumerate().take(IMPORT_COUNT_MAX + 1) {
+        let line = index + 2;
+        let Ok(record) = record else {
+            faults.add(format!("line {line}"), "malformed", "It cannot be read as CSV.");
+            continue;
+        };
+        let value = |name: &str| {
+            let at = names.iter().position(|n| n == name);
+            at.and_then(|at| record.get(at)).unwrap_or("").to_owned()
+        };
+        let mut own = Faults::new();
+        let spec = spec(&value, &mut own);
+        spec.check(&mut own);
+        own.0
+            .into_iter()
+            .for_each(|f| faults.add(format!("line {line}, {}", f.field), "malformed", f.message));
+        let same =
+            |s: &ElectionSpec| s.name == spec.name && s.country == spec.country && s.held_on == spec.held_on;
+        let id = known.iter().find(|(_, kept)| same(&kept.spec)).map(|(id, _)| *id);
+        commands.push(Command::PutElection { id, revision: None, spec });
+    }
+    faults.when(commands.is_empty(), "file", "missing", "There is no line below the header.");
+    let full = commands.len() > IMPORT_COUNT_MAX;
+    faults.when(full, "file", "too_many", format!("At most {IMPORT_COUNT_MAX} lines."));
+    if faults.is_empty() { Ok(commands) } else { Err(faults) }
+}
+
+async fn import(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
+    let text = match data.file("file") {
+        Some(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        None => data.text("text"),
+    };
+    let known = app.platform.catalogue().elections.clone();
+    match commands(&known, &text) {
+        Ok(commands) => {
+            act::run(&app, &caller, commands).await?;
+            Ok(layout::go("/console/elections"))
+        }
+        Err(faults) => Ok(render(&app, &caller, &data, &faults)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_import_names_every_line_that_is_wrong() {
+        let none = std::collections::BTreeMap::new();
+        let good = format!(
+            "{COLUMNS}\nMunicipal election,election,FR,2029-03-15,,2029-03-14,https://vote.example/\n"
+        );
+        let made = commands(&none, &good).unwrap();
+        let [Command::PutElection { id: None, spec, .. }] = made.as_slice() else { panic!("{made:?}") };
+        assert_eq!((spec.silent_from, spec.restricted_from), (Day::parse("2029-03-14"), None));
+        assert_eq!(spec.restricted_from().to_string(), "2028-12-13");
+        let bad = format!(
+            "{COLUMNS}\n,plebiscite,France,soon,,,\nX,election,FR,2029-03-15,2029-04-01,,http://vote.example/\n"
+        );
+        let told = commands(&none, &bad).unwrap_err().to_string();
+        for part in [
+            "line 2, name",
+            "line 2, kind",
+            "line 2, country",
+            "line 2, held_on",
+            "line 3, restricted_from",
+            "line 3, official_url",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert!(commands(&none, "name;country\n").is_err());
+        assert!(commands(&none, COLUMNS).is_err());
+    }
+}
