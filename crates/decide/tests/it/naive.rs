@@ -211,7 +211,11 @@ impl Naive<'_> {
         // What a political ad may read (law P1), in the pass that decides about them.
         let hidden = match &clause.dimension {
             Dimension::Country | Dimension::Region => !publisher.political_location,
-            Dimension::City | Dimension::Os | Dimension::Browser | Dimension::Segment => true,
+            Dimension::City
+            | Dimension::AgeBand
+            | Dimension::Os
+            | Dimension::Browser
+            | Dimension::Segment => true,
             Dimension::Key(key) => !publisher.page_keys.contains(key),
             _ => false,
         };
