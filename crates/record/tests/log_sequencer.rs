@@ -309,3 +309,33 @@ fn a_folder_of_another_origin_is_not_gone_on_with() {
     let error = open_as(&disk, &opening).err().unwrap().to_string();
     assert!(error.contains(ORIGIN), "{error}");
 }
+
+/// What a mirror asks before it takes anything over: growth passes, a fork is evidence, an old copy and damage prove nothing.
+#[test]
+fn a_newer_checkpoint_is_compared_with_an_older_one() {
+    use regie_record::log::evidence::{CompareError, compare};
+    let (disk, mut log) = a_log(20);
+    let older = shown_checkpoint(&disk.lock().unwrap().shown());
+    let fork: Shared = Arc::new(Mutex::new(disk.lock().unwrap().copy()));
+    log.append(&[entry(21, 1, START_MS + 21)], 21).unwrap();
+    log.show().unwrap();
+    let grown = disk.lock().unwrap().shown();
+    let newer = shown_checkpoint(&grown);
+    let keys = [key(1).verifier()];
+    let ask = |files: &regie_record::log::read::MemoryFiles, older: &str, newer: &str| {
+        compare(&mut files.clone(), older.as_bytes(), newer.as_bytes(), &keys)
+    };
+    assert_eq!(ask(&grown, &older, &newer), Ok(Ok(())));
+    assert_eq!(ask(&grown, &newer, &older), Err(CompareError::Smaller { seen: 22, now: 21 }));
+    let mut rival = open(&fork, &[key(1)], START_MS).unwrap();
+    for ad in 30..33 {
+        rival.append(&[entry(ad, 1, START_MS + 30)], ad).unwrap();
+    }
+    rival.show().unwrap();
+    let forked = fork.lock().unwrap().shown();
+    let evidence = ask(&forked, &newer, &shown_checkpoint(&forked)).unwrap().unwrap_err();
+    assert!(evidence.check(&keys).unwrap().contains("signed two histories: at 22 entries"));
+    let mut damaged = forked.clone();
+    damaged.0.get_mut("tile/0/000.p/24").unwrap()[0] ^= 1;
+    assert_eq!(ask(&damaged, &newer, &shown_checkpoint(&forked)), Err(CompareError::Damaged));
+}
