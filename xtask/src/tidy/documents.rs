@@ -16,7 +16,7 @@ const WORDS: [&str; 9] = [
     concat!("\"resol", "ved\":"),
 ];
 /// Written by cargo, with the registry's name in it.
-const WRITTEN_BY_TOOLS: [&str; 2] = ["Cargo.lock", "fuzz/Cargo.lock"];
+const WRITTEN_BY_TOOLS: [&str; 3] = ["Cargo.lock", "fuzz/Cargo.lock", "tools/peers/Cargo.lock"];
 /// Its data folder lies beside the clone on the build server, and nowhere else.
 const BESIDE: &str = concat!("../sha", "red");
 const BUILD_SERVER: &str = ".ci/run";
