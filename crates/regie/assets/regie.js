@@ -17,7 +17,7 @@ let shown = []; // what this page view showed: { what: { kind, id }, count }
 let preview; // token of a signed preview link: then nothing is asked for or counted
 let following, warned;
 
-// An advertisement must never break the page that carries it.
+// An ad must never break its page.
 const warn = error => {
   if (!warned) console.warn('regie:', error);
   warned = true;
@@ -31,7 +31,7 @@ const observe = (node, options, work) => {
   observer.observe(node);
   return observer;
 };
-// A string is sent as text/plain, so that no preflight is needed; never with cookies.
+// Text needs no preflight; never with cookies.
 const post = (path, body, keepalive) =>
   fetch(base + path, { method: 'POST', body: JSON.stringify(body), credentials: 'omit', keepalive });
 
@@ -139,10 +139,11 @@ function render(box, { ad, behaviour, fallback_html }) {
   box.node.append(part);
   if (laid) begin();
 }
-// Above the creative and outside its frame, in a closed shadow tree: no creative can hide or cover it.
+// Above the creative, outside its frame, in a closed shadow tree: no creative can hide it.
 function labelled(label) {
   const host = style(make('div', { lang: label.language }), 'all:initial!important;display:block!important');
   host.dataset.regieLabel = '';
+  if (label.promise) host.dataset.regiePromise = JSON.stringify(label.promise);
   const political = label.political ? ';border-left:3px solid #7a2ea0;background:#f7f2fa' : '';
   const font = 'font:11px/18px system-ui,sans-serif;color:#444;background:#fff;padding:0 4px;overflow-wrap:anywhere';
   const line = style(make('div'), font + political);

@@ -37,6 +37,12 @@ fn facts_are_published_before_the_first_impression_and_changes_within_60_s() {
     let leaf = published(harness, &stage.shop.ad);
     assert_eq!(leaf.version, 1);
     let ticket = stage.ticket();
+    // The label carries the log's signed promise for these facts.
+    let told = stage.ask()["ad"]["label"]["promise"].clone();
+    let promise: regie_record::promise::SignedPromise = serde_json::from_value(told).unwrap();
+    assert_eq!(promise.promise.content, Leaf::merkle_hash(&leaf.to_bytes().unwrap()));
+    assert_eq!((promise.promise.entry, promise.promise.merge_within_ms), (ad_of(&stage.shop.ad), 60_000));
+    regie_record::log::promise::open(&promise, &harness.app.log.verifiers()).unwrap();
     assert!(leaf.at <= harness.app.platform.now(), "the facts were there when the ad was first decided on");
     stage.report(&ticket, &["impression"]);
     let stop =

@@ -3,7 +3,10 @@
 //! Rendered by the tag outside the creative's frame, so that the creative cannot hide it.
 
 use crate::platform::view::AdView;
-use regie_record::texts::{Text, Texts};
+use regie_record::{
+    promise::SignedPromise,
+    texts::{Text, Texts},
+};
 use serde::Serialize;
 
 /// A label as data.
@@ -29,6 +32,9 @@ pub struct Label {
     pub notice_path: String,
     /// Political advertisement.
     pub political: bool,
+    /// The log's signed promise that the ad's facts are in it: for whoever keeps the label (`regie verify --label`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promise: Option<SignedPromise>,
 }
 
 /// The label of an ad in a language; English where nobody has reviewed that language and the publisher has not opted in.
@@ -51,5 +57,6 @@ pub fn label(ad: &AdView, language: Option<&str>, opted_in: &[String]) -> Label 
         notice_text: texts.get(link),
         notice_path: format!("/record/ads/{}", ad.id),
         political: ad.political,
+        promise: None,
     }
 }

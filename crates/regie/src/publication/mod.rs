@@ -27,6 +27,7 @@ use regie_record::{
     commit::{SALT_BYTES, Sha256Hash},
     facts_sheet,
     leaf::{Kind, Leaf, Sheet},
+    promise::{MERGE_WITHIN_MS, Promise, SignedPromise},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -204,6 +205,15 @@ impl Publication {
     /// How many leaves the log has.
     pub fn log_size(&self) -> u64 {
         lock(&self.log).size()
+    }
+    /// The signed promise of an ad's label: its facts as they stand in the log. `None`: they are not there, or the log signs
+    /// nothing now.
+    pub fn promise(&self, log: &crate::platform::log::RecordLog, ad: AdId) -> Option<SignedPromise> {
+        let leaf = self.db().latest(ad, Kind::Facts, None).ok()??;
+        let content = Leaf::merkle_hash(&leaf.to_bytes().ok()?);
+        let (origin, at) = (log.origin().to_owned(), self.platform.now());
+        let promise = Promise { origin, entry: ad, content, at, merge_within_ms: MERGE_WITHIN_MS };
+        log.promise(&promise).ok()
     }
     /// Approvals and suspensions of an ad.
     ///

@@ -134,7 +134,16 @@ fn shown(
         if parts.ads.len() >= ADS_COUNT_MAX {
             parts.ads.clear();
         }
-        parts.ads.insert(key, (Arc::clone(ad), ad_part(&creative, ad, language, opted_in)));
+        parts.ads.insert(
+            key,
+            (Arc::clone(ad), {
+                let label = labels::Label {
+                    promise: app.publication.promise(&app.log, ticket.ad),
+                    ..labels::label(ad, language, opted_in)
+                };
+                ad_part(&creative, label)
+            }),
+        );
     }
     let Some((_, part)) = parts.ads.get(&key) else { return false };
     let mut number = itoa::Buffer::new();
@@ -173,7 +182,7 @@ fn key_of(language: Option<&str>) -> Language {
 }
 
 /// Without its opening brace: it goes on where the ticket's part ends.
-fn ad_part(creative: &Creative, ad: &AdView, language: Option<&str>, opted_in: &[String]) -> Box<[u8]> {
+fn ad_part(creative: &Creative, label: labels::Label) -> Box<[u8]> {
     let size = creative.size();
     let native = match creative {
         Creative::Native { title, body, call_to_action, asset, alt } => {
@@ -191,7 +200,7 @@ fn ad_part(creative: &Creative, ad: &AdView, language: Option<&str>, opted_in: &
         height: size.map_or(0, |s| s.height),
         sandbox: frames::sandbox(creative),
         native,
-        label: labels::label(ad, language, opted_in),
+        label,
     };
     serde_json::to_vec(&part).unwrap_or_default().get(1..).unwrap_or_default().into()
 }
