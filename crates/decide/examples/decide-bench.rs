@@ -1,6 +1,7 @@
 //! Decisions a second of CPU on a catalogue of many ad sets with realistic rules, about 5% of which match.
 //!
-//! `cargo run --release -p regie-decide --example decide-bench [AD_SETS]` (100000 when absent). Prints build times,
+//! `cargo run --release -p regie-decide --example decide-bench [AD_SETS [VERSIONS_EACH]]`
+//! (100000 and 4 when absent). Prints build times,
 //! the share that matches, median and p99 for one placement and for four. An example may read a clock; the
 //! library may not.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
@@ -105,7 +106,7 @@ fn base(catalogue: &mut Catalogue) {
     }
 }
 
-fn catalogue(ad_sets_count: u32, chance: &mut Chance) -> Catalogue {
+fn catalogue(ad_sets_count: u32, versions_each: u32, chance: &mut Chance) -> Catalogue {
     let mut catalogue = Catalogue::new();
     base(&mut catalogue);
     for number in 1..=ad_sets_count {
@@ -130,7 +131,7 @@ fn catalogue(ad_sets_count: u32, chance: &mut Chance) -> Catalogue {
         }
         let spec = ad_set(campaign, chance);
         catalogue.apply(UtcMs(0), &Change::AdSetPut { id: AdSetId(number), spec });
-        ad(&mut catalogue, number);
+        ad(&mut catalogue, number, versions_each);
     }
     catalogue
 }
@@ -157,13 +158,13 @@ fn ad_set(campaign: CampaignId, chance: &mut Chance) -> AdSetSpec {
     }
 }
 
-/// One ad of four versions, approved.
-fn ad(catalogue: &mut Catalogue, number: u32) {
+/// One ad with its versions, approved.
+fn ad(catalogue: &mut Catalogue, number: u32, versions_each: u32) {
     let mut put = |change: Change| catalogue.apply(UtcMs(0), &change);
     let text = format!(r#"{{"ad_set":"set_{number}","name":"A","landing_url":"https://goods.example/"}}"#);
     put(Change::AdPut { id: AdId(number), spec: serde_json::from_str(&text).unwrap() });
     let mut versions = Vec::new();
-    for version in number * 4..number * 4 + 4 {
+    for version in number * versions_each..(number + 1) * versions_each {
         let creative = ObjectHash::of(&version.to_le_bytes());
         let record = VersionRecord {
             ad: AdId(number),
@@ -224,7 +225,8 @@ fn main() {
     let count: u32 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(100_000);
     let mut chance = Chance(42, 0);
     let start = Instant::now();
-    let catalogue = catalogue(count, &mut chance);
+    let each: u32 = std::env::args().nth(2).and_then(|text| text.parse().ok()).unwrap_or(4);
+    let catalogue = catalogue(count, each, &mut chance);
     println!("{count} ad sets, {} versions: catalogue in {:.2?}", catalogue.versions.len(), start.elapsed());
     let rows = (1..=count).map(|id| {
         let click_ppb = 200_000 + chance.below(3_000_000) as u32;

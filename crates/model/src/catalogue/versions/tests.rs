@@ -19,7 +19,7 @@ fn record(ad: u32, creative: u8, text: u8, weight: u32) -> VersionRecord {
         creative: ObjectHash::of(&[creative]),
         shape: SHAPES[usize::from(creative % 3)],
         weight,
-        external_id: (text % 4 != 0).then(|| format!("own-{text}")),
+        external_id: (!text.is_multiple_of(4)).then(|| format!("own-{text}")),
     }
 }
 
