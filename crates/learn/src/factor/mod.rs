@@ -73,6 +73,8 @@ const BREADTHS: [f64; 4] = [1.0, 1.0, 4.0, 12.0];
 const SETTLED_COUNT: usize = 16;
 /// A version this much below the best expected rate, as a part of it, counts as good.
 const NEAR: f64 = 0.02;
+/// Fits before the first alarm can be raised: until then predictions are the learner's own first guesses.
+const FITS_BEFORE_ALARM: u32 = 10;
 /// Sweeps over the effects after a change was found.
 const SWEEPS_AFTER_CHANGE: u32 = 4;
 /// Fits after which every prediction is made anew.
@@ -142,7 +144,7 @@ impl Learner {
     }
     /// Fits the effects to what was seen so far.
     pub fn fit(&mut self) {
-        let changed = change::contradicts(self.evidence.fresh());
+        let changed = self.fits_count >= FITS_BEFORE_ALARM && change::contradicts(self.evidence.fresh());
         let fresh = self.evidence.fresh_trials();
         self.evidence.begin_generation();
         if changed {
