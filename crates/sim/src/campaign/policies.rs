@@ -126,7 +126,10 @@ impl Subsample {
         let mut random = Random::new(seed ^ 0x7375_6273);
         let open = all(sizes);
         let count = (horizon as f64).sqrt().ceil().max(2.0) as usize;
-        let arms: Vec<Shown> = (0..count).map(|_| even(&open, &mut random)).collect();
+        let mut arms: Vec<Shown> = (0..count).map(|_| even(&open, &mut random)).collect();
+        arms.sort_unstable();
+        arms.dedup();
+        let count = arms.len();
         let index = arms.iter().enumerate().map(|(at, arm)| (*arm, at)).collect();
         let table = (0..count).collect();
         let seen = vec![(0.0, 0.0); count];
