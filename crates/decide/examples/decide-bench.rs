@@ -155,6 +155,7 @@ fn ad_set(campaign: CampaignId, chance: &mut Chance) -> AdSetSpec {
         lifetime_budget_micros: None,
         daily_budget_micros: None,
         external_id: None,
+        experiment: None,
     }
 }
 

@@ -8,12 +8,12 @@ use crate::{
     gate::BudgetGate,
     outcome::Elimination,
     request::{Counted, PageViewCount, Request, VisitorCount},
-    snapshot::{AdSetFacts, Candidates, Group, Here, Snapshot},
+    snapshot::{AdSetFacts, Arm, Candidates, Group, Here, Snapshot},
     tables::{Aligned, Numbers, PPM},
 };
 use regie_model::{
     AdId, AdSetId, AdvertiserId, CampaignId,
-    booking::{CapPeriod, CapScope, FrequencyCap, TierKind},
+    booking::{AuctionKind, CapPeriod, CapScope, FrequencyCap, TierKind},
 };
 
 /// What one decision reads throughout.
@@ -133,6 +133,22 @@ pub(crate) fn group_refused(
     capped.or_else(|| shown.iter().any(|s| s.ad == group.ad).then_some(Elimination::SameAd))
 }
 
+/// What of an ad set may be drawn here: all, or what its experiment's arm shows.
+pub(crate) fn groups_here<'a>(context: &Context<'_>, open: &Open<'_>, ad_set: &'a AdSetFacts) -> &'a [Group] {
+    arm(context, open, ad_set).and_then(|arm| arm.groups.as_deref()).unwrap_or(&ad_set.groups)
+}
+/// The arm that this request is in.
+fn arm<'a>(context: &Context<'_>, open: &Open<'_>, ad_set: &'a AdSetFacts) -> Option<&'a Arm> {
+    let located = !ad_set.political || context.snapshot.political_location();
+    ad_set.experiment.as_ref().map(|e| e.arm(context.request, open.here.id, located))
+}
+/// Whether the request is in the holdout of the ad set's experiment. Places that are sold together and roadblocks are no
+/// part of a holdout: there, who would have had the place instead is not one ad set.
+pub(crate) fn held_out(context: &Context<'_>, open: &Open<'_>, ad_set: &AdSetFacts) -> bool {
+    let alone = open.here.facts.auction != AuctionKind::Vcg && !ad_set.roadblock;
+    alone && arm(context, open, ad_set).is_some_and(|arm| arm.holdout)
+}
+
 /// The group that came furthest decides; `None` when one of them may be shown.
 fn groups_refused(
     context: &Context<'_>,
@@ -141,7 +157,7 @@ fn groups_refused(
     ad_set: &AdSetFacts,
 ) -> Option<Elimination> {
     let mut furthest: Option<Elimination> = None;
-    for group in context.snapshot.groups(ad_set) {
+    for group in groups_here(context, open, ad_set) {
         // `None`: this group may be shown, so nothing refuses the ad set.
         let why = group_refused(context, open, shown, ad_set, group)?;
         if furthest.is_none_or(|f| f.stage() < why.stage()) {

@@ -33,5 +33,7 @@ pub use request::{
     Counted, FREQUENCY_COUNT_MAX, FrequencyView, Location, Machine, PageFacts, PageViewCount, Request,
     VisitorCount,
 };
-pub use snapshot::{AdSetIndex, Compiler, Levels, Merge, Merged, Snapshot, Touched};
+pub use snapshot::{
+    AdSetIndex, Compiler, Levels, Merge, Merged, Snapshot, Touched, experiment_salt, experiment_unit,
+};
 pub use tables::{PPM, Row, Tables};

@@ -233,6 +233,8 @@ stages! {
     NotDrawn "not_drawn";
     /// Another one was worth more.
     Outbid "outbid";
+    /// It won, and its experiment holds this unit out: a ghost impression. The runner-up was served.
+    HeldOut "held_out";
 }
 
 /// Whose status or record is meant.
@@ -350,6 +352,8 @@ pub enum Elimination {
         value_nanos: i64,
         best_nanos: i64,
     },
+    /// It would have won: a ghost impression.
+    HeldOut,
 }
 impl Elimination {
     /// At which check.
@@ -392,6 +396,7 @@ impl Elimination {
             | Elimination::HouseNotDrawn
             | Elimination::Roadblocked => Stage::NotDrawn,
             Elimination::Outbid { .. } => Stage::Outbid,
+            Elimination::HeldOut => Stage::HeldOut,
         }
     }
     /// Stable machine word.

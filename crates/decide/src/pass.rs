@@ -5,7 +5,7 @@
 
 use crate::{
     decide::Report,
-    eligibility::{Context, Open, Shown},
+    eligibility::{Context, Open, Shown, held_out},
     joint,
     outcome::{Elimination, Fill, JointAuction},
     snapshot::AdSetFacts,
@@ -95,7 +95,15 @@ impl<'a> Pass<'a> {
             places_count: self.open.iter().flatten().count() as u32,
             share_ppm: self.roadblock_share_ppm,
         };
-        Some(Turn { context: self.context, open, shown, tier, exhaustive: self.exhaustive, roadblocks })
+        Some(Turn {
+            context: self.context,
+            open,
+            shown,
+            tier,
+            exhaustive: self.exhaustive,
+            roadblocks,
+            held: &[],
+        })
     }
     fn is_first(&self, slot: usize) -> bool {
         self.open.iter().position(Option::is_some) == Some(slot)
@@ -155,9 +163,27 @@ impl<'a> Pass<'a> {
     /// One place by itself.
     pub(crate) fn single(&mut self, slot: usize, tier: TierKind, report: &mut Report<'_>) {
         let shown = self.shown.clone();
-        let Some(turn) = self.turn(slot, tier, &shown) else { return };
         let mut tell = |index: usize, why: Elimination| report(slot, index, why);
-        let Some(won) = turn.winner(&mut tell) else { return turn.tell_exhausted(&mut tell) };
+        let mut held: Vec<usize> = Vec::new();
+        let mut heard: Vec<(usize, Elimination)> = Vec::new();
+        let won = loop {
+            heard.clear();
+            let Some(turn) = self.turn(slot, tier, &shown) else { return };
+            let turn = Turn { held: &held, ..turn };
+            let won = turn.winner(&mut |index, why| heard.push((index, why)));
+            // A ghost: it holds and spends nothing, and the runner-up is found as if it were not there.
+            match won.filter(|won| held_out(turn.context, turn.open, turn.context.snapshot.ad_set(won.index)))
+            {
+                Some(ghost) => held.push(ghost.index),
+                None => break won,
+            }
+        };
+        heard.retain(|(index, _)| !held.contains(index));
+        heard.into_iter().for_each(|(index, why)| tell(index, why));
+        held.iter().for_each(|index| tell(*index, Elimination::HeldOut));
+        let Some(turn) = self.turn(slot, tier, &shown) else { return };
+        let turn = Turn { held: &held, ..turn };
+        let Some(won) = won else { return turn.tell_exhausted(&mut tell) };
         if self.context.snapshot.ad_set(won.index).roadblock {
             return;
         }

@@ -6,7 +6,7 @@
 use crate::{
     auction::{self, Bidder, Field},
     chance::{self, Purpose},
-    eligibility::{Context, Open, Shown, group_refused, refused},
+    eligibility::{Context, Open, Shown, group_refused, groups_here, refused},
     index::{BLOCK_BITS, Block},
     outcome::{Elimination, Fill},
     rates::PPB,
@@ -49,6 +49,8 @@ pub(crate) struct Turn<'a> {
     pub(crate) tier: TierKind,
     pub(crate) exhaustive: bool,
     pub(crate) roadblocks: Roadblocks<'a>,
+    /// Won before, and held out by their experiments.
+    pub(crate) held: &'a [usize],
 }
 pub(crate) type Tell<'t> = dyn FnMut(usize, Elimination) + 't;
 
@@ -125,6 +127,9 @@ impl Turn<'_> {
         !self.context.contextual && self.context.snapshot.ad_set(index).political
     }
     pub(crate) fn refused(&self, index: usize) -> Option<Elimination> {
+        if self.held.contains(&index) {
+            return Some(Elimination::HeldOut);
+        }
         let refused = refused(self.context, self.open, self.shown, index);
         let ad_set = self.context.snapshot.ad_set(index);
         if !ad_set.roadblock {
@@ -299,10 +304,11 @@ impl Turn<'_> {
         let may = |group: &&crate::snapshot::Group| {
             group_refused(self.context, self.open, self.shown, ad_set, group).is_none()
         };
-        let sum: u64 = snapshot.groups(ad_set).iter().filter(may).map(|g| g.weight).sum();
+        let groups = groups_here(self.context, self.open, ad_set);
+        let sum: u64 = groups.iter().filter(may).map(|g| g.weight).sum();
         let mut drawn = chance::below(self.draw(Purpose::Version, ad_set.id.0), sum);
         let rate_ppb = weighted_rate(ad_set, self.context.numbers(won.index).rate_ppb, weight_ppm);
-        for group in snapshot.groups(ad_set).iter().filter(may) {
+        for group in groups.iter().filter(may) {
             if drawn >= group.weight {
                 drawn -= group.weight;
                 continue;

@@ -349,6 +349,7 @@ mod tests {
             lifetime_budget_micros: Some(Micros(1_000)),
             daily_budget_micros: Some(Micros(1_000)),
             external_id: None,
+            experiment: None,
         };
         books.apply(&Change::AdSetPut { id: AdSetId(1), spec });
         books

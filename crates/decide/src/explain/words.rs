@@ -183,6 +183,7 @@ fn plain(why: &Elimination) -> String {
         Elimination::SameCategory => "This request already shows an ad of a competitor (same category).",
         Elimination::SameAd => "This request already shows all of its ads that fit.",
         Elimination::HouseNotDrawn => "Another house ad was drawn.",
+        Elimination::HeldOut => "It won, and its experiment holds this one out; the runner-up was served.",
         _ => "Its targeting does not fit.",
     };
     text.to_owned()

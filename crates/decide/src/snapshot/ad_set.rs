@@ -1,5 +1,6 @@
 //! What a decision reads of one ad set and of its versions. Immutable once compiled; segments share it.
 
+use super::experiment::Experiment;
 use crate::{
     outcome::Elimination,
     rates::PPB,
@@ -42,6 +43,8 @@ pub(crate) struct AdSetFacts {
     pub(crate) groups: Box<[Group]>,
     /// Why it cannot deliver whatever the request; the switch that stops everything paid apart.
     pub(crate) standing: Option<Elimination>,
+    /// The experiment over what it shows.
+    pub(crate) experiment: Option<Box<Experiment>>,
     pub(crate) cold: Cold,
 }
 
@@ -111,6 +114,19 @@ impl Group {
             versions: versions.iter().map(|(id, _)| *id).collect(),
             weight_to_here,
         }
+    }
+    /// The group with some of its versions; `None` when none is left.
+    pub(crate) fn only(&self, kept: impl Fn(VersionId) -> bool) -> Option<Group> {
+        let mut before = 0;
+        let weighed: Vec<(VersionId, u32)> = (0..self.versions.len())
+            .filter_map(|at| {
+                let (id, weight) = self.draw(before)?;
+                before += weight;
+                debug_assert_eq!(Some(&id), self.versions.get(at));
+                kept(id).then(|| (id, u32::try_from(weight).unwrap_or(u32::MAX)))
+            })
+            .collect();
+        (!weighed.is_empty()).then(|| Group::new(self.ad, self.host, self.shape, &weighed))
     }
     /// The version that `drawn`, 0 to `weight`, falls upon, with its weight.
     pub(crate) fn draw(&self, drawn: u64) -> Option<(VersionId, u64)> {

@@ -1,6 +1,8 @@
 //! From the catalogue to what decisions read of it, one ad set at a time, and what all share.
 
-use super::{AdSetFacts, Cold, Group, PlacementFacts, Shared, SiteFacts, standing::standing};
+use super::{
+    AdSetFacts, Cold, Group, PlacementFacts, Shared, SiteFacts, experiment::Experiment, standing::standing,
+};
 use regie_model::{
     AdId, AdSetId, AdvertiserId, Currency, Day, SegmentId, SiteId, UtcMs, VersionId, Zone,
     booking::*,
@@ -149,8 +151,11 @@ impl Builder<'_> {
             .unwrap_or_default();
         categories.sort_unstable();
         let zone = advertiser.map_or_else(Zone::utc, |a| a.zone.clone());
+        let compile = |spec| Experiment::compile(id, spec, &groups).map(Box::new);
+        let experiment = spec.experiment.as_ref().and_then(compile);
         AdSetFacts {
             id,
+            experiment,
             campaign: spec.campaign,
             advertiser: advertiser_id,
             political: campaign.is_some_and(|c| c.political.is_some()),

@@ -6,12 +6,15 @@
 
 mod ad_set;
 mod compile;
+mod experiment;
 mod live;
 mod standing;
 mod stratum;
 mod touched;
 
 pub(crate) use ad_set::{AdSetFacts, Cold, Group};
+pub(crate) use experiment::Arm;
+pub use experiment::{experiment_salt, experiment_unit};
 pub use live::{Compiler, Levels, Merge, Merged};
 pub(crate) use stratum::{Candidates, Look, STRATA_MAX, Stratum, locate, locate_block};
 pub use touched::Touched;
@@ -238,9 +241,6 @@ impl Snapshot {
     }
     pub(crate) fn cold(&self, index: usize) -> &Cold {
         &self.ad_set(index).cold
-    }
-    pub(crate) fn groups<'a>(&self, ad_set: &'a AdSetFacts) -> &'a [Group] {
-        &ad_set.groups
     }
     /// Approved creative of a version.
     pub(crate) fn creative(&self, version: VersionId) -> Option<ObjectHash> {

@@ -5,6 +5,7 @@
 
 mod contention;
 mod edits;
+mod experiments;
 mod follow;
 mod forecast;
 mod law;

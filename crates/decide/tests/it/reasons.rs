@@ -301,6 +301,18 @@ fn lost(seen: &mut Seen) {
     seen.check("outbid", "Lost the auction to set_2 by value: 1.0000 EUR per thousand against 2.0000", |s| {
         s.rival(2_000_000);
     });
+    seen.check("held_out", "its experiment holds this one out", |s| {
+        let arm = |name: &str, share_ppm, holdout| ArmSpec {
+            name: name.into(),
+            share_ppm,
+            ads: Vec::new(),
+            versions: Vec::new(),
+            holdout,
+        };
+        let arms = vec![arm("none", 999_999, true), arm("shown", 1, false)];
+        let experiment = ExperimentSpec { name: "e".into(), unit: ExperimentUnit::PlacementHour, arms };
+        s.world.edit_ad_set(s.set, |set| set.experiment = Some(experiment));
+    });
     seen.check("won", "the next was set_2 with 0.6000 EUR per thousand", |s| {
         s.rival(600_000);
     });

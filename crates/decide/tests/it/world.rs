@@ -95,6 +95,7 @@ pub fn ad_set(campaign: CampaignId, micros_per_mille: i64) -> AdSetSpec {
         lifetime_budget_micros: None,
         daily_budget_micros: None,
         external_id: None,
+        experiment: None,
     }
 }
 

@@ -68,6 +68,7 @@ pub fn ad_set(campaign: CampaignId, bid: Bid) -> AdSetSpec {
         lifetime_budget_micros: None,
         daily_budget_micros: None,
         external_id: None,
+        experiment: None,
     }
 }
 pub fn booked(change: Change) -> Event {

@@ -1,6 +1,6 @@
 //! Campaigns and ad sets: objective, money, time, targeting, and the declaration of a political ad.
 
-use super::check_amount;
+use super::{ExperimentSpec, check_amount};
 use crate::{
     AdvertiserId, CampaignId, Currency, Faults, Micros, PartyId, UtcMs,
     booking::{TierKind, check_https},
@@ -409,6 +409,9 @@ pub struct AdSetSpec {
     /// The caller's own id, for imports that can be repeated.
     #[serde(default)]
     pub external_id: Option<String>,
+    /// An experiment over what it shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<ExperimentSpec>,
 }
 impl AdSetSpec {
     /// Normalises the targeting and adds every fault found.
@@ -420,6 +423,9 @@ impl AdSetSpec {
             flight.check("flight", faults);
         }
         self.check_bid(faults);
+        if let Some(experiment) = &self.experiment {
+            experiment.check("experiment", faults);
+        }
         faults.when(
             self.caps.len() > CAPS_COUNT_MAX,
             "caps",

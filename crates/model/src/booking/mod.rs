@@ -6,6 +6,7 @@
 mod ads;
 mod auction;
 mod campaigns;
+mod experiment;
 mod inventory;
 mod parties;
 mod people;
@@ -14,6 +15,7 @@ mod votes;
 pub use ads::*;
 pub use auction::{AuctionKind, FULL_WEIGHT_PPM};
 pub use campaigns::*;
+pub use experiment::*;
 pub use inventory::*;
 pub use parties::*;
 pub use people::*;

@@ -321,6 +321,33 @@ fn check_campaign(catalogue: &Catalogue, id: CampaignId, spec: &CampaignSpec, fa
     }
 }
 
+/// What an experiment names is the ad set's own; a political one reads no region where location is off (law P1).
+fn check_experiment(
+    catalogue: &Catalogue,
+    id: crate::AdSetId,
+    experiment: &ExperimentSpec,
+    political: bool,
+    faults: &mut Faults,
+) {
+    let ads = catalogue.ads_of.get(&id).map(Vec::as_slice).unwrap_or_default();
+    for (index, arm) in experiment.arms.iter().enumerate() {
+        let foreign = arm.ads.iter().any(|ad| !ads.contains(ad));
+        let own = |version: &VersionId| ads.iter().any(|ad| catalogue.versions_of(*ad).contains(version));
+        let field = format!("experiment.arms[{index}]");
+        let unknown = foreign || !arm.versions.iter().all(own);
+        faults.when(
+            unknown,
+            field,
+            "unknown",
+            "Names an ad or version that is not of this ad set; book those first.",
+        );
+    }
+    let located = catalogue.publisher.as_ref().is_some_and(|p| p.spec.political_location);
+    let region = experiment.unit == ExperimentUnit::RegionDay && political && !located;
+    let why = "Regions are not read for political ads here: the publisher has not switched that on (law P1).";
+    faults.when(region, "experiment.unit", "not_offered", why);
+}
+
 fn check_ad_set(catalogue: &Catalogue, id: crate::AdSetId, spec: &AdSetSpec, faults: &mut Faults) {
     let before = catalogue.ad_sets.get(&id);
     let moved = before.is_some_and(|s| s.spec.campaign != spec.campaign);
@@ -329,6 +356,9 @@ fn check_ad_set(catalogue: &Catalogue, id: crate::AdSetId, spec: &AdSetSpec, fau
         faults.add("campaign", "unknown", format!("There is no campaign {}.", spec.campaign));
         return;
     };
+    if let Some(experiment) = &spec.experiment {
+        check_experiment(catalogue, id, experiment, campaign.spec.political.is_some(), faults);
+    }
     let flight = spec.flight_in(&campaign.spec);
     let early = flight.starts_at < campaign.spec.flight.starts_at;
     faults.when(early, "flight.starts_at", "contradiction", "Starts before its campaign.");

@@ -204,6 +204,7 @@ pub(super) fn ad_set(campaign: CampaignId, name: &str, tier: Tier, bid: Bid, pac
         lifetime_budget_micros: None,
         daily_budget_micros: None,
         external_id: None,
+        experiment: None,
     }
 }
 /// Only on pages of these sections.

@@ -172,6 +172,7 @@ fn read(app: &App, campaign: CampaignId, data: &mut Data, faults: &mut Faults) -
         lifetime_budget_micros: data.micros_opt("lifetime_budget_micros", faults),
         daily_budget_micros: data.micros_opt("daily_budget_micros", faults),
         external_id: Some(data.text("external_id")).filter(|t| !t.is_empty()),
+        experiment: None,
     }
 }
 fn read_bid(data: &Data, faults: &mut Faults) -> Bid {
@@ -231,7 +232,9 @@ async fn put(
     mut data: Data,
 ) -> layout::Html {
     let mut faults = Faults::new();
-    let spec = read(app, campaign, &mut data, &mut faults);
+    let mut spec = read(app, campaign, &mut data, &mut faults);
+    // The form has no fields for the experiment: an edit keeps it.
+    spec.experiment = id.and_then(|id| app.platform.catalogue().ad_sets.get(&id)?.spec.experiment.clone());
     if data.has("forecast") {
         let panel = crate::http::forecast::panel(app, caller, &spec, id).await;
         return Ok(show_with(app, caller, campaign, id, &data, &Faults::new(), None, &panel));

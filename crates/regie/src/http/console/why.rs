@@ -127,6 +127,11 @@ const REASONS: [(&str, &str, &str); 28] = [
         "Nothing; shares are kept over many requests.",
     ),
     ("outbid", "Another ad was worth more in the auction.", "Raise the bid, or improve the ad's results."),
+    (
+        "held_out",
+        "It won, and its experiment holds this hour or region out to measure lift.",
+        "Nothing; end the experiment when its report says so.",
+    ),
 ];
 
 /// What a reason means, and what to do about it.
