@@ -195,7 +195,9 @@ fn ad_set(campaign: CampaignId, chance: &mut Chance) -> AdSetSpec {
         flight: None,
         lifetime_budget_micros: Some(regie_model::Micros(1_000_000_000_000)),
         daily_budget_micros: None,
-        external_id: None, experiment: None, }
+        external_id: None,
+        experiment: None,
+    }
 }
 
 /// One ad with its versions, approved.
