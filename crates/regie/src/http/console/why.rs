@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::ui::count;
 
 /// A reason, what it means, and what to do about it.
-const REASONS: [(&str, &str, &str); 28] = [
+const REASONS: [(&str, &str, &str); 29] = [
     (
         "not_active",
         "It, its campaign or its account is paused, a draft, or archived.",
