@@ -275,6 +275,7 @@ fn traffic_gives_the_sites_shape_the_reasons_and_the_estimate_of_loss() {
         served: vec![(RollupKey::of(&tickets[0]), 10)],
         refused: vec![("forged".into(), 4)],
         eliminated: vec![(CPC, "budget".into(), 6)],
+        asked: Vec::new(),
     };
     for ticket in &tickets[..7] {
         world.push(Event::Impression(*ticket));

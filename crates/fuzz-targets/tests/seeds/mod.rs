@@ -127,6 +127,7 @@ fn events() -> Vec<Event> {
         served: vec![(RollupKey::of(&TICKET), 2)],
         refused: vec![("forged".into(), 1)],
         eliminated: vec![(AdSetId(1), "pacing".into(), u64::MAX)],
+        asked: Vec::new(),
     };
     let inputs = serde_json::json!({ "propensity": 0.1, "score": 1e-300, "seed": u64::MAX });
     vec![
