@@ -1,5 +1,6 @@
 //! The learner on simulated campaigns, short enough for every run of the tests: it finds what there is to find, in constraints,
 //! with assets that come and go, and is never worse than an even draw. The long figures are `regie simulate learning --bars`.
+#![allow(clippy::unwrap_used)]
 
 use regie_learn::{
     allocation::Allocation,

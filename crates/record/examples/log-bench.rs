@@ -2,7 +2,7 @@
 //!
 //! Real files in a temporary folder, each synced before the checkpoint that covers it is shown; the head in a synced file that is
 //! replaced. One object to each entry. (The server keeps the head and its last batch in SQLite instead: one more commit a batch.)
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::unwrap_used)]
 
 use regie_record::log::{
     Append, Envelope, Hash, Policy, Signatory,

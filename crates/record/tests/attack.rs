@@ -99,7 +99,7 @@ fn solve(
             all.push((cell, 1.0));
             match made.cells.iter().find(|c| c.value == *value) {
                 Some(told) => {
-                    problem.add_constraint(&[(cell, 1.0)], ComparisonOp::Eq, told.impressions_count as f64)
+                    problem.add_constraint([(cell, 1.0)], ComparisonOp::Eq, told.impressions_count as f64)
                 }
                 None => other.push((cell, 1.0)),
             }

@@ -2,7 +2,7 @@
 //!
 //! `interop/vectors.json` was made by `interop/make_vectors.py`. The live part runs where Python has the packages, and says so
 //! where not.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 mod log_world;
 
@@ -86,7 +86,8 @@ fn our_witness_answers_as_theirs_does() {
                 let mut note: Note = request.checkpoint.clone();
                 note.signatures =
                     vec![regie_record::log::note::SignatureLine::parse(theirs.trim_end()).unwrap()];
-                regie_record::log::cosignature::witnesses_of(&note, &[witness_key.clone()]).unwrap();
+                regie_record::log::cosignature::witnesses_of(&note, std::slice::from_ref(&witness_key))
+                    .unwrap();
                 last = Some(head);
             }
             Answer::Conflict(size) => assert_eq!(format!("{size}\n"), theirs),

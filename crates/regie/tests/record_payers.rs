@@ -85,7 +85,11 @@ fn an_invoice_is_checked_against_the_public_log_alone() {
     let (zone, mut files) = (platform.catalogue().advertisers[&advertiser].spec.zone.clone(), Vec::new());
     let mut reader = JournalReader::open(&folder.journal(), Position(0)).unwrap();
     let mut months = std::collections::BTreeSet::new();
-    reader.for_each(|record| drop(months.insert(zone.day(UtcMs(record.at_ms)).year_month()))).unwrap();
+    reader
+        .for_each(|record| {
+            months.insert(zone.day(UtcMs(record.at_ms)).year_month());
+        })
+        .unwrap();
     for (year, month) in months {
         let invoice = platform.folds().ledger.invoice(advertiser, year, month).unwrap();
         if !invoice.lines.is_empty() {

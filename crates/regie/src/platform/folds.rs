@@ -270,15 +270,15 @@ impl Platform {
             return;
         };
         match &event {
-            Event::Booked(booked) if replay => {
-                // An image may be ahead of state.db.
-                if fresh && position > self.catalogue_position.load(Ordering::SeqCst) {
-                    let mut catalogue =
-                        self.catalogue.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    catalogue.apply(booked.at, &booked.change);
-                    self.catalogue_position.store(position, Ordering::SeqCst);
-                }
+            // An image may be ahead of state.db.
+            Event::Booked(booked)
+                if replay && fresh && position > self.catalogue_position.load(Ordering::SeqCst) =>
+            {
+                let mut catalogue = self.catalogue.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+                catalogue.apply(booked.at, &booked.change);
+                self.catalogue_position.store(position, Ordering::SeqCst);
             }
+            Event::Booked(_) if replay => {}
             Event::Booked(booked) => folds.note_budgets(&booked.change),
             Event::Impression(ticket) | Event::Click(ticket) => {
                 let is_click = matches!(event, Event::Click(_));

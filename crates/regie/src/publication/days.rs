@@ -199,7 +199,7 @@ impl Publication {
             published.insert(day, amounts.clone());
             sheets.extend(sheet);
         }
-        debug_assert!(FINAL_AFTER_DAYS < 14, "days stay in view until they are final");
+        const { assert!(FINAL_AFTER_DAYS < 14, "days stay in view until they are final") };
         Ok(())
     }
     /// One-way breakdowns of a day's impressions, and what was shown by version, from the hourly reports.

@@ -384,7 +384,10 @@ fn index_facts(connection: &Connection, index: u64, leaf: &Leaf) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn db(ads: &[(u32, &str, &[(&str, &str)])]) -> RecordDb {
+    /// Number, words, filters.
+    type Ad<'a> = (u32, &'a str, &'a [(&'a str, &'a str)]);
+
+    fn db(ads: &[Ad<'_>]) -> RecordDb {
         let db = RecordDb::in_memory().unwrap();
         for (ad, words, filters) in ads {
             let mut all = Filters::default();

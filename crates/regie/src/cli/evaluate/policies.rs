@@ -125,7 +125,10 @@ fn posteriors(text: &str, campaign: &str) -> Result<Vec<Beta>> {
         }
     }
     let [alpha, beta] = lists;
-    if alpha.is_empty() || alpha.len() != beta.len() || alpha.iter().chain(&beta).any(|v| !(*v > 0.0)) {
+    if alpha.is_empty()
+        || alpha.len() != beta.len()
+        || alpha.iter().chain(&beta).any(|v| v.is_nan() || *v <= 0.0)
+    {
         bail!(
             "found {} alpha and {} beta for campaign {campaign:?}; every one must be above 0",
             alpha.len(),

@@ -30,14 +30,16 @@ const SLOT_BYTES: usize = 1_024 + 3 * TICKET_TEXT_CHARS;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::FixedState>;
 type Language = [u8; 3];
+type KeptAd = (Arc<AdView>, Box<[u8]>);
+type KeptPlace = (Arc<PlacementSpec>, Box<[u8]>, Box<[u8]>);
 
 /// What of an answer stays the same.
 #[derive(Default)]
 struct Parts {
     /// By ad, creative and language: the ad as it was, and its bytes.
-    ads: Map<(AdId, [u8; 16], Language), (Arc<AdView>, Box<[u8]>)>,
+    ads: Map<(AdId, [u8; 16], Language), KeptAd>,
     /// By place: the place as it was, its bytes before and after the ad.
-    places: Map<PlacementId, (Arc<PlacementSpec>, Box<[u8]>, Box<[u8]>)>,
+    places: Map<PlacementId, KeptPlace>,
 }
 
 thread_local! { static PARTS: RefCell<Parts> = RefCell::default(); }

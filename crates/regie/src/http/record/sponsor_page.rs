@@ -28,10 +28,13 @@ pub(super) struct After {
     size: Option<u64>,
 }
 
+/// Another that the same controller stands behind, with what it spent.
+type Committee = (PartyId, String, Vec<(Currency, Nanos)>);
+
 struct Found {
     party: PublicParty,
     /// Others that the same controller stands behind, as they declared.
-    committees: Vec<(PartyId, String, Vec<(Currency, Nanos)>)>,
+    committees: Vec<Committee>,
     size: u64,
     at: regie_model::UtcMs,
     lines: Vec<data::Line>,
@@ -105,7 +108,7 @@ fn committees(
     app: &AppState,
     view: &crate::platform::view::View,
     party: &PublicParty,
-) -> Result<Vec<(PartyId, String, Vec<(Currency, Nanos)>)>, Problem> {
+) -> Result<Vec<Committee>, Problem> {
     if party.withheld {
         return Ok(Vec::new());
     }

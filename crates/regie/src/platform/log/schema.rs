@@ -53,8 +53,8 @@ impl Schema for Entries {
     fn finish(&mut self) -> Vec<String> {
         let mut wrong = Vec::new();
         for (ad, (index, total)) in &self.newest {
-            let days = self.days.get(ad).into_iter().flat_map(BTreeMap::values);
-            let sum = days.fold(Some(Amounts::zero(total.currency)), |sum, day| sum?.plus(day));
+            let mut days = self.days.get(ad).into_iter().flat_map(BTreeMap::values);
+            let sum = days.try_fold(Amounts::zero(total.currency), |sum, day| sum.plus(day));
             if sum.as_ref() != Some(total) {
                 wrong.push(format!("{ad}: the days do not sum to the total that entry {index} states"));
             }
