@@ -15,6 +15,8 @@ pub enum Purpose {
     Share = 3,
     /// Which version of the winner is shown.
     Version = 4,
+    /// Whether an ad set whose paced value fell below the floor takes part at the floor.
+    Reserve = 9,
 }
 
 /// Where a chance is drawn: the place and how often it stood in the request before.

@@ -8,8 +8,8 @@ use crate::{
     gate::BudgetGate,
     outcome::Elimination,
     request::{Counted, PageViewCount, Request, VisitorCount},
-    snapshot::{AdSetFacts, Arm, Candidates, Group, Here, Snapshot},
-    tables::{Aligned, Numbers, PPM},
+snapshot::{AdSetFacts, Arm, Candidates, Group, Here, Snapshot},
+    tables::{Aligned, Numbers, PPM, paced as paced_nanos},
 };
 use regie_model::{
     AdId, AdSetId, AdvertiserId, CampaignId,
@@ -56,9 +56,12 @@ enum Counts<'a> {
     PageView(&'a [PageViewCount]),
     Visitor(&'a [VisitorCount]),
 }
-/// Of a political ad set: never a visitor's (law P1).
-fn political_counts<'a>(view: &Contextual<'a>) -> Counts<'a> {
-    Counts::PageView(view.page_view())
+/// Of a political ad set: a visitor's only with the consent for exactly that (law P1).
+fn political_counts<'a>(view: &Contextual<'a>, period: CapPeriod) -> Counts<'a> {
+    match view.consented() {
+        Some(consented) if period != CapPeriod::PageView => Counts::Visitor(consented.counts()),
+        _ => Counts::PageView(view.page_view()),
+    }
 }
 /// Of any other: the visitor's where a consented token gave them, otherwise by page view.
 fn ordinary_counts(request: &Request, period: CapPeriod) -> Counts<'_> {
@@ -91,9 +94,11 @@ fn capped(
     cap: &FrequencyCap,
     ad: AdId,
 ) -> Option<Elimination> {
-    let counts = match ad_set.political || context.contextual {
-        true => political_counts(&open.contextual),
-        false => ordinary_counts(context.request, cap.period),
+    let counts = match (ad_set.political, context.contextual) {
+        (true, _) => political_counts(&open.contextual, cap.period),
+        // Beside political ads nothing is known of the visitor.
+        (false, true) => Counts::PageView(open.contextual.page_view()),
+        (false, false) => ordinary_counts(context.request, cap.period),
     };
     let (what, here) = match cap.scope {
         CapScope::Campaign => {
@@ -255,6 +260,29 @@ pub(crate) fn refused(
     frequency.or_else(separation).or(groups).or_else(|| {
         let floor_nanos = open.here.facts.reserve_nanos(ad_set);
         let value_nanos = ad_set.value_nanos(numbers.rate_ppb)?;
-        (value_nanos < floor_nanos).then_some(Elimination::Floor { value_nanos, floor_nanos })
+        if value_nanos < floor_nanos {
+            return Some(Elimination::Floor { value_nanos, floor_nanos });
+        }
+        at_floor(context, open, ad_set, paced_nanos(value_nanos, numbers.multiplier_ppm), floor_nanos)
     })
+}
+
+/// Where only the paced value is below the floor, the ad set is left out of the share of requests that it is short
+/// of, and bids the floor in the others. A reserve is a rival that always ties, and a tie of a pacing equilibrium is
+/// won in part (Conitzer et al. 2022, section 2); without this, a budget whose only rival is the floor would spend
+/// everything or nothing.
+fn at_floor(
+    context: &Context<'_>,
+    open: &Open<'_>,
+    ad_set: &AdSetFacts,
+    counts_nanos: i64,
+    floor_nanos: i64,
+) -> Option<Elimination> {
+    if counts_nanos >= floor_nanos || ad_set.tier.kind() != TierKind::Auction {
+        return None;
+    }
+    let pass_ppm = (i128::from(counts_nanos) * i128::from(PPM) / i128::from(floor_nanos)) as u32;
+    let bits = chance::bits(context.request.seed, Purpose::Reserve, open.here.place, ad_set.id.0);
+    let drawn_ppm = chance::below(bits, u64::from(PPM)) as u32;
+    (drawn_ppm >= pass_ppm).then_some(Elimination::Paced { pass_ppm, drawn_ppm })
 }

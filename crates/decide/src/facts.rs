@@ -1,12 +1,12 @@
 //! What targeting may read of a request: everything for ordinary ad sets, [`Contextual`] for political ones.
 //!
 //! Law P1 stands here in types: `Contextual` has no field for city, age band, operating system, browser, segments, a
-//! visitor's frequency counts or key-values that are not the publisher's page keys, and no reference to the
+//! visitor's frequency counts without [`ConsentedCounts`], or key-values that are not the publisher's page keys, and no reference to the
 //! request. What matches or caps a political ad set takes only `&Contextual`.
 
 use crate::{
     index::{Value, Values},
-    request::{PageViewCount, Request},
+    request::{CONSENT_POLITICAL_FREQUENCY, PageViewCount, Request, VisitorCount},
     snapshot::Snapshot,
 };
 use regie_model::{
@@ -20,6 +20,21 @@ use regie_model::{
 pub(crate) struct Coarse<'a> {
     country: Option<&'a str>,
     region: Option<&'a str>,
+}
+
+/// A visitor's counts of political ads, with the consent for exactly that: there is no other way to one of these.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConsentedCounts<'a>(&'a [VisitorCount]);
+impl<'a> ConsentedCounts<'a> {
+    fn of(request: &'a Request) -> Option<ConsentedCounts<'a>> {
+        let counts = request.frequency.political.as_deref()?;
+        let proven = request.consents.iter().any(|consent| consent == CONSENT_POLITICAL_FREQUENCY);
+        proven.then_some(ConsentedCounts(counts))
+    }
+    /// The counts.
+    pub(crate) fn counts(self) -> &'a [VisitorCount] {
+        self.0
+    }
 }
 
 /// All that may decide about a political ad (law P1).
@@ -36,6 +51,7 @@ pub(crate) struct Contextual<'a> {
     page_key_values: Vec<(&'a str, &'a str)>,
     location: Option<Coarse<'a>>,
     page_view: &'a [PageViewCount],
+    consented: Option<ConsentedCounts<'a>>,
 }
 impl<'a> Contextual<'a> {
     /// Takes from the request what law P1 leaves, by the publisher's settings.
@@ -58,11 +74,16 @@ impl<'a> Contextual<'a> {
             page_key_values: of_page.map(|(k, v)| (k.as_str(), v.as_str())).collect(),
             location: snapshot.political_location().then(coarse),
             page_view: &request.frequency.page_view,
+            consented: ConsentedCounts::of(request),
         }
     }
     /// Impressions in this page view; not personal.
     pub(crate) fn page_view(&self) -> &'a [PageViewCount] {
         self.page_view
+    }
+    /// Impressions to this visitor, where there is a consent for it.
+    pub(crate) fn consented(&self) -> Option<ConsentedCounts<'a>> {
+        self.consented
     }
 }
 impl Values for Contextual<'_> {

@@ -30,8 +30,8 @@ pub use explain::{Explanation, PlacementExplanation, Verdict, explain};
 pub use gate::{BudgetGate, OpenGate, RecordedGate};
 pub use outcome::{Decision, Elimination, Fill, JointAuction, JointMethod, NoFill, Slot, Stage, Whose};
 pub use request::{
-    Counted, FREQUENCY_COUNT_MAX, FrequencyView, Location, Machine, PageFacts, PageViewCount, Request,
-    VisitorCount,
+    CONSENT_POLITICAL_FREQUENCY, CONSENT_STORAGE, Counted, FREQUENCY_COUNT_MAX, FrequencyView, Location,
+    Machine, PageFacts, PageViewCount, Request, VisitorCount,
 };
 pub use snapshot::{
     AdSetIndex, Compiler, Levels, Merge, Merged, Snapshot, Touched, experiment_salt, experiment_unit,

@@ -17,6 +17,11 @@ use serde::{Deserialize, Serialize};
 /// Entries of one frequency view, of each kind.
 pub const FREQUENCY_COUNT_MAX: usize = 512;
 
+/// The consent that lets the visitor's counts of ordinary ads be read and kept.
+pub const CONSENT_STORAGE: &str = "storage";
+/// The consent that lets the visitor's counts of political ads be read and kept, and nothing else does (law P1).
+pub const CONSENT_POLITICAL_FREQUENCY: &str = "political_frequency";
+
 /// One page view asking for one or more ads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -137,6 +142,9 @@ pub struct FrequencyView {
     pub page_view: Vec<PageViewCount>,
     /// To this visitor, from a consented token; `None` without one, and every cap then counts by page view.
     pub visitor: Option<Vec<VisitorCount>>,
+    /// As `visitor`, of political ads: counts only beside [`CONSENT_POLITICAL_FREQUENCY`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub political: Option<Vec<VisitorCount>>,
 }
 
 impl Request {
@@ -197,8 +205,8 @@ impl Request {
         let texts = [&mut self.location.city, &mut machine.os, &mut machine.browser, &mut self.age_band];
         texts.into_iter().flatten().for_each(lower);
         self.frequency.page_view.truncate(FREQUENCY_COUNT_MAX);
-        if let Some(visitor) = &mut self.frequency.visitor {
-            visitor.truncate(FREQUENCY_COUNT_MAX);
+        for counts in [&mut self.frequency.visitor, &mut self.frequency.political].into_iter().flatten() {
+            counts.truncate(FREQUENCY_COUNT_MAX);
         }
     }
 }

@@ -20,6 +20,10 @@ pub const PPM: u32 = 1_000_000;
 pub struct Row {
     /// Probability that it takes part in a decision, parts per million.
     pub pass_ppm: u32,
+    /// What its bid counts for in the auction, parts per million of itself: at most 1, so that a bound of the
+    /// whole bid bounds the paced one (docs/PACING.md).
+    #[serde(default = "whole")]
+    pub multiplier_ppm: u32,
     /// Predicted clicks an impression, parts per billion, above zero.
     pub click_ppb: u32,
     /// Predicted billable conversions an impression, parts per billion, above zero.
@@ -27,14 +31,50 @@ pub struct Row {
     /// How far a guaranteed goal is behind its curve, parts per million of what is still to be delivered.
     pub need_ppm: u32,
 }
+fn whole() -> u32 {
+    PPM
+}
 impl Default for Row {
     fn default() -> Row {
-        Row { pass_ppm: PPM, click_ppb: PRIOR_CLICK_PPB, conversion_ppb: PRIOR_CONVERSION_PPB, need_ppm: 0 }
+        Row {
+            pass_ppm: PPM,
+            multiplier_ppm: PPM,
+            click_ppb: PRIOR_CLICK_PPB,
+            conversion_ppb: PRIOR_CONVERSION_PPB,
+            need_ppm: 0,
+        }
+    }
+}
+/// What the bid counts for, rounded down.
+pub(crate) fn paced(nanos: i64, multiplier_ppm: u32) -> i64 {
+    let scaled = i128::from(nanos) * i128::from(multiplier_ppm.min(PPM)) / i128::from(PPM);
+    i64::try_from(scaled).unwrap_or(nanos)
+}
+/// Begins the bytes of a table of the second form.
+const MAGIC: &[u8; 8] = b"RGTABLE2";
+/// A row of the first form.
+#[derive(Deserialize)]
+struct OldRow {
+    pass_ppm: u32,
+    click_ppb: u32,
+    conversion_ppb: u32,
+    need_ppm: u32,
+}
+impl From<OldRow> for Row {
+    fn from(old: OldRow) -> Row {
+        Row {
+            pass_ppm: old.pass_ppm,
+            multiplier_ppm: PPM,
+            click_ppb: old.click_ppb,
+            conversion_ppb: old.conversion_ppb,
+            need_ppm: old.need_ppm,
+        }
     }
 }
 impl Row {
     fn within_limits(mut self) -> Row {
         self.pass_ppm = self.pass_ppm.min(PPM);
+        self.multiplier_ppm = self.multiplier_ppm.min(PPM);
         self.click_ppb = self.click_ppb.clamp(1, PPB);
         self.conversion_ppb = self.conversion_ppb.clamp(1, PPB);
         self
@@ -85,11 +125,16 @@ impl Tables {
     /// The canonical bytes, which [`Tables::from_bytes`] reads; what [`Tables::hash`] covers.
     pub fn to_bytes(&self) -> Vec<u8> {
         // Numbers and a sequence only: postcard cannot fail on them.
-        postcard::to_allocvec(self.rows.as_ref()).unwrap_or_default()
+        postcard::to_extend(self.rows.as_ref(), MAGIC.to_vec()).unwrap_or_default()
     }
     /// Reads [`Tables::to_bytes`] back; `None` when damaged.
     pub fn from_bytes(bytes: &[u8]) -> Option<Tables> {
-        postcard::from_bytes::<Vec<(AdSetId, Row)>>(bytes).ok().map(Tables::new)
+        let Some(body) = bytes.strip_prefix(MAGIC) else {
+            // Kept before there were multipliers.
+            let old: Vec<(AdSetId, OldRow)> = postcard::from_bytes(bytes).ok()?;
+            return Some(Tables::new(old.into_iter().map(|(id, row)| (id, row.into()))));
+        };
+        postcard::from_bytes::<Vec<(AdSetId, Row)>>(body).ok().map(Tables::new)
     }
     /// Names the table for replay (law D1).
     pub fn hash(&self) -> ObjectHash {
@@ -134,6 +179,7 @@ impl Tables {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Numbers {
     pub(crate) pass_ppm: u32,
+    pub(crate) multiplier_ppm: u32,
     /// Predicted rate of the billed event; [`PPB`] for impressions.
     pub(crate) rate_ppb: u32,
     pub(crate) need_ppm: u32,
@@ -184,6 +230,14 @@ mod tests {
         assert_eq!(Tables::from_bytes(&a.to_bytes()), Some(a.clone()));
         let text = serde_json::to_string(&a).unwrap();
         assert_eq!(serde_json::from_str::<Tables>(&text).unwrap().hash(), a.hash());
+    }
+    #[test]
+    fn the_first_form_is_read_as_it_was_meant() {
+        // Two rows as they were written before multipliers: pass, click, conversion, need.
+        let old = postcard::to_allocvec(&vec![(3u32, 7u32, 8u32, 9u32, 1u32), (5, PPM, 2, 3, 4)]).unwrap();
+        let tables = Tables::from_bytes(&old).unwrap();
+        let first = Row { pass_ppm: 7, multiplier_ppm: PPM, click_ppb: 8, conversion_ppb: 9, need_ppm: 1 };
+        assert_eq!((tables.row(AdSetId(3)), tables.row(AdSetId(5)).need_ppm), (first, 4));
     }
     #[test]
     fn damaged_bytes_are_refused() {

@@ -59,7 +59,7 @@ fn request(input: DecisionInput) -> Request {
         machine,
         segments: input.segments,
         consents: input.consents,
-        frequency: FrequencyView { visitor: None, ..input.frequency },
+        frequency: FrequencyView { page_view: input.frequency.page_view, ..FrequencyView::default() },
         ..Request::bare(NOW, 1, input.site, SNAPSHOT_PLACES.to_vec())
     }
 }

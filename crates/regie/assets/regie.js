@@ -1,5 +1,5 @@
 /* Regie's tag: asks its own server for ads, shows them labelled, reports what was seen.
- * No cookies, no storage, no third parties. Served as written; docs/TAG.md explains it. */
+ * No cookies, no third parties; storage only for a frequency token, and only with the visitor's consent. Served as written; docs/TAG.md explains it. */
 (() => {
 'use strict';
 const script = document.currentScript;
@@ -59,12 +59,33 @@ function facts() {
   };
 }
 
+// What caps over more than a page view need, sealed by the server: kept only with a consent that the page states.
+const KEPT = 'regie.frequency';
+const mayKeep = ({ consents }) => consents.includes('storage') || consents.includes('political_frequency');
+function kept(value) {
+  try {
+    if (value === undefined) return localStorage.getItem(KEPT);
+    if (value) localStorage.setItem(KEPT, value); else localStorage.removeItem(KEPT);
+  } catch { /* storage is switched off: caps then count by page view */ }
+  return null;
+}
+// One request at a time over all tabs, so that none counts without the other.
+const inTurn = work => navigator.locks ? navigator.locks.request(KEPT, work) : work();
+
 function ask(wanted) {
   if (!wanted.length || preview) return;
   ask(wanted.splice(ASK_MAX));
   const turns = wanted.map(box => { box.seconds = 0; return ++box.turn; });
   const placements = wanted.map(box => ({ name: box.name }));
-  post('/v1/decisions', { ...facts(), placements }).then(async answer => {
+  const said = { ...facts(), placements };
+  const asked = mayKeep(said) ? inTurn(async () => {
+    said.frequency.token = kept() || undefined;
+    const answer = await post('/v1/decisions', said);
+    const { frequency_token: token } = await answer.clone().json().catch(() => ({}));
+    if (token !== undefined) kept(token);
+    return answer;
+  }) : (kept(null), post('/v1/decisions', said));
+  asked.then(async answer => {
     // One unknown name must not leave the whole page without ads.
     if (answer.status === 400 && wanted.length > 1) return wanted.forEach(box => ask([box]));
     if (!answer.ok) throw new Error(`${wanted[0].name}: status ${answer.status}`);

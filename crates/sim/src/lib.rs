@@ -5,6 +5,7 @@
 
 mod arrivals;
 pub mod campaign;
+pub mod market;
 mod random;
 mod taste;
 mod visitor;

@@ -67,9 +67,15 @@ impl TrafficShape {
     pub fn weight(&self, hour: HourOfWeek) -> f64 {
         self.relative(hour, self.mean())
     }
+    /// An hour that was never observed counts as the same hour of the days that were, and else as the mean hour.
     fn relative(&self, hour: HourOfWeek, mean: f64) -> f64 {
         let known = self.hours.get(usize::from(hour.0)).copied().flatten();
-        known.map_or(1.0, |weight| (weight / mean).max(0.001))
+        let weight = known.or_else(|| {
+            let same = self.hours.iter().skip(usize::from(hour.0) % 24).step_by(24).flatten();
+            let (sum, count) = same.fold((0.0, 0u32), |(sum, count), weight| (sum + weight, count + 1));
+            (count > 0).then(|| sum / f64::from(count))
+        });
+        weight.map_or(1.0, |weight| (weight / mean).max(0.001))
     }
     /// Expected traffic between two moments, in mean hours (so that what was learned on another shape, or on
     /// none, stays of use); 0 when they are backwards.
@@ -133,8 +139,9 @@ mod tests {
         let half = UtcMs(monday.0 + DAY_MS / 2);
         let share = shape.mass(&utc, day(0), half) / shape.mass(&utc, day(0), day(1));
         assert!((share - 0.25).abs() < 1e-9, "{share}");
-        // Tuesday was not observed: the mean of what was.
+        // Tuesday was not observed: as Monday, hour by hour.
         assert!((shape.mass(&utc, day(1), day(2)) - 24.0).abs() < 1e-9);
+        assert!((shape.weight(HourOfWeek(24 + 12)) - 1.5).abs() < 1e-9);
         assert!((shape.weight(HourOfWeek(12)) - 1.5).abs() < 1e-9);
         shape.observe(HourOfWeek(0), 200);
         assert!((shape.hours[0].unwrap() - 130.0).abs() < 1e-9);

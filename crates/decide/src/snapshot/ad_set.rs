@@ -4,7 +4,7 @@ use super::experiment::Experiment;
 use crate::{
     outcome::Elimination,
     rates::PPB,
-    tables::{Numbers, Row},
+    tables::{Numbers, Row, paced},
 };
 use regie_model::{
     AdId, AdSetId, AdvertiserId, CampaignId, Currency, UtcMs, VersionId, Zone,
@@ -74,8 +74,9 @@ impl AdSetFacts {
             Billing::Conversion => row.conversion_ppb,
             Billing::Impression | Billing::None => PPB,
         };
-        let score_nanos = self.score_nanos(rate_ppb);
-        Numbers { pass_ppm: row.pass_ppm, rate_ppb, need_ppm: row.need_ppm, score_nanos }
+        let Row { pass_ppm, multiplier_ppm, need_ppm, .. } = row;
+        let score_nanos = paced(self.score_nanos(rate_ppb), multiplier_ppm);
+        Numbers { pass_ppm, multiplier_ppm, rate_ppb, need_ppm, score_nanos }
     }
 }
 

@@ -94,7 +94,12 @@ impl Naive<'_> {
     }
     pub fn score(&self, id: AdSetId) -> i128 {
         let bid = Nanos(i128::from(self.bid(id)));
-        to_auction_round_down(bid, self.rate_nanos(id).unwrap()).0 * self.action_ppb(id) / i128::from(PPB)
+        let whole = to_auction_round_down(bid, self.rate_nanos(id).unwrap()).0 * self.action_ppb(id)
+            / i128::from(PPB);
+        self.paced(id, whole)
+    }
+    fn paced(&self, id: AdSetId, value: i128) -> i128 {
+        value * i128::from(self.row(id).multiplier_ppm) / i128::from(PPM)
     }
     pub fn floor(&self, id: AdSetId, slot: usize) -> i128 {
         let placement = &self.catalogue.placements[&self.request.placements[slot]].spec;
@@ -129,6 +134,12 @@ impl Naive<'_> {
             house || drawn < u64::from(self.row(id).pass_ppm)
         };
         let value = i128::from(self.bid(id)) * self.action_ppb(id) / i128::from(PPB);
+        // Where only the paced value is below the floor, it bids the floor in that share of requests.
+        let at_floor = || {
+            let (counts, floor) = (self.paced(id, value), self.floor(id, slot));
+            let drawn = i128::from(below(self.draw(Purpose::Reserve, slot, id.0), u64::from(PPM)));
+            spec.tier != Tier::Auction || counts >= floor || drawn < counts * i128::from(PPM) / floor
+        };
         self.standing(id)
             && self.rate_nanos(id).is_some()
             && self.timely(id)
@@ -136,7 +147,7 @@ impl Naive<'_> {
             && self.welcome(id, slot)
             && (house || !self.refused.contains(&id))
             && paced()
-            && (self.billing(id) == Billing::None || value >= self.floor(id, slot))
+            && (self.billing(id) == Billing::None || (value >= self.floor(id, slot) && at_floor()))
             && self.uncapped(id, None, fills)
             && (house || self.separate(id, fills))
             && !self.versions(id, slot, fills).is_empty()
@@ -293,8 +304,12 @@ impl Naive<'_> {
                 _ => return true,
             };
             let view = &self.request.frequency;
-            let personal = cap.period != CapPeriod::PageView && !self.political(id) && !self.contextual;
-            let before: u32 = match view.visitor.as_ref().filter(|_| personal) {
+            let consented = self.request.consents.iter().any(|c| c == "political_frequency");
+            let of_visitor = match (self.political(id), self.contextual) {
+                (true, _) => view.political.as_ref().filter(|_| consented),
+                (false, contextual) => view.visitor.as_ref().filter(|_| !contextual),
+            };
+            let before: u32 = match of_visitor.filter(|_| cap.period != CapPeriod::PageView) {
                 Some(counts) => {
                     counts.iter().filter(|c| c.what == what && c.period == cap.period).map(|c| c.count).sum()
                 }

@@ -75,6 +75,7 @@ impl Day {
         let paced = [Paced {
             ad_set: AdSetId(1),
             asap,
+            bids: false,
             budgets: vec![BudgetKey::Campaign(CampaignId(1))],
             goal: None,
         }];
@@ -87,6 +88,7 @@ impl Day {
                 key: BudgetKey::Campaign(CampaignId(1)),
                 spent: known[known.len() - self.lag],
                 total,
+                event: PRICE,
                 starts_at: self.start,
                 ends_at: end,
             };
@@ -195,12 +197,12 @@ fn goals_are_needed_when_behind_and_silent_when_met() {
     let goal = |delivered_count| Goal { delivered_count, goal_count: 1_000, starts_at: start, ends_at: end };
     let ask = |delivered_count| {
         let goal = Some(goal(delivered_count));
-        let paced = [Paced { ad_set: AdSetId(1), asap: true, budgets: Vec::new(), goal }];
+        let paced = [Paced { ad_set: AdSetId(1), asap: true, bids: false, budgets: Vec::new(), goal }];
         Controller::default().update(half, (&TrafficShape::flat(), &Zone::utc()), &[], &paced)[0]
     };
-    assert_eq!(ask(500), Pass { ad_set: AdSetId(1), pass_ppm: PPM, need_ppm: 0 });
+    assert_eq!(ask(500), Pass { ad_set: AdSetId(1), pass_ppm: PPM, multiplier_ppm: PPM, need_ppm: 0 });
     assert_eq!(ask(250).need_ppm, 333_333);
-    assert_eq!(ask(1_000), Pass { ad_set: AdSetId(1), pass_ppm: 0, need_ppm: 0 });
+    assert_eq!(ask(1_000), Pass { ad_set: AdSetId(1), pass_ppm: 0, multiplier_ppm: PPM, need_ppm: 0 });
 }
 
 #[test]
@@ -218,13 +220,20 @@ fn the_controller_survives_odd_inputs_and_a_restart() {
             key: BudgetKey::AdSet(AdSetId(chance.below(3) as u32)),
             spent: odd(&mut chance),
             total: odd(&mut chance),
+            event: odd(&mut chance),
             starts_at: UtcMs(chance.below(9 * DAY_MS as u64) as i64),
             ends_at: UtcMs(chance.below(9 * DAY_MS as u64) as i64),
         };
-        let paced = [Paced { ad_set: AdSetId(1), asap: false, budgets: vec![budget.key], goal: None }];
+        let paced = [Paced {
+            ad_set: AdSetId(1),
+            asap: false,
+            bids: chance.one_in(2),
+            budgets: vec![budget.key],
+            goal: None,
+        }];
         let now = UtcMs(chance.below(9 * DAY_MS as u64) as i64);
         let pass = controller.update(now, (&shape, &zone), &[budget], &paced)[0];
-        assert!(pass.pass_ppm <= PPM);
+        assert!(pass.pass_ppm <= PPM && pass.multiplier_ppm <= PPM);
         let text = serde_json::to_string(&controller).unwrap();
         controller = serde_json::from_str(&text).unwrap();
     }

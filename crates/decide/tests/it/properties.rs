@@ -28,7 +28,8 @@ fn random_rows(chance: &mut Chance, world: &World) -> BTreeMap<AdSetId, Row> {
             let need_ppm = chance.below(3) as u32 * 1_000;
             let click_ppb = 1 + chance.below(50_000_000) as u32;
             let conversion_ppb = 1 + chance.below(2_000_000) as u32;
-            rows.insert(*id, Row { pass_ppm, click_ppb, conversion_ppb, need_ppm });
+            let multiplier_ppm = if chance.one_in(2) { chance.below(1_000_001) as u32 } else { 1_000_000 };
+            rows.insert(*id, Row { pass_ppm, multiplier_ppm, click_ppb, conversion_ppb, need_ppm });
         }
     }
     rows

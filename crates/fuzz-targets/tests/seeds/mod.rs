@@ -155,7 +155,13 @@ fn checkpoints() -> Vec<Vec<u8>> {
 }
 fn tables() -> Vec<Vec<u8>> {
     let half = Row { pass_ppm: 500_000, ..Row::default() };
-    let all = Row { pass_ppm: u32::MAX, click_ppb: 0, conversion_ppb: u32::MAX, need_ppm: 1 };
+    let all = Row {
+        pass_ppm: u32::MAX,
+        multiplier_ppm: u32::MAX,
+        click_ppb: 0,
+        conversion_ppb: u32::MAX,
+        need_ppm: 1,
+    };
     let rows = [(AdSetId(1), half), (AdSetId(2), all), (AdSetId(u32::MAX), half)];
     vec![Tables::new(rows).to_bytes(), Tables::default().to_bytes(), b"\xff\xff\xff\xff\x0f".to_vec()]
 }

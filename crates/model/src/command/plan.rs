@@ -455,11 +455,6 @@ fn check_political_targeting(catalogue: &Catalogue, spec: &AdSetSpec, faults: &m
         );
         faults.when(!fits, format!("targeting[{index}].dimension"), "political", why);
     }
-    for (index, cap) in spec.caps.iter().enumerate() {
-        let personal = cap.period != CapPeriod::PageView;
-        let why = "A political ad may be capped by page view only; other periods need a visitor's token.";
-        faults.when(personal, format!("caps[{index}].period"), "political", why);
-    }
 }
 
 fn plan_version(

@@ -6,7 +6,7 @@ mod input;
 pub use input::{Asker, DecisionInput, PageInput, PlacementRef, VisitorInput, to_request};
 
 use super::{App, AppState, Route, problem::Problem};
-use crate::platform::view::View;
+use crate::platform::{frequency::Visit, view::View};
 use axum::{
     body::Bytes,
     extract::{ConnectInfo, Query, State, rejection::QueryRejection},
@@ -15,7 +15,7 @@ use axum::{
     routing::{options, post},
 };
 use hyper::body::Body;
-use regie_decide::Request;
+use regie_decide::{Decision, Request};
 use regie_model::{
     SiteId,
     booking::{Role, Scope},
@@ -135,13 +135,14 @@ fn answer(
     if !trusted {
         return Err(Problem::forbidden("Facts about the visitor need a token with the scope `decide`."));
     }
-    let request = to_request(&Asker::new(app, headers, peer), view, input)?;
+    let frequency = input.frequency.clone();
+    let mut request = to_request(&Asker::new(app, headers, peer), view, input)?;
+    let visit = app.platform.visit(&frequency, &mut request);
     if query.explain != 0 {
         return Ok((site, explain(app, view, &request, headers)?));
     }
-    let answers = app.platform.decide(view, &request);
     let mut json = Vec::new();
-    answer::write(app, view, &request, &answers, &mut json);
+    decide(app, view, &request, visit, &mut json);
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     Ok((site, (headers, json).into_response()))
 }
@@ -170,7 +171,8 @@ async fn batch(
     // Every request is read before the first is decided: a refusal serves and counts nothing.
     let mut requests = Vec::with_capacity(count);
     for (index, input) in input.requests.into_iter().enumerate() {
-        let request = to_request(&asker, &view, input);
+        let frequency = input.frequency.clone();
+        let request = to_request(&asker, &view, input).map(|request| (request, frequency));
         requests.push(request.map_err(|problem| {
             let detail = format!("requests[{index}]: {}", problem.detail);
             problem.detail(detail)
@@ -178,16 +180,30 @@ async fn batch(
     }
     let mut json = Vec::with_capacity(count * 2_048);
     json.extend_from_slice(b"{\"answers\":[");
-    for (index, request) in requests.into_iter().enumerate() {
+    for (index, (mut request, frequency)) in requests.into_iter().enumerate() {
         if index > 0 {
             json.push(b',');
         }
-        let answers = app.platform.decide(&view, &request);
-        answer::write(&app, &view, &request, &answers, &mut json);
+        let visit = app.platform.visit(&frequency, &mut request);
+        decide(&app, &view, &request, visit, &mut json);
     }
     json.extend_from_slice(b"]}");
     Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json)
         .into_response())
+}
+
+/// Decides and writes the answer, with the frequency token that the page is to keep (`null`: none).
+fn decide(app: &App, view: &View, request: &Request, visit: Visit, json: &mut Vec<u8>) {
+    let mut admit = |decision: &Decision| app.platform.admit(&visit, decision);
+    let answers = app.platform.decide_admitted(view, request, &[], &mut admit);
+    answer::write(app, view, request, &answers, json);
+    if visit.keeps_token() && json.last() == Some(&b'}') {
+        json.pop();
+        let token = app.platform.next_token(visit, &answers);
+        // A token is base64url: nothing in it needs to be escaped.
+        let text = token.map_or_else(|| "null".to_owned(), |token| format!("\"{token}\""));
+        json.extend_from_slice(format!(",\"frequency_token\":{text}}}").as_bytes());
+    }
 }
 
 /// Pages of the site's origins may read the answer.

@@ -62,6 +62,9 @@ pub struct KeptTables {
     hash: ObjectHash,
 }
 
+/// How often a decision is taken again because others were admitted meanwhile.
+const ADMITTED_AGAIN_MAX: u32 = 16;
+
 /// A gate that remembers what it refused.
 struct Recording<'a> {
     gate: &'a dyn BudgetGate,
@@ -117,13 +120,35 @@ impl Platform {
     }
     /// As [`Platform::decide`], without these ad sets: places that can show less than the request says.
     pub fn decide_except(&self, view: &View, request: &Request, except: &[AdSetId]) -> Vec<Answer> {
+        self.decide_admitted(view, request, except, &mut |_| Vec::new())
+    }
+    /// As [`Platform::decide_except`]; `admit` sees the decision before anything is counted, and names ad sets without
+    /// which it is to be taken again, a few times at most.
+    pub fn decide_admitted(
+        &self,
+        view: &View,
+        request: &Request,
+        except: &[AdSetId],
+        admit: &mut dyn FnMut(&Decision) -> Vec<AdSetId>,
+    ) -> Vec<Answer> {
         let tables = self.tables.load();
-        let mut eliminated: Vec<(AdSetId, &'static str)> = Vec::new();
         let house_only = self.gate.house_only();
         let snapshot = &view.snapshot;
-        let gate = Recording { gate: &self.gate, snapshot, except, refused: RefCell::default(), house_only };
-        let mut sink = |ad_set: AdSetId, why: Elimination| eliminated.push((ad_set, why.code()));
-        let decision = regie_decide::decide(&view.snapshot, &tables, request, &gate, &mut sink);
+        let mut without = except.to_vec();
+        let mut tries = 0;
+        let (decision, refused, eliminated) = loop {
+            let mut eliminated: Vec<(AdSetId, &'static str)> = Vec::new();
+            let refused = RefCell::default();
+            let gate = Recording { gate: &self.gate, snapshot, except: &without, refused, house_only };
+            let mut sink = |ad_set: AdSetId, why: Elimination| eliminated.push((ad_set, why.code()));
+            let decision = regie_decide::decide(&view.snapshot, &tables, request, &gate, &mut sink);
+            let over = if tries < ADMITTED_AGAIN_MAX { admit(&decision) } else { Vec::new() };
+            if over.is_empty() {
+                break (decision, gate.refused.into_inner(), eliminated);
+            }
+            without.extend(over);
+            tries += 1;
+        };
         self.traffic.eliminated(&eliminated);
         let origin = Origin { country: request.location.country.unwrap_or_default(), device: request.device };
         let mut answers = Vec::with_capacity(decision.slots.len());
@@ -160,7 +185,6 @@ impl Platform {
             }
         }
         if !keep.is_empty() {
-            let refused = gate.refused.into_inner();
             let gate = RecordedGate {
                 refused: all_refused(view, &tables, request, refused, house_only),
                 house_only,

@@ -12,7 +12,7 @@ use regie_decide::{
 use regie_ledger::{BudgetView, Ledger};
 use regie_model::{
     AdSetId, CampaignId, UtcMs, Zone,
-    booking::{AdSetSpec, CampaignSpec, Flight, Pacing, Status, Tier},
+    booking::{AdSetSpec, Bid, CampaignSpec, Flight, Pacing, Status, Tier},
     catalogue::Catalogue,
     event::Event,
 };
@@ -76,7 +76,7 @@ fn rows(catalogue: &Catalogue, ledger: &Ledger, pacing: &mut PacingState, now: U
     let shape = shape_of(ledger, pacing, &zone, now);
     let mut rows: BTreeMap<AdSetId, Row> = rates_of(catalogue, ledger);
     let mut by_zone: BTreeMap<String, (Vec<Budget>, Vec<Paced>)> = BTreeMap::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen: HashMap<BudgetKey, usize> = HashMap::new();
     for (id, set) in catalogue.ad_sets.iter().filter(|(_, s)| s.status == Status::Active) {
         let Some(campaign) = catalogue.campaigns.get(&set.spec.campaign) else { continue };
         let Some(account) = catalogue.advertisers.get(&campaign.spec.advertiser) else { continue };
@@ -86,13 +86,16 @@ fn rows(catalogue: &Catalogue, ledger: &Ledger, pacing: &mut PacingState, now: U
         }
         let (budgets, paced) = by_zone.entry(account.spec.zone.name().to_owned()).or_default();
         let mut keys = Vec::new();
+        let event = event_nanos(&set.spec.bid);
         let mut add = |key: BudgetKey, view: Option<BudgetView>, flight: Flight| {
             let budget = view.and_then(|v| budget_of(key, &v, flight, &account.spec.zone, &shape, now));
             if let Some(budget) = budget {
                 keys.push(key);
-                if seen.insert(key) {
+                let at = *seen.entry(key).or_insert(budgets.len());
+                if at == budgets.len() {
                     budgets.push(budget);
                 }
+                budgets[at].event = budgets[at].event.max(event);
             }
         };
         add(
@@ -136,6 +139,17 @@ fn shape_of(ledger: &Ledger, pacing: &mut PacingState, zone: &Zone, now: UtcMs) 
     shape
 }
 
+/// What one billed event costs at most, nanos of the account's currency; 0 where no event is billed.
+fn event_nanos(bid: &Bid) -> i64 {
+    match bid {
+        // Micros per mille are nanos an impression.
+        Bid::Cpm { micros_per_mille } => *micros_per_mille,
+        Bid::Cpc { micros_per_click } => micros_per_click.saturating_mul(1_000),
+        Bid::Cpa { micros_per_conversion, .. } => micros_per_conversion.saturating_mul(1_000),
+        Bid::FlatFee { .. } | Bid::Free => 0,
+    }
+}
+
 /// The budget that is paced today: the daily one, or today's share of the lifetime one, whichever is smaller.
 fn budget_of(
     key: BudgetKey,
@@ -161,7 +175,7 @@ fn budget_of(
         }
     });
     let total = daily.into_iter().chain(lifetime).min().filter(|total| *total < i64::MAX)?;
-    (starts_at < ends_at).then_some(Budget { key, spent, total, starts_at, ends_at })
+    (starts_at < ends_at).then_some(Budget { key, spent, total, event: 0, starts_at, ends_at })
 }
 
 fn paced_of(
@@ -183,7 +197,7 @@ fn paced_of(
     let asap = spec.pacing == Pacing::Asap;
     // As fast as possible is not held to a day's share of a lifetime budget: the gate stops it when the budget is spent.
     let budgets = if asap { Vec::new() } else { budgets };
-    Paced { ad_set, asap, budgets, goal }
+    Paced { ad_set, asap, bids: spec.tier == Tier::Auction, budgets, goal }
 }
 
 /// Predicted click and conversion rates, shrunk from ad set to campaign to all.

@@ -9,6 +9,7 @@ pub mod deciding;
 pub mod folder;
 pub mod folds;
 pub mod forecasting;
+pub mod frequency;
 pub mod gate;
 pub mod image;
 pub mod intake;
@@ -117,6 +118,8 @@ pub struct Platform {
     state: Mutex<state_db::StateDb>,
     /// Soft holds.
     pub gate: gate::Gate,
+    /// What visitors were shown, as far as caps ask and consents allow.
+    pub frequency: frequency::Frequency,
     /// Decisions in aggregate.
     pub traffic: traffic::TrafficCounters,
     pacing: Mutex<jobs::PacingState>,
@@ -184,6 +187,7 @@ impl Platform {
             folds: Mutex::new(folds),
             state: Mutex::new(parts.state),
             gate: gate::Gate::default(),
+            frequency: frequency::Frequency::default(),
             traffic: traffic::TrafficCounters::default(),
             pacing: Mutex::default(),
             logged: Mutex::default(),

@@ -184,6 +184,7 @@ impl Platform {
         let view = self.next_view(&catalogue, snapshot, &touched);
         self.hold_back_new(&catalogue, &view, &touched);
         self.update_draws(&catalogue, &touched);
+        self.frequency.refresh(&catalogue);
         drop(catalogue);
         drop(held);
         match touched.everything {

@@ -12,6 +12,7 @@ mod explain;
 mod export;
 mod formats;
 mod frames;
+mod frequency;
 mod geo;
 mod operate;
 mod process;

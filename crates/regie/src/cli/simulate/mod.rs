@@ -5,6 +5,7 @@
 mod campaign;
 mod learning;
 mod market;
+mod pacing;
 mod truth;
 
 use super::Cli;
@@ -27,6 +28,8 @@ pub struct SimulateArgs {
 enum What {
     /// How much of what there is to gain the learner gains, beside other policies and its bars.
     Learning(Box<learning::LearningArgs>),
+    /// Budgets that compete for a site's days: is each spent, along its curve, and never exceeded?
+    Pacing(pacing::PacingArgs),
     /// Print the hidden truth of a simulated campaign: what there is to find.
     Truth(truth::TruthArgs),
 }
@@ -38,6 +41,7 @@ enum What {
 pub fn run(cli: &Cli, args: &SimulateArgs) -> Result<ExitCode> {
     match &args.what {
         Some(What::Learning(args)) => learning::run(cli, args),
+        Some(What::Pacing(args)) => pacing::run(cli, args),
         Some(What::Truth(args)) => truth::run(cli, args),
         None if args.campaign.campaign.is_some() => campaign::run(cli, &args.campaign),
         None => anyhow::bail!("say what to simulate: regie simulate --help"),

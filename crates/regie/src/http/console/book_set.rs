@@ -351,7 +351,7 @@ fn spread(form: &Form<'_>) -> Markup {
                     (form.field(at("scope"), "counting").select(SCOPES.map(|(v, w, _)| (v, w))))
                 }
             }
-            p class="small muted" { "Periods longer than a page view need the visitor's consent to a token; political ads may be capped by page view only." }
+            p class="small muted" { "Periods longer than a page view need the visitor's consent to a token; for political ads the one for exactly that; without it they count by page view." }
             details { summary { "For imports" } (form.field("external_id", "Your own id")) }
         }
     }

@@ -5,7 +5,7 @@
 
 use crate::{
     http::{App, facts, problem::Problem},
-    platform::view::View,
+    platform::{frequency::FrequencyInput, view::View},
 };
 use axum::http::HeaderMap;
 use regie_decide::{FrequencyView, Location, Machine, PageFacts, Request};
@@ -106,7 +106,7 @@ pub struct DecisionInput {
     pub consents: Vec<String>,
     /// What this page view showed already.
     #[serde(default)]
-    pub frequency: FrequencyView,
+    pub frequency: FrequencyInput,
     /// Facts about the visitor, only with a token.
     #[serde(default)]
     pub visitor: Option<VisitorInput>,
@@ -191,7 +191,7 @@ pub fn to_request(asker: &Asker<'_>, view: &View, input: DecisionInput) -> Resul
         segments: input.segments,
         consents: input.consents,
         // A count by visitor needs a token that the page keeps with consent; a page cannot simply state one.
-        frequency: FrequencyView { visitor: None, ..input.frequency },
+        frequency: FrequencyView { page_view: input.frequency.page_view, ..FrequencyView::default() },
     };
     request.normalise();
     Ok(request)
