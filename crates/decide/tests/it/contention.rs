@@ -80,6 +80,7 @@ impl Days {
         let of = |(id, (count, days)): (&AdSetId, &(u64, i64))| Paced {
             ad_set: *id,
             asap: false,
+            bids: false,
             budgets: Vec::new(),
             goal: Some(Goal {
                 delivered_count: self.delivered.get(id).copied().unwrap_or(0),
