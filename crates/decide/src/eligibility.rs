@@ -8,7 +8,7 @@ use crate::{
     gate::BudgetGate,
     outcome::Elimination,
     request::{Counted, PageViewCount, Request, VisitorCount},
-snapshot::{AdSetFacts, Arm, Candidates, Group, Here, Snapshot},
+    snapshot::{AdSetFacts, Arm, Candidates, Group, Here, Snapshot},
     tables::{Aligned, Numbers, PPM, paced as paced_nanos},
 };
 use regie_model::{

@@ -253,7 +253,7 @@ fn a_political_ad_set_is_targeted_by_the_page_only() {
         clause("topic", "town")
     ]);
     wrong["caps"] = json!([{ "scope": "ad", "period": "day", "impressions_count": 3 }, { "scope": "ad", "period": "page_view", "impressions_count": 1 }]);
-    // Caps over more than a page view may be booked (ADR 0020): without the consent for exactly that they count by page view.
+    // Caps over more than a page view may be booked (ADR 0018): without the consent for exactly that they count by page view.
     let mut want: Vec<String> = (0..6).map(|n| format!("targeting[{n}].dimension: political")).collect();
     assert_eq!(owner.post("/v1/ad-sets", wrong.clone()).faults(), want);
     // What the publisher has switched on after its own review is allowed; what is personal never is.
