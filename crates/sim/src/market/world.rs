@@ -261,6 +261,7 @@ impl World {
             lifetime_budget_micros: None,
             daily_budget_micros: None,
             external_id: None,
+            experiment: None,
         };
         self.book(Change::AdSetPut { id: AdSetId(number), spec });
         let spec = AdSpec {

@@ -129,7 +129,7 @@ impl History {
         let now = u32::try_from(at.minute()).unwrap_or(0);
         let mut counts: Vec<(VisitorCount, u32)> = Vec::new();
         for seen in &self.0 {
-            if !plan.campaigns.get(&seen.campaign).is_some_and(|c| c.political == political) {
+            if plan.campaigns.get(&seen.campaign).is_none_or(|c| c.political != political) {
                 continue;
             }
             for cap in plan.caps(seen) {
