@@ -1,5 +1,5 @@
 /* Regie's tag: asks its own server for ads, shows them labelled, reports what was seen.
- * No cookies, no third parties; storage only for a frequency token, and only with the visitor's consent. Served as written; docs/TAG.md explains it. */
+ * No cookies, no third parties; storage only for a frequency token, and only with the visitor's consent. Served without comments; docs/TAG.md explains it. */
 (() => {
 'use strict';
 const script = document.currentScript;

@@ -41,7 +41,10 @@ fn location(reply: &Reply) -> &str {
 fn the_script_revalidates_and_travels_packed() {
     let harness = Harness::start();
     let plain = harness.anonymous().get("/regie.js").expect(200);
-    assert_eq!(plain.text(), regie::http::tag::SCRIPT);
+    assert!(
+        plain.text().contains("localStorage") && !plain.text().contains("// An ad must"),
+        "without comments"
+    );
     assert_eq!(plain.header("content-type"), "text/javascript; charset=utf-8");
     assert_eq!(plain.header("access-control-allow-origin"), "*");
     assert_eq!(plain.header("set-cookie"), "");

@@ -149,7 +149,10 @@ impl Versions {
         }
         let (page, slot) = self.page_mut(id);
         if page.put(at, slot, record) {
-            self.of.entry(record.ad).or_default().push(id);
+            // In ascending order, whatever was booked first: ids ascend, so that this is the end.
+            let ids = self.of.entry(record.ad).or_default();
+            let at = ids.partition_point(|other| *other < id);
+            ids.insert(at, id);
             self.count += 1;
         }
         if let Some(external) = external {

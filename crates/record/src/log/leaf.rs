@@ -133,7 +133,7 @@ struct AdLeaf {
     kind: String,
     ad: String,
     version: u32,
-    at: i64,
+    at: regie_model::UtcMs,
     figures: Option<AdDay>,
     #[serde(default)]
     commitments: Vec<AdCommitment>,
@@ -173,7 +173,7 @@ impl View {
             None => ad,
         };
         let commitments = commitments.into_iter().map(|c| (c.part, c.sha256)).collect();
-        Ok(View { kind, id, version, at_ms: at, commitments })
+        Ok(View { kind, id, version, at_ms: at.0, commitments })
     }
 }
 impl From<Envelope> for View {

@@ -133,6 +133,8 @@ impl Scene {
         let position = self.owner.put("/v1/publisher", spec).expect(200).json()["position"].as_u64().unwrap();
         self.harness
             .wait_for("the catalogue in force", || platform.current_view().snapshot.position() >= position);
+        // An ad is shown only once its facts are in the record's log.
+        while self.harness.app.publication.step().unwrap() {}
         platform.refresh_whole_gate();
     }
     /// A request for the placement, with more fields.

@@ -71,9 +71,18 @@ fn cases(client: &Client, route: &Route, huge: &[u8], deep: &[u8]) -> Vec<Case> 
 
 /// Pages for people may refuse in HTML.
 fn is_for_people(path: &str) -> bool {
-    ["/console", "/record", "/v1/embed", "/v1/frames/", "/v1/previews/", "/v1/noscript/", "/v1/click/"]
-        .iter()
-        .any(|start| path.starts_with(start))
+    [
+        "/console",
+        "/record",
+        "/study",
+        "/v1/embed",
+        "/v1/frames/",
+        "/v1/previews/",
+        "/v1/noscript/",
+        "/v1/click/",
+    ]
+    .iter()
+    .any(|start| path.starts_with(start))
 }
 
 /// What is wrong with an answer, if anything is.
