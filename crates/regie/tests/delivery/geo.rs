@@ -110,7 +110,10 @@ fn a_political_ad_is_not_counted_by_country() {
     let ticket = slot["ad"]["ticket"].as_str().unwrap();
     assert_eq!(scene.open(ticket).country_text(), "", "law P1: the ticket has no place");
     scene.report(&[("impression", ticket)]).expect(200);
-    let rows = scene.figures(&format!("by=country&ad_set={}", shop.ad_set))["rows"].clone();
+    let figures = || scene.figures(&format!("by=country&ad_set={}", shop.ad_set))["rows"].clone();
+    // Decisions are journalled in aggregate, a moment later.
+    scene.harness.wait_for("the decision counted", || figures()[0]["served_count"] == 1);
+    let rows = figures();
     assert_eq!(rows.as_array().unwrap().len(), 1, "{rows}");
     let counted = (&rows[0]["country"], &rows[0]["served_count"], &rows[0]["impressions_count"]);
     assert_eq!(counted, (&json!(""), &json!(1), &json!(1)), "{rows}");
