@@ -55,6 +55,8 @@ pub struct Config {
     pub log_published: Vec<String>,
     /// Witnesses that cosign the log, each `VKEY URL`.
     pub log_witnesses: Vec<String>,
+    /// Certificate authorities, PEM, that HTTPS to published logs and witnesses trusts in place of those that browsers trust.
+    pub log_ca_file: Option<PathBuf>,
     /// Verifier keys of logs that this server witnesses.
     pub witness_logs: Vec<String>,
     /// Name under which it does; the public address without scheme, and `/witness`, when empty.
@@ -86,6 +88,7 @@ impl Default for Config {
             log_origin: String::new(),
             log_published: Vec::new(),
             log_witnesses: Vec::new(),
+            log_ca_file: None,
             witness_logs: Vec::new(),
             witness_name: String::new(),
         }
@@ -173,7 +176,7 @@ impl Config {
 }
 
 /// Every key, for the environment.
-pub const KEYS: [&str; 24] = [
+pub const KEYS: [&str; 25] = [
     "listen",
     "public_url",
     "trusted_proxies",
@@ -196,6 +199,7 @@ pub const KEYS: [&str; 24] = [
     "log_origin",
     "log_published",
     "log_witnesses",
+    "log_ca_file",
     "witness_logs",
     "witness_name",
 ];

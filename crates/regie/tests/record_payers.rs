@@ -21,7 +21,7 @@ use regie_record::log::{
     Policy,
     audit::{AuditFile, audit, sign_invoice},
 };
-use std::{path::Path, sync::Arc};
+use std::{path::Path, process::Command, sync::Arc};
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -67,6 +67,32 @@ fn later(folder: &Folder) -> Arc<Platform> {
     platform
 }
 
+/// The same by `regie audit --invoice`, as a payer runs it: without folder, server or network.
+fn command_agrees(dir: &Path, file: &AuditFile, policy: &Policy) {
+    let (path, key) = (dir.join("invoice.json"), policy.logs[0].key.to_string());
+    let run = |file: &AuditFile, more: &[&str]| {
+        std::fs::write(&path, serde_json::to_vec(file).unwrap()).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_regie"))
+            .args(["--json", "audit", "--key", &key, "--invoice"])
+            .arg(&path)
+            .args(more)
+            .output()
+            .unwrap();
+        let told = serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_default();
+        (output.status.code().unwrap(), told)
+    };
+    let (code, told) = run(file, &[]);
+    assert_eq!((code, &told["agrees"]), (0, &true.into()), "{told}");
+    // What was really paid is another sum than what was published: said, and not the publisher's own contradiction.
+    let more = (file.invoice.net_micros + 1).to_string();
+    let (code, told) = run(file, &["--paid-micros", &more]);
+    assert_eq!((code, &told["agrees"]), (1, &false.into()), "{told}");
+    // A day that is left out no longer fits what was signed.
+    let mut fewer = file.clone();
+    fewer.days.pop();
+    assert_eq!(run(&fewer, &[]).0, 1);
+}
+
 #[test]
 fn an_invoice_is_checked_against_the_public_log_alone() {
     let dir = tempfile::tempdir().unwrap();
@@ -109,6 +135,7 @@ fn an_invoice_is_checked_against_the_public_log_alone() {
         let report = audit(&serde_json::to_string(&more).unwrap(), &policy, None).unwrap();
         assert!(report.is_evidence && report.differences[0].contains("events are asked for"));
     }
+    command_agrees(dir.path(), &files[0], &policy);
     // Closing again closes nothing twice.
     let size = log.head().head.size;
     assert!(!Payers::open(&folder).unwrap().close_next(&platform, &log).unwrap());

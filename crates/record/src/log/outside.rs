@@ -14,7 +14,7 @@ use super::{
     mirror::for_each_leaf,
     note::{Note, NoteError, SignatureLine, VerifierKey},
     read::{CHECKPOINT_PATH, ReadError, Source, consistency_from, object_path},
-    sequencer::{BATCH_LEAVES_MAX, Halted, Sequencer, SequencerError, StorageError},
+    sequencer::{BATCH_LEAVES_MAX, Halted, Sequencer, SequencerError, StorageError, StoredHead},
     tree::{Frontier, Head, verify_consistency},
     witness::AddCheckpoint,
 };
@@ -159,8 +159,68 @@ pub trait WitnessClient {
     fn add_checkpoint(&mut self, request: &AddCheckpoint) -> Result<(u16, String), StorageError>;
 }
 
-/// Asks a witness to cosign the head. A witness that has seen more, or another history, halts the sequencer: it knows what
-/// this folder forgot.
+/// How often a witness may answer with another size before it is given up.
+pub const QUESTIONS_MAX: usize = 3;
+
+/// The question to a witness about a decided head, going on from the size that it cosigned last. To be sent without holding the
+/// sequencer: a slow witness must not hold up who appends.
+///
+/// # Errors
+/// Files that cannot be read.
+pub fn question(
+    sequencer: &mut Sequencer,
+    head: &StoredHead,
+    last: u64,
+) -> Result<AddCheckpoint, OutsideError> {
+    let checkpoint = Note::parse(head.note.as_bytes())?;
+    let old_size = last.min(head.head.size);
+    let proof = consistency_from(&mut OwnFiles(sequencer), old_size, head.head.size)?;
+    Ok(AddCheckpoint { old_size, proof, checkpoint })
+}
+
+/// What a witness answered: its cosignature, or none where it is to be asked again from the size in `last`. A witness that has
+/// seen more than this folder ever decided, or another history, halts the sequencer: it knows what this folder forgot.
+///
+/// # Errors
+/// An answer that is none; the log goes on unwitnessed by this one.
+pub fn answered(
+    sequencer: &mut Sequencer,
+    asked: &AddCheckpoint,
+    witness: &VerifierKey,
+    (status, body): (u16, &str),
+    last: &mut u64,
+) -> Result<Option<String>, OutsideError> {
+    let name = witness.name().to_owned();
+    match status {
+        200 => {
+            let line = own_line(body, &asked.checkpoint, witness)?;
+            *last = Checkpoint::parse(&asked.checkpoint.text)?.size;
+            Ok(Some(line))
+        }
+        409 => {
+            let answer = body.trim().parse();
+            let size: u64 =
+                answer.map_err(|_| OutsideError::Witness(format!("{name} answered no size")))?;
+            let held = sequencer.head().head.size;
+            if size > held {
+                let why = format!(
+                    "the witness {name} has seen {size} entries, and this folder holds {held}: it was restored, or another sequencer runs"
+                );
+                sequencer.halt(Halted::Outside(why.clone()));
+                return Err(OutsideError::Witness(why));
+            }
+            if size == asked.old_size {
+                return Err(forked(sequencer, &name));
+            }
+            *last = size;
+            Ok(None)
+        }
+        422 => Err(forked(sequencer, &name)),
+        other => Err(OutsideError::Witness(format!("{name} answered {other}: {}", body.trim()))),
+    }
+}
+
+/// Asks a witness to cosign the head, and waits for its answer.
 ///
 /// # Errors
 /// No answer, or one that is none; the log goes on unwitnessed by this one.
@@ -169,39 +229,12 @@ pub fn cosign(
     witness: &mut dyn WitnessClient,
     last: &mut u64,
 ) -> Result<String, OutsideError> {
-    let stored = sequencer.head().clone();
-    let note = Note::parse(stored.note.as_bytes())?;
-    for _ in 0..3 {
-        let old_size = (*last).min(stored.head.size);
-        let proof = consistency_from(&mut OwnFiles(sequencer), old_size, stored.head.size)?;
-        let request = AddCheckpoint { old_size, proof, checkpoint: note.clone() };
-        let (status, body) = witness.add_checkpoint(&request)?;
-        let name = witness.key().name().to_owned();
-        match status {
-            200 => {
-                *last = stored.head.size;
-                return own_line(&body, &note, witness.key());
-            }
-            409 => {
-                let size: u64 = body
-                    .trim()
-                    .parse()
-                    .map_err(|_| OutsideError::Witness(format!("{name} answered no size")))?;
-                if size > stored.head.size {
-                    let why = format!(
-                        "the witness {name} has seen {size} entries, and this folder holds {}: it was restored, or another sequencer runs",
-                        stored.head.size
-                    );
-                    sequencer.halt(Halted::Outside(why.clone()));
-                    return Err(OutsideError::Witness(why));
-                }
-                if size == old_size {
-                    return Err(forked(sequencer, &name));
-                }
-                *last = size;
-            }
-            422 => return Err(forked(sequencer, &name)),
-            other => return Err(OutsideError::Witness(format!("{name} answered {other}: {}", body.trim()))),
+    let head = sequencer.head().clone();
+    for _ in 0..QUESTIONS_MAX {
+        let asked = question(sequencer, &head, *last)?;
+        let (status, body) = witness.add_checkpoint(&asked)?;
+        if let Some(line) = answered(sequencer, &asked, witness.key(), (status, &body), last)? {
+            return Ok(line);
         }
     }
     Err(OutsideError::Witness(format!("{} keeps answering with another size", witness.key().name())))

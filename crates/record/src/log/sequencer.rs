@@ -167,6 +167,8 @@ pub struct Sequencer {
     halted: Option<Halted>,
     /// Cosignatures of the stored head.
     cosigned: Vec<String>,
+    /// Size of the newest head that is shown.
+    shown: u64,
 }
 
 /// How a log begins.
@@ -230,6 +232,7 @@ impl Sequencer {
             unsettled,
             halted: None,
             cosigned: Vec::new(),
+            shown: 0,
         };
         sequencer.show_if_behind()?;
         Ok(sequencer)
@@ -306,17 +309,33 @@ impl Sequencer {
     /// # Errors
     /// The system's.
     pub fn show(&mut self) -> Result<()> {
-        let mut text = self.stored.note.clone();
-        for line in &self.cosigned {
-            text.push_str(line.trim_end());
-            text.push('\n');
+        let text = with_lines(&self.stored.note, &self.cosigned);
+        self.files.put(&[(CHECKPOINT_PATH.to_owned(), text.into_bytes())])?;
+        self.shown = self.stored.head.size;
+        Ok(())
+    }
+    /// Shows a head that was decided here and cosigned since, unless a newer one is shown already: while entries keep coming, the
+    /// witnesses' answers are about a head that is no longer the last.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn show_cosigned(&mut self, head: &StoredHead, lines: &[String]) -> Result<()> {
+        if head.head == self.stored.head {
+            self.cosigned(lines);
+            return self.show();
         }
-        Ok(self.files.put(&[(CHECKPOINT_PATH.to_owned(), text.into_bytes())])?)
+        if head.head.size > self.shown {
+            let text = with_lines(&head.note, lines);
+            self.files.put(&[(CHECKPOINT_PATH.to_owned(), text.into_bytes())])?;
+            self.shown = head.head.size;
+        }
+        Ok(())
     }
     fn show_if_behind(&mut self) -> Result<()> {
         let shown = self.files.get(CHECKPOINT_PATH)?;
         let shown = shown.and_then(|bytes| Checkpoint::parse(&Note::parse(&bytes).ok()?.text).ok());
         if shown.is_some_and(|shown| shown.origin == self.stored.origin && shown.head() == self.stored.head) {
+            self.shown = self.stored.head.size;
             return Ok(());
         }
         self.show()
@@ -419,6 +438,7 @@ fn begin(
         unsettled: Vec::new(),
         halted: None,
         cosigned: Vec::new(),
+        shown: 0,
     };
     sequencer.show()?;
     Ok(sequencer)
@@ -429,6 +449,16 @@ fn signed(origin: &str, frontier: &Frontier, keys: &[Signatory], position: u64) 
     let by: Vec<&Signatory> = keys.iter().collect();
     let note = Checkpoint::new(origin, head).sign(&by)?.to_string();
     Ok(StoredHead { origin: origin.to_owned(), head, note, position })
+}
+
+/// A note with further signature lines.
+fn with_lines(note: &str, lines: &[String]) -> String {
+    let mut text = note.to_owned();
+    for line in lines {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 fn batch_of(entries: &[Append], from: u64) -> Batch {

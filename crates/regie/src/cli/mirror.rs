@@ -42,6 +42,9 @@ pub struct MirrorArgs {
     /// Only the log's key.
     #[arg(long)]
     key: Option<String>,
+    /// Certificate authorities (PEM) that `https://` trusts in place of those that browsers trust.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Serve the copy at this address afterwards, such as 127.0.0.1:8090.
     #[arg(long)]
     serve: Option<std::net::SocketAddr>,
@@ -59,7 +62,7 @@ pub fn run(cli: &Cli, args: &MirrorArgs) -> Result<ExitCode> {
     let origin = policy.logs.first().context("the policy names no log")?.key.name().to_owned();
     let folder = args.to.join(folder_of(&origin));
     if let Some(log) = &args.log {
-        let mut from = source_of(log, &policy)?;
+        let mut from = source_of(log, &policy, args.ca.as_deref())?;
         let mut to = FolderFiles::new(&folder)?;
         if let Some(older) = Source::get(&mut to, CHECKPOINT_PATH)? {
             let newer = from.get(CHECKPOINT_PATH)?.context("the log shows no checkpoint")?;

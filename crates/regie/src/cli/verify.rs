@@ -4,7 +4,10 @@
 //! 1 when something is wrong, 2 when nobody could find out. Never says "verified" without a quorum of the caller's policy.
 
 use super::{Cli, progress};
-use crate::platform::log::{client::HttpSource, files::FolderFiles};
+use crate::platform::log::{
+    client::{HttpSource, Roots},
+    files::FolderFiles,
+};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use regie_record::log::{
@@ -46,6 +49,9 @@ pub struct VerifyArgs {
     /// Write evidence here, if there is any.
     #[arg(long, default_value = "evidence.json")]
     write_evidence: PathBuf,
+    /// Certificate authorities (PEM) that `https://` trusts in place of those that browsers trust.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Leave the objects (names, creatives) unread.
     #[arg(long)]
     no_objects: bool,
@@ -72,10 +78,10 @@ pub fn policy_of(file: Option<&Path>, key: Option<&str>) -> Result<Policy> {
 /// Where a log's files are: an address or a folder. A mirror's folder may be named by itself or by the one above it.
 ///
 /// # Errors
-/// A folder without a checkpoint.
-pub fn source_of(text: &str, policy: &Policy) -> Result<Box<dyn Source>> {
+/// A folder without a checkpoint; a file of authorities that has none.
+pub fn source_of(text: &str, policy: &Policy, authorities: Option<&Path>) -> Result<Box<dyn Source>> {
     if text.starts_with("http://") || text.starts_with("https://") {
-        return Ok(Box::new(HttpSource::new(text)));
+        return Ok(Box::new(HttpSource::trusting(text, &Roots::of_file(authorities)?)));
     }
     let root = Path::new(text);
     let mut places = vec![root.to_path_buf(), root.join("record")];
@@ -95,7 +101,7 @@ pub fn run(cli: &Cli, args: &VerifyArgs) -> Result<ExitCode> {
         return evidence(cli, path, &policy);
     }
     let Some(log) = &args.log else { bail!("name a log") };
-    let mut source = source_of(log, &policy)?;
+    let mut source = source_of(log, &policy, args.ca.as_deref())?;
     if let Some(path) = &args.label {
         return label(cli, args, path, &policy, &mut *source);
     }

@@ -28,6 +28,8 @@ impl Stage {
         owner.put(&format!("/v1/placements/{placement}"), floored).expect(200);
         let shop = common::open_shop(&owner, "Bicycle Shop");
         let stage = Stage { harness, owner, site, placement, shop };
+        // Decisions see a booking a moment after it is acknowledged.
+        stage.harness.wait_for("the placement", || stage.request().status == 200);
         stage.fund(&stage.shop);
         stage.approve(&stage.shop.ad);
         stage
@@ -43,9 +45,11 @@ impl Stage {
     }
     /// One request for the placement: the ad of the answer.
     pub fn ask(&self) -> Value {
+        self.request().expect(200).json()["decisions"][0].clone()
+    }
+    fn request(&self) -> common::Reply {
         let body = json!({ "site": self.site, "placements": [{ "name": "front-top" }], "page": { "url": "https://gazette.example/" } });
-        let reply = self.harness.anonymous().post("/v1/decisions", body).expect(200);
-        reply.json()["decisions"][0].clone()
+        self.harness.anonymous().post("/v1/decisions", body)
     }
     /// A sealed ticket, once decisions see what was booked.
     pub fn ticket(&self) -> String {

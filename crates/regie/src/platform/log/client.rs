@@ -1,6 +1,9 @@
-//! Logs and witnesses on the network: small, blocking, with a limit on everything.
+//! Logs and witnesses on the network, plain or by HTTPS: small, blocking, with a limit on everything.
+//!
+//! HTTPS trusts the roots that browsers trust, or those of a file instead. It keeps readers' requests private; what a log says
+//! is checked by its signatures, whoever carried it.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use regie_record::log::{
     VerifierKey,
     outside::WitnessClient,
@@ -8,15 +11,42 @@ use regie_record::log::{
     sequencer::StorageError,
     witness::AddCheckpoint,
 };
-use std::time::Duration;
+use std::{path::Path, sync::Arc, time::Duration};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// Bytes of one file at most: a full bundle of the largest entries.
 const FILE_BYTES_MAX: u64 = 20 << 20;
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-fn agent() -> ureq::Agent {
+/// Which authorities HTTPS trusts: those that browsers trust (Mozilla's list), unless made of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Roots(Option<Arc<Vec<Certificate<'static>>>>);
+impl Roots {
+    /// The certificates of a PEM file in place of Mozilla's; these where there is none.
+    ///
+    /// # Errors
+    /// A file that cannot be read or has no certificate.
+    pub fn of_file(path: Option<&Path>) -> Result<Roots> {
+        let Some(path) = path else { return Ok(Roots::default()) };
+        let pem = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut certificates = Vec::new();
+        for item in parse_pem(&pem) {
+            if let PemItem::Certificate(certificate) =
+                item.with_context(|| format!("{} is not PEM", path.display()))?
+            {
+                certificates.push(certificate);
+            }
+        }
+        ensure!(!certificates.is_empty(), "{} has no certificate in PEM form", path.display());
+        Ok(Roots(Some(Arc::new(certificates))))
+    }
+}
+
+fn agent(roots: &Roots) -> ureq::Agent {
+    let trusted = roots.0.clone().map_or(RootCerts::WebPki, RootCerts::Specific);
     ureq::Agent::config_builder()
+        .tls_config(TlsConfig::builder().root_certs(trusted).build())
         .http_status_as_error(false)
         .timeout_global(Some(PATIENCE))
         .user_agent(concat!("regie/", env!("CARGO_PKG_VERSION")))
@@ -30,9 +60,13 @@ pub struct HttpSource {
     agent: ureq::Agent,
 }
 impl HttpSource {
-    /// Below a prefix, with or without a final slash.
+    /// Below a prefix, with or without a final slash, under browsers' roots.
     pub fn new(prefix: &str) -> HttpSource {
-        HttpSource { prefix: prefix.trim_end_matches('/').to_owned(), agent: agent() }
+        HttpSource::trusting(prefix, &Roots::default())
+    }
+    /// Below a prefix, under roots.
+    pub fn trusting(prefix: &str, roots: &Roots) -> HttpSource {
+        HttpSource { prefix: prefix.trim_end_matches('/').to_owned(), agent: agent(roots) }
     }
 }
 impl Source for HttpSource {
@@ -62,10 +96,10 @@ impl HttpWitness {
     ///
     /// # Errors
     /// A setting that is neither.
-    pub fn parse(text: &str) -> Result<HttpWitness> {
+    pub fn parse(text: &str, roots: &Roots) -> Result<HttpWitness> {
         let (key, url) = text.split_once(' ').context("a witness is written `VKEY URL`")?;
         let key = VerifierKey::parse(key).with_context(|| format!("the witness {text}"))?;
-        Ok(HttpWitness { key, url: url.trim().trim_end_matches('/').to_owned(), agent: agent() })
+        Ok(HttpWitness { key, url: url.trim().trim_end_matches('/').to_owned(), agent: agent(roots) })
     }
 }
 impl WitnessClient for HttpWitness {

@@ -17,13 +17,15 @@ pub use door::Door;
 use super::{folder::Folder, lock, secrets::Secrets};
 use crate::config::Config;
 use anyhow::{Context, Result};
-use client::{HttpSource, HttpWitness};
+use client::{HttpSource, HttpWitness, Roots};
 use regie_model::UtcMs;
 use regie_record::log::{
     Append, Checkpoint, Hash, Note, Signatory, VerifierKey,
     leaf::{Tombstone, tombstone},
     note::TYPE_ED25519,
-    outside::{OwnFiles, Standing, WitnessClient, catch_up, compare, cosign},
+    outside::{
+        OwnFiles, QUESTIONS_MAX, Standing, WitnessClient, answered, catch_up, compare, question,
+    },
     promise::{self, Promise, SignedPromise},
     proof::TlogProof,
     read::{CHECKPOINT_PATH, inclusion_from, tile_bytes},
@@ -46,6 +48,7 @@ pub struct RecordLog {
     asked: Mutex<u64>,
     has_witnesses: bool,
     published: Vec<String>,
+    roots: Roots,
     folder: Folder,
     origin: String,
     keys: Vec<Signatory>,
@@ -95,11 +98,12 @@ impl RecordLog {
         {
             adopt(&mut store, &checkpoint, &note, &keys)?;
         }
+        let roots = Roots::of_file(config.log_ca_file.as_deref()).context("log_ca_file")?;
         let witnesses: Vec<Asked> = config
             .log_witnesses
             .iter()
             .map(|text| {
-                HttpWitness::parse(text).map(|witness| Asked { witness, last: 0, not_before: UtcMs(0) })
+                HttpWitness::parse(text, &roots).map(|witness| Asked { witness, last: 0, not_before: UtcMs(0) })
             })
             .collect::<Result<_>>()?;
         let opening = Opening { origin: &origin, keys: &keys, now_ms: now.0, continues: None, position: 0 };
@@ -110,6 +114,7 @@ impl RecordLog {
             witnesses: Mutex::new(witnesses),
             asked: Mutex::new(0),
             published: config.log_published.clone(),
+            roots,
             folder: folder.clone(),
             origin: origin.clone(),
             keys,
@@ -123,7 +128,7 @@ impl RecordLog {
         let mut known = 0;
         for url in &self.published {
             let mut sequencer = lock(&self.sequencer);
-            let mut source = HttpSource::new(url);
+            let mut source = HttpSource::trusting(url, &self.roots);
             match compare(&mut sequencer, &mut source, &keys) {
                 Standing::Behind(size) => {
                     tracing::info!(url, size, "the published log is the one held here");
@@ -205,14 +210,13 @@ impl RecordLog {
         if !self.has_witnesses {
             return Ok(());
         }
-        let size = self.head().head.size;
-        if *lock(&self.asked) == size {
+        let head = self.head();
+        if *lock(&self.asked) == head.head.size {
             return Ok(());
         }
         let mut lines = Vec::new();
         for asked in lock(&self.witnesses).iter_mut().filter(|asked| asked.not_before <= now) {
-            let mut sequencer = lock(&self.sequencer);
-            match cosign(&mut sequencer, &mut asked.witness, &mut asked.last) {
+            match self.ask(asked, &head) {
                 Ok(line) => lines.push(line),
                 Err(error) => {
                     asked.not_before = UtcMs(now.0 + LEFT_ALONE_MS);
@@ -221,12 +225,26 @@ impl RecordLog {
             }
         }
         let mut sequencer = lock(&self.sequencer);
-        if sequencer.halted().is_none() && sequencer.head().head.size == size {
-            sequencer.cosigned(&lines);
-            sequencer.show()?;
-            *lock(&self.asked) = size;
+        if sequencer.halted().is_none() {
+            sequencer.show_cosigned(&head, &lines)?;
+            *lock(&self.asked) = head.head.size;
         }
         Ok(())
+    }
+    /// A witness's cosignature of a head. Waits for its answer without the sequencer, so that others may append meanwhile.
+    fn ask(&self, asked: &mut Asked, head: &StoredHead) -> Result<String> {
+        for _ in 0..QUESTIONS_MAX {
+            let request = question(&mut lock(&self.sequencer), head, asked.last)?;
+            let (status, body) = asked.witness.add_checkpoint(&request)?;
+            let key = asked.witness.key().clone();
+            let mut sequencer = lock(&self.sequencer);
+            if let Some(line) =
+                answered(&mut sequencer, &request, &key, (status, &body), &mut asked.last)?
+            {
+                return Ok(line);
+            }
+        }
+        anyhow::bail!("it keeps answering with another size")
     }
     /// A file of the log, as anybody may read it.
     ///
