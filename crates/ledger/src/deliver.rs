@@ -334,6 +334,7 @@ mod tests {
             payer: PartyId(1),
             political: None,
             roadblock: false,
+            adapt: None,
             external_id: None,
         };
         books.apply(&Change::CampaignPut { id: CampaignId(1), spec });
@@ -350,6 +351,7 @@ mod tests {
             daily_budget_micros: Some(Micros(1_000)),
             external_id: None,
             experiment: None,
+        learning: None,
         };
         books.apply(&Change::AdSetPut { id: AdSetId(1), spec });
         books

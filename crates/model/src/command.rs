@@ -6,6 +6,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
+mod adapt;
 mod plan;
 pub use plan::{Planned, Sealer, plan};
 
@@ -150,6 +151,11 @@ pub enum Change {
         id: ReportId,
         decision: ReportDecision,
     },
+    /// Regie changed something by itself, within the limits of the campaign; the change is an event beside this one.
+    Adapted {
+        campaign: CampaignId,
+        step: AdaptStep,
+    },
     /// The person's key was destroyed (law J1).
     PersonErased {
         key: PersonKeyId,
@@ -266,6 +272,11 @@ pub enum Command {
     DecideReport {
         report: ReportId,
         decision: ReportDecision,
+    },
+    /// One step of adapting: what it changes and why, in one batch.
+    Adapt {
+        campaign: CampaignId,
+        step: AdaptStep,
     },
 }
 

@@ -51,6 +51,7 @@ pub fn campaign(advertiser: AdvertiserId) -> CampaignSpec {
         payer: PartyId(1),
         political: None,
         roadblock: false,
+        adapt: None,
         external_id: None,
     }
 }
@@ -69,6 +70,7 @@ pub fn ad_set(campaign: CampaignId, bid: Bid) -> AdSetSpec {
         daily_budget_micros: None,
         external_id: None,
         experiment: None,
+    learning: None,
     }
 }
 pub fn booked(change: Change) -> Event {

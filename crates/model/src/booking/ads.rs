@@ -1,6 +1,6 @@
 //! Ads and their versions. What an ad links to is its own; what it shows are its versions.
 
-use super::{check_https, check_origin};
+use super::{TemplateSpec, check_https, check_origin};
 use crate::{
     AdId, AdSetId, Faults,
     creative::{Creative, ObjectHash, Size},
@@ -24,6 +24,9 @@ pub struct AdSpec {
     /// The caller's own id, for imports that can be repeated.
     #[serde(default)]
     pub external_id: Option<String>,
+    /// Slots and assets whose combinations are versions of it, beside those that are uploaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateSpec>,
 }
 impl AdSpec {
     /// Adds every fault found.
@@ -44,6 +47,9 @@ impl AdSpec {
         );
         for (index, origin) in self.third_party_origins.iter().enumerate() {
             check_origin(&format!("third_party_origins[{index}]"), origin, faults);
+        }
+        if let Some(template) = &self.template {
+            template.check("template", &self.third_party_origins, faults);
         }
     }
 }

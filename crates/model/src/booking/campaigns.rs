@@ -1,6 +1,6 @@
 //! Campaigns and ad sets: objective, money, time, targeting, and the declaration of a political ad.
 
-use super::{ExperimentSpec, check_amount};
+use super::{AdaptSpec, ExperimentSpec, LearningSpec, check_amount};
 use crate::{
     AdvertiserId, CampaignId, Currency, Faults, Micros, PartyId, UtcMs,
     booking::{TierKind, check_https},
@@ -228,6 +228,9 @@ pub struct CampaignSpec {
     /// Takes all places of a request or none; its ad sets are sponsorships or guaranteed.
     #[serde(default, skip_serializing_if = "super::auction::is_false")]
     pub roadblock: bool,
+    /// What Regie may change by itself, and within which limits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapt: Option<AdaptSpec>,
     /// The caller's own id, for imports that can be repeated.
     #[serde(default)]
     pub external_id: Option<String>,
@@ -238,6 +241,9 @@ impl CampaignSpec {
         faults.text("name", &self.name, NAME_CHARS_MAX);
         self.flight.check("flight", faults);
         check_budgets(self.lifetime_budget_micros, self.daily_budget_micros, faults);
+        if let Some(adapt) = &self.adapt {
+            adapt.check("adapt", faults);
+        }
         if let Some(declaration) = &self.political {
             declaration.check("political", faults);
             let open = self.flight.ends_at.is_none();
@@ -412,6 +418,9 @@ pub struct AdSetSpec {
     /// An experiment over what it shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub experiment: Option<ExperimentSpec>,
+    /// How it learns which of its versions to show; without it they are drawn by their booked weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning: Option<LearningSpec>,
 }
 impl AdSetSpec {
     /// Normalises the targeting and adds every fault found.
@@ -425,6 +434,9 @@ impl AdSetSpec {
         self.check_bid(faults);
         if let Some(experiment) = &self.experiment {
             experiment.check("experiment", faults);
+        }
+        if let Some(learning) = &self.learning {
+            learning.check("learning", faults);
         }
         faults.when(
             self.caps.len() > CAPS_COUNT_MAX,

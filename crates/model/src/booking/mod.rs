@@ -8,8 +8,10 @@ mod auction;
 mod campaigns;
 mod experiment;
 mod inventory;
+mod learning;
 mod parties;
 mod people;
+mod template;
 mod votes;
 
 pub use ads::*;
@@ -17,8 +19,10 @@ pub use auction::{AuctionKind, FULL_WEIGHT_PPM};
 pub use campaigns::*;
 pub use experiment::*;
 pub use inventory::*;
+pub use learning::*;
 pub use parties::*;
 pub use people::*;
+pub use template::*;
 pub use votes::*;
 
 use crate::{Faults, limits::*};

@@ -61,6 +61,9 @@ pub struct ApprovedAd {
     pub landing_url: String,
     /// What its HTML may load from.
     pub third_party_origins: Vec<String>,
+    /// Slots and assets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateSpec>,
 }
 
 /// An ad with its review.
@@ -228,7 +231,7 @@ impl Catalogue {
             Change::UserPut { id, record } => drop(self.users.insert(id, record)),
             Change::TokenPut { id, record } => drop(self.tokens.insert(id, record)),
             Change::PersonErased { key, .. } => drop(self.erased.insert(key)),
-            Change::Deposited { .. } | Change::Credited { .. } => {}
+            Change::Deposited { .. } | Change::Credited { .. } | Change::Adapted { .. } => {}
         }
     }
 
@@ -239,13 +242,15 @@ impl Catalogue {
         match self.ads.get_mut(&id) {
             Some(ad) => {
                 let serves_alike = ad.kept.spec.landing_url == spec.landing_url
-                    && ad.kept.spec.third_party_origins == spec.third_party_origins;
+                    && ad.kept.spec.third_party_origins == spec.third_party_origins
+                    && shows_alike(ad.kept.spec.template.as_ref(), spec.template.as_ref());
                 ad.kept.revision += 1;
                 ad.kept.spec = spec;
                 ad.kept.changed_at = at;
                 if serves_alike && ad.review == Review::Approved {
                     if let Some(approved) = &mut ad.approved {
                         approved.revision = ad.kept.revision;
+                        approved.template = ad.kept.spec.template.clone();
                     }
                 } else {
                     ad.review = Review::Pending;
@@ -297,6 +302,7 @@ impl Catalogue {
                 revision: *revision,
                 landing_url: ad.kept.spec.landing_url.clone(),
                 third_party_origins: ad.kept.spec.third_party_origins.clone(),
+                template: ad.kept.spec.template.clone(),
             });
         }
         for (id, creative) in versions {
@@ -325,5 +331,14 @@ impl Catalogue {
     /// Whether `what` is stopped by one of the switches.
     pub fn is_stopped(&self, what: Stop) -> bool {
         self.stops.contains_key(&what)
+    }
+}
+
+/// Whether a template edited so shows nothing that was not reviewed.
+fn shows_alike(before: Option<&TemplateSpec>, now: Option<&TemplateSpec>) -> bool {
+    match (before, now) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(before), Some(now)) => now.only_narrows(before),
     }
 }

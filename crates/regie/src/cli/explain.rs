@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use regie_decide::{Snapshot, Tables};
 use regie_journal::{JournalReader, Position};
-use regie_model::{catalogue::Catalogue, event::Event, ticket::TicketId};
+use regie_model::{catalogue::Catalogue, creative::ObjectHash, event::Event, ticket::TicketId};
 use std::process::ExitCode;
 
 /// Arguments of `regie explain`.
@@ -95,7 +95,11 @@ pub fn find(folder: &Folder, id: TicketId) -> Result<KeptInputs> {
 pub fn again(folder: &Folder, kept: &KeptInputs) -> Result<(regie_decide::Explanation, bool)> {
     let objects = Objects::new(&folder.objects());
     let tables = match objects.get(&kept.tables) {
-        Some(bytes) => Tables::from_bytes(&bytes).context("the pacing and rate tables are damaged")?,
+        Some(bytes) => {
+            let mut named = |hash: &ObjectHash| objects.get(hash).map(|bytes| bytes.to_vec());
+            Tables::fetch(&bytes, &mut named)
+                .context("the pacing, rate or learned tables are damaged or gone")?
+        }
         None => bail!(
             "the pacing and rate tables of this decision (object {}) are gone: they are kept for the replay period only",
             kept.tables

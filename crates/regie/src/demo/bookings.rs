@@ -186,6 +186,7 @@ fn campaign(
         payer: party,
         political: None,
         roadblock: false,
+        adapt: None,
         external_id: None,
     })
 }
@@ -205,6 +206,7 @@ pub(super) fn ad_set(campaign: CampaignId, name: &str, tier: Tier, bid: Bid, pac
         daily_budget_micros: None,
         external_id: None,
         experiment: None,
+        learning: None,
     }
 }
 /// Only on pages of these sections.

@@ -171,7 +171,14 @@ impl Desk {
     pub fn put_ad(&self, id: Option<AdId>, ad_set: AdSetId, name: &str, slug: &str) -> Result<AdId> {
         let landing_url = format!("{}/demo/at/{slug}?from={{PLACEMENT}}", self.base);
         let name = name.to_owned();
-        let spec = AdSpec { ad_set, name, landing_url, third_party_origins: Vec::new(), external_id: None };
+        let spec = AdSpec {
+            ad_set,
+            name,
+            landing_url,
+            third_party_origins: Vec::new(),
+            external_id: None,
+            template: None,
+        };
         self.put(Command::PutAd { id, revision: None, spec })
     }
     /// Approves ads.

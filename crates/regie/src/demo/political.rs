@@ -139,6 +139,7 @@ impl Sale {
             payer: self.payer,
             political: Some(declared),
             roadblock: false,
+            adapt: None,
             external_id: None,
         })?;
         let set = ad_set(campaign, "By page, never by person", Tier::Auction, cpm(bid_cents), Pacing::Asap);

@@ -254,6 +254,12 @@ impl Platform {
         {
             return Some(kept.hash);
         }
+        // Each learned table is an object of its own, which many tables name.
+        for (hash, bytes) in tables.learned().objects() {
+            if self.objects.get(&hash).is_none() {
+                self.objects.put(&bytes).ok()?;
+            }
+        }
         let hash = self.objects.put(&tables.to_bytes()).ok()?;
         self.kept_tables.store(Some(Arc::new(KeptTables { of: Arc::clone(tables), hash })));
         Some(hash)

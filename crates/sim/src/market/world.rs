@@ -246,6 +246,7 @@ impl World {
             payer: PartyId(1),
             political: None,
             roadblock: false,
+            adapt: None,
             external_id: None,
         };
         self.book(Change::CampaignPut { id: CampaignId(number), spec });
@@ -262,6 +263,7 @@ impl World {
             daily_budget_micros: None,
             external_id: None,
             experiment: None,
+        learning: None,
         };
         self.book(Change::AdSetPut { id: AdSetId(number), spec });
         let spec = AdSpec {
@@ -269,6 +271,7 @@ impl World {
             name: "Ad".into(),
             landing_url: "https://goods.example/".into(),
             third_party_origins: Vec::new(),
+            template: None,
             external_id: None,
         };
         self.book(Change::AdPut { id: AdId(number), spec });

@@ -69,7 +69,8 @@ pub fn may_send(caller: &Caller, command: &Command) -> Result<(), Problem> {
         Command::Review { .. }
         | Command::SetStop { .. }
         | Command::Deposit { .. }
-        | Command::DecideReport { .. } => caller.may_operate(),
+        | Command::DecideReport { .. }
+        | Command::Adapt { .. } => caller.may_operate(),
     };
     if fits {
         Ok(())
@@ -128,6 +129,7 @@ pub fn permits(caller: &Caller, catalogue: &Catalogue, command: &Command) -> Res
         | Command::SetStop { .. }
         | Command::PutElection { .. }
         | Command::DecideReport { .. }
+        | Command::Adapt { .. }
         | Command::Deposit { .. } => return Err(Refusal::NotFound("such command for you".into())),
     }
     faults.into_result().map_err(Refusal::Faults)

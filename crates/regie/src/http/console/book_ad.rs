@@ -90,7 +90,13 @@ async fn put_ad(
     id: Option<AdId>,
     mut data: Data,
 ) -> layout::Html {
+    // Booked on a page of its own; an edit here leaves it as it is.
+    let template = {
+        let catalogue = app.platform.catalogue();
+        id.and_then(|id| catalogue.ads.get(&id)).and_then(|ad| ad.kept.spec.template.clone())
+    };
     let spec = AdSpec {
+        template,
         ad_set: set,
         name: data.text("name"),
         landing_url: data.text("landing_url"),

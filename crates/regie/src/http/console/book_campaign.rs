@@ -140,6 +140,7 @@ fn read(app: &App, data: &mut Data, faults: &mut Faults) -> CampaignSpec {
         payer: data.id("payer", faults),
         political: data.has("political").then(|| read_declaration(data, faults)),
         roadblock: data.has("roadblock"),
+        adapt: None,
         external_id: Some(data.text("external_id")).filter(|t| !t.is_empty()),
     }
 }
@@ -204,7 +205,9 @@ async fn save(
 }
 async fn put(app: &AppState, caller: &Caller, id: Option<CampaignId>, mut data: Data) -> layout::Html {
     let mut faults = Faults::new();
-    let spec = read(app, &mut data, &mut faults);
+    let mut spec = read(app, &mut data, &mut faults);
+    // Booked on a page of its own: an edit here keeps it.
+    spec.adapt = id.and_then(|id| app.platform.catalogue().campaigns.get(&id)?.spec.adapt.clone());
     let command = Command::PutCampaign { id, revision: data.get("revision").parse().ok(), spec };
     match act::submit(app, caller, command, faults).await? {
         act::Sent::Done(id) => Ok(layout::go(format!("/console/campaigns/{id}"))),

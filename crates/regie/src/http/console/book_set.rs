@@ -173,6 +173,7 @@ fn read(app: &App, campaign: CampaignId, data: &mut Data, faults: &mut Faults) -
         daily_budget_micros: data.micros_opt("daily_budget_micros", faults),
         external_id: Some(data.text("external_id")).filter(|t| !t.is_empty()),
         experiment: None,
+        learning: None,
     }
 }
 fn read_bid(data: &Data, faults: &mut Faults) -> Bid {
@@ -233,8 +234,9 @@ async fn put(
 ) -> layout::Html {
     let mut faults = Faults::new();
     let mut spec = read(app, campaign, &mut data, &mut faults);
-    // The form has no fields for the experiment: an edit keeps it.
-    spec.experiment = id.and_then(|id| app.platform.catalogue().ad_sets.get(&id)?.spec.experiment.clone());
+    // The form has no fields for experiment and learning (they have a page of their own): an edit keeps them.
+    let kept = id.and_then(|id| app.platform.catalogue().ad_sets.get(&id).map(|kept| kept.spec.clone()));
+    (spec.experiment, spec.learning) = kept.map_or((None, None), |kept| (kept.experiment, kept.learning));
     if data.has("forecast") {
         let panel = crate::http::forecast::panel(app, caller, &spec, id).await;
         return Ok(show_with(app, caller, campaign, id, &data, &Faults::new(), None, &panel));
