@@ -156,6 +156,7 @@ fn ad_set(campaign: CampaignId, chance: &mut Chance) -> AdSetSpec {
         daily_budget_micros: None,
         external_id: None,
         experiment: None,
+        learning: None,
     }
 }
 

@@ -15,6 +15,10 @@ pub enum Purpose {
     Share = 3,
     /// Which version of the winner is shown.
     Version = 4,
+    /// Whether a version is drawn by booked weight although its ad set learns.
+    Explore = 10,
+    /// Which combination of a template is shown.
+    Combination = 11,
     /// Whether an ad set whose paced value fell below the floor takes part at the floor.
     Reserve = 9,
 }

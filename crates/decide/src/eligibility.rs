@@ -10,10 +10,12 @@ use crate::{
     request::{Counted, PageViewCount, Request, VisitorCount},
     snapshot::{AdSetFacts, Arm, Candidates, Group, Here, Snapshot},
     tables::{Aligned, Numbers, PPM, paced as paced_nanos},
+    versions::context_facts,
 };
 use regie_model::{
     AdId, AdSetId, AdvertiserId, CampaignId,
     booking::{AuctionKind, CapPeriod, CapScope, FrequencyCap, TierKind},
+    ticket::Billing,
 };
 
 /// What one decision reads throughout.
@@ -28,6 +30,21 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     pub(crate) fn numbers(&self, index: usize) -> Numbers {
         self.aligned.numbers(index)
+    }
+    /// The numbers of an ad set at a place: where it has learned, at the rate expected of its current allocation in this context.
+    /// Places sold together have slot weights in their place.
+    pub(crate) fn numbers_at(&self, open: &Open<'_>, index: usize) -> Numbers {
+        let numbers = self.aligned.numbers(index);
+        let Some(learned) = self.aligned.learned_at(index) else { return numbers };
+        let ad_set = self.snapshot.ad_set(index);
+        let per_action = matches!(ad_set.billing, Billing::Click | Billing::Conversion);
+        if !per_action || open.here.facts.auction == AuctionKind::Vcg {
+            return numbers;
+        }
+        let rate_ppm = learned.rate_ppm(&context_facts(self, open, ad_set.political));
+        let rate_ppb = (u64::from(numbers.rate_ppb) * rate_ppm / u64::from(PPM)).max(1) as u32;
+        let score_nanos = paced_nanos(ad_set.score_nanos(rate_ppb), numbers.multiplier_ppm);
+        Numbers { rate_ppb, score_nanos, ..numbers }
     }
 }
 
@@ -233,7 +250,7 @@ pub(crate) fn refused(
     index: usize,
 ) -> Option<Elimination> {
     let ad_set = context.snapshot.ad_set(index);
-    let numbers = context.numbers(index);
+    let numbers = context.numbers_at(open, index);
     let house = ad_set.tier.kind() == TierKind::House;
     if let Some(why) = timing(context, ad_set).or_else(|| placement(open, ad_set)) {
         return Some(why);

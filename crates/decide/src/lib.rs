@@ -15,6 +15,7 @@ pub mod forecast;
 mod gate;
 mod index;
 mod joint;
+pub mod learned;
 mod outcome;
 pub mod pacing;
 mod pass;
@@ -24,6 +25,7 @@ mod snapshot;
 mod tables;
 mod turn;
 pub mod vcg;
+mod versions;
 
 pub use decide::decide;
 pub use explain::{Explanation, PlacementExplanation, Verdict, explain};

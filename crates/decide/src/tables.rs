@@ -4,10 +4,11 @@
 //! decision takes, never what it decides.
 
 use crate::{
+    learned::{Learned, LearnedSet, LearnedTemplate, Names},
     rates::{PPB, PRIOR_CLICK_PPB, PRIOR_CONVERSION_PPB},
     snapshot::{STRATA_MAX, Snapshot, locate, locate_block},
 };
-use regie_model::{AdSetId, creative::ObjectHash};
+use regie_model::{AdId, AdSetId, creative::ObjectHash};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, sync::Arc};
 
@@ -52,6 +53,8 @@ pub(crate) fn paced(nanos: i64, multiplier_ppm: u32) -> i64 {
 }
 /// Begins the bytes of a table of the second form.
 const MAGIC: &[u8; 8] = b"RGTABLE2";
+/// The same of a table that names learned ones.
+const MAGIC_LEARNED: &[u8; 8] = b"RGTABLE3";
 /// A row of the first form.
 #[derive(Deserialize)]
 struct OldRow {
@@ -87,12 +90,13 @@ impl Row {
 pub struct Tables {
     /// Ascending by ad set, none twice, none that says the default.
     rows: Arc<Vec<(AdSetId, Row)>>,
+    learned: Learned,
     /// In the order of each stratum of the latest snapshot, and of the one before.
     aligned: Vec<Arc<StratumNumbers>>,
 }
 impl PartialEq for Tables {
     fn eq(&self, other: &Tables) -> bool {
-        self.rows == other.rows
+        self.rows == other.rows && self.learned == other.learned
     }
 }
 impl From<Vec<(AdSetId, Row)>> for Tables {
@@ -115,7 +119,16 @@ impl Tables {
         rows.dedup_by_key(|(id, _)| *id);
         rows.reverse();
         rows.retain(|(_, row)| *row != Row::default());
-        Tables { rows: Arc::new(rows), aligned: Vec::new() }
+        Tables { rows: Arc::new(rows), learned: Learned::default(), aligned: Vec::new() }
+    }
+    /// The same with what was learned of versions.
+    #[must_use]
+    pub fn with_learned(self, learned: Learned) -> Tables {
+        Tables { learned, aligned: Vec::new(), ..self }
+    }
+    /// What was learned of versions.
+    pub fn learned(&self) -> &Learned {
+        &self.learned
     }
     /// The numbers of an ad set.
     pub fn row(&self, ad_set: AdSetId) -> Row {
@@ -124,11 +137,24 @@ impl Tables {
     }
     /// The canonical bytes, which [`Tables::from_bytes`] reads; what [`Tables::hash`] covers.
     pub fn to_bytes(&self) -> Vec<u8> {
-        // Numbers and a sequence only: postcard cannot fail on them.
-        postcard::to_extend(self.rows.as_ref(), MAGIC.to_vec()).unwrap_or_default()
+        // Numbers, hashes and sequences only: postcard cannot fail on them.
+        if self.learned.is_empty() {
+            return postcard::to_extend(self.rows.as_ref(), MAGIC.to_vec()).unwrap_or_default();
+        }
+        let both = (self.rows.as_ref(), self.learned.names());
+        postcard::to_extend(&both, MAGIC_LEARNED.to_vec()).unwrap_or_default()
     }
-    /// Reads [`Tables::to_bytes`] back; `None` when damaged.
+    /// Reads [`Tables::to_bytes`] back; `None` when damaged, or when it names learned tables ([`Tables::fetch`] reads those).
     pub fn from_bytes(bytes: &[u8]) -> Option<Tables> {
+        Tables::fetch(bytes, &mut |_| None)
+    }
+    /// Reads [`Tables::to_bytes`] back with the learned tables that it names, which `objects` gives by hash; `None` when
+    /// damaged or one is missing.
+    pub fn fetch(bytes: &[u8], objects: &mut dyn FnMut(&ObjectHash) -> Option<Vec<u8>>) -> Option<Tables> {
+        if let Some(body) = bytes.strip_prefix(MAGIC_LEARNED) {
+            let (rows, names): (Vec<(AdSetId, Row)>, Names) = postcard::from_bytes(body).ok()?;
+            return Some(Tables::new(rows).with_learned(names.read(objects)?));
+        }
         let Some(body) = bytes.strip_prefix(MAGIC) else {
             // Kept before there were multipliers.
             let old: Vec<(AdSetId, OldRow)> = postcard::from_bytes(bytes).ok()?;
@@ -158,7 +184,7 @@ impl Tables {
         let before = self.aligned.iter().filter(|old| !aligned.iter().any(|new| new.key == old.key));
         let before: Vec<_> = before.take(STRATA_MAX).cloned().collect();
         aligned.extend(before);
-        Tables { rows: self.rows, aligned }
+        Tables { rows: self.rows, learned: self.learned, aligned }
     }
     /// The numbers in the order of `snapshot`.
     pub(crate) fn for_snapshot<'a>(&'a self, snapshot: &'a Snapshot) -> Aligned<'a> {
@@ -167,11 +193,11 @@ impl Tables {
             let known = self.aligned.iter().find(|numbers| numbers.key == stratum.key());
             *slot = Some(match known {
                 Some(numbers) => Cow::Borrowed(numbers.as_ref()),
-                None if self.rows.is_empty() => Cow::Borrowed(stratum.plain()),
+                None if self.rows.is_empty() && self.learned.is_empty() => Cow::Borrowed(stratum.plain()),
                 None => Cow::Owned(stratum.align(self)),
             });
         }
-        Aligned(strata)
+        Aligned { strata, learned: &self.learned }
     }
 }
 
@@ -194,13 +220,28 @@ pub(crate) struct StratumNumbers {
     pub(crate) numbers: Vec<Numbers>,
     /// Largest score of the auction's ad sets in this block and all later ones; below 0 when there are none.
     pub(crate) bounds: Vec<i64>,
+    /// By ad set, 1 and the place of its learned table; empty where nothing was learned of any.
+    pub(crate) learned: Vec<u32>,
 }
 
 /// A table in a snapshot's order.
-pub(crate) struct Aligned<'a>([Option<Cow<'a, StratumNumbers>>; STRATA_MAX]);
+pub(crate) struct Aligned<'a> {
+    strata: [Option<Cow<'a, StratumNumbers>>; STRATA_MAX],
+    learned: &'a Learned,
+}
 impl Aligned<'_> {
     fn stratum(&self, at: usize) -> Option<&StratumNumbers> {
-        self.0.get(at)?.as_deref()
+        self.strata.get(at)?.as_deref()
+    }
+    /// The learned table of an ad set.
+    pub(crate) fn learned_at(&self, index: usize) -> Option<&LearnedSet> {
+        let (at, number) = locate(index);
+        let place = self.stratum(at)?.learned.get(number)?.checked_sub(1)?;
+        self.learned.sets().get(place as usize).map(|(_, set)| set.as_ref())
+    }
+    /// The learned table of an ad's template.
+    pub(crate) fn template(&self, ad: AdId) -> Option<&LearnedTemplate> {
+        self.learned.template(ad)
     }
     /// The numbers of an ad set.
     pub(crate) fn numbers(&self, index: usize) -> Numbers {

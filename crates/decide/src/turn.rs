@@ -6,12 +6,13 @@
 use crate::{
     auction::{self, Bidder, Field},
     chance::{self, Purpose},
-    eligibility::{Context, Open, Shown, group_refused, groups_here, refused},
+    eligibility::{Context, Open, Shown, refused},
     index::{BLOCK_BITS, Block},
     outcome::{Elimination, Fill},
     rates::PPB,
     snapshot::{AdSetFacts, Look},
-    tables::PPM,
+    tables::{Numbers, PPM},
+    versions,
 };
 use regie_model::{
     CampaignId,
@@ -143,6 +144,10 @@ impl Turn<'_> {
         };
         refused.or_else(|| (!roadblocks.here || barred.is_some()).then(why))
     }
+    /// The numbers of an ad set at this place.
+    fn numbers(&self, index: usize) -> Numbers {
+        self.context.numbers_at(self.open, index)
+    }
     pub(crate) fn draw(&self, purpose: Purpose, ad_set: u32) -> u64 {
         chance::bits(self.context.request.seed, purpose, self.open.here.place, ad_set)
     }
@@ -222,7 +227,7 @@ impl Turn<'_> {
     }
     /// The goal that is furthest behind its curve; equal ones by an even draw.
     fn neediest(&self, tell: &mut Tell<'_>) -> Option<usize> {
-        let need = |index: usize| self.context.numbers(index).need_ppm;
+        let need = |index: usize| self.numbers(index).need_ppm;
         let id = |index: usize| self.context.snapshot.ad_set(index).id;
         let eligible = self.eligible(tell);
         let rank = |index: &usize| (need(*index), self.draw(Purpose::Tie, id(*index).0), id(*index));
@@ -250,7 +255,7 @@ impl Turn<'_> {
         self.scan(
             |block| settled(self.context.aligned.bound(block)),
             |index| {
-                let score_nanos = self.context.numbers(index).score_nanos;
+                let score_nanos = self.numbers(index).score_nanos;
                 if settled(score_nanos) {
                     lost.push((index, score_nanos));
                     return;
@@ -277,7 +282,7 @@ impl Turn<'_> {
             AuctionKind::FirstPrice => ad_set.bid_nanos,
             // Places that are sold together come here only when they could not be.
             AuctionKind::SecondPrice | AuctionKind::Vcg => {
-                let rate_ppb = self.context.numbers(best.index).rate_ppb;
+                let rate_ppb = self.numbers(best.index).rate_ppb;
                 let needed = second.map_or(0, |s| s.score_nanos);
                 auction::price_nanos(ad_set, rate_ppb, needed, here.reserve_nanos(ad_set))
             }
@@ -291,51 +296,37 @@ impl Turn<'_> {
             index,
             ad_set: ad_set.id,
             advertiser: ad_set.advertiser,
-            score_nanos: self.context.numbers(index).score_nanos,
+            score_nanos: self.numbers(index).score_nanos,
             tie: self.draw(Purpose::Tie, ad_set.id.0),
         }
     }
 
-    /// Draws the winner's version from the versions eligible here, by weight (law D2), and fills the slot.
+    /// Draws the winner's version from the versions eligible here ([`crate::versions`], law D2), and fills the slot.
     /// `weight_ppm` is by how much rarer clicks and conversions are at this place.
     pub(crate) fn fill(&self, won: Won, weight_ppm: u32) -> Option<Fill> {
-        let snapshot = self.context.snapshot;
-        let ad_set = snapshot.ad_set(won.index);
-        let may = |group: &&crate::snapshot::Group| {
-            group_refused(self.context, self.open, self.shown, ad_set, group).is_none()
-        };
-        let groups = groups_here(self.context, self.open, ad_set);
-        let sum: u64 = groups.iter().filter(may).map(|g| g.weight).sum();
-        let mut drawn = chance::below(self.draw(Purpose::Version, ad_set.id.0), sum);
-        let rate_ppb = weighted_rate(ad_set, self.context.numbers(won.index).rate_ppb, weight_ppm);
-        for group in groups.iter().filter(may) {
-            if drawn >= group.weight {
-                drawn -= group.weight;
-                continue;
-            }
-            let (version, weight) = group.draw(drawn)?;
-            return Some(Fill {
-                placement: self.open.here.id,
-                site: self.context.request.site,
-                advertiser: ad_set.advertiser,
-                campaign: ad_set.campaign,
-                ad_set: ad_set.id,
-                ad: group.ad,
-                version,
-                tier: self.tier,
-                billing: ad_set.billing,
-                price_nanos: won.price_nanos,
-                currency: ad_set.currency,
-                rate_nanos: ad_set.rate_nanos,
-                propensity: weight as f64 / sum as f64,
-                predicted_rate: (f64::from(rate_ppb) / f64::from(PPB)) as f32,
-                creative: snapshot.creative(version)?,
-                shape: snapshot.shape(group),
-                political: ad_set.political,
-                hold_nanos: auction::hold_nanos(ad_set.billing, won.price_nanos, rate_ppb),
-            });
-        }
-        None
+        let ad_set = self.context.snapshot.ad_set(won.index);
+        let rate_ppb = weighted_rate(ad_set, self.numbers(won.index).rate_ppb, weight_ppm);
+        let drawn = versions::draw(self, won.index, ad_set)?;
+        Some(Fill {
+            placement: self.open.here.id,
+            site: self.context.request.site,
+            advertiser: ad_set.advertiser,
+            campaign: ad_set.campaign,
+            ad_set: ad_set.id,
+            ad: drawn.ad,
+            version: drawn.version,
+            tier: self.tier,
+            billing: ad_set.billing,
+            price_nanos: won.price_nanos,
+            currency: ad_set.currency,
+            rate_nanos: ad_set.rate_nanos,
+            propensity: drawn.propensity,
+            predicted_rate: (f64::from(rate_ppb) / f64::from(PPB)) as f32,
+            creative: drawn.creative,
+            shape: drawn.shape,
+            political: ad_set.political,
+            hold_nanos: auction::hold_nanos(ad_set.billing, won.price_nanos, rate_ppb),
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 //! that did not match is then evaluated clause by clause from the clauses themselves, not from the index.
 
 mod clauses;
+mod learned;
 mod words;
 
 use crate::{
@@ -11,13 +12,15 @@ use crate::{
     facts::{Contextual, Everything},
     gate::BudgetGate,
     outcome::{Decision, Elimination, Fill, JointAuction, JointMethod, NoFill, Slot},
+    rates::PPB,
     request::Request,
     snapshot::Snapshot,
-    tables::Tables,
+    tables::{Row, Tables},
 };
 use regie_model::{
     AdSetId, PlacementId,
-    booking::{FULL_WEIGHT_PPM, TierKind},
+    booking::{ContextFacts, FULL_WEIGHT_PPM, TierKind},
+    ticket::Billing,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -145,7 +148,7 @@ impl Slotted<'_> {
             let ad_set = self.snapshot.ad_set(index);
             if let Some(fill) = fill.filter(|fill| fill.ad_set == ad_set.id) {
                 let runner_up = self.runner_up(fill, reasons);
-                let row = self.tables.row(ad_set.id);
+                let row = self.row(fill);
                 let here = self.snapshot.placement(placement);
                 let floor = here.map_or(0, |p| p.reserve_nanos(ad_set));
                 let together = self.joint.filter(|joint| joint.method != JointMethod::InOrder);
@@ -155,7 +158,7 @@ impl Slotted<'_> {
                     together_count: together.map_or(0, |joint| joint.slots.len()),
                 };
                 let floor = (floor, self.snapshot.auction_currency());
-                let sentence = words::won(fill, ad_set, row, runner_up, floor, sale);
+                let sentence = words::won(fill, ad_set, row, runner_up, floor, sale, &self.why(fill));
                 all.push(AdSetExplanation {
                     ad_set: ad_set.id,
                     verdict: Verdict::Won,
@@ -191,6 +194,33 @@ impl Slotted<'_> {
         all
     }
 
+    /// The winner's numbers, at the rate that it was expected to have here.
+    fn row(&self, fill: &Fill) -> Row {
+        let row = self.tables.row(fill.ad_set);
+        if self.joint.is_some() || self.tables.learned().set(fill.ad_set).is_none() {
+            return row;
+        }
+        let here_ppb = (f64::from(fill.predicted_rate) * f64::from(PPB)).round() as u32;
+        match fill.billing {
+            Billing::Click => Row { click_ppb: here_ppb, ..row },
+            Billing::Conversion => Row { conversion_ppb: here_ppb, ..row },
+            Billing::Impression | Billing::None => row,
+        }
+    }
+    /// Why this version, as far as something was learned.
+    fn why(&self, fill: &Fill) -> String {
+        let located = !fill.political || self.snapshot.political_location();
+        let country = self.request.location.country.filter(|_| located).unwrap_or_default();
+        let Request { device, at, .. } = *self.request;
+        let facts = ContextFacts { placement: fill.placement, device, at, country };
+        let set = self.tables.learned().set(fill.ad_set);
+        let of_set = set.and_then(|set| learned::of_set(set, fill, &facts));
+        let of_template = fill.version.template_code().and_then(|code| {
+            let template = self.snapshot.template(fill.ad_set, fill.ad)?;
+            Some(learned::of_template(template, self.tables.learned().template(fill.ad), code, &facts))
+        });
+        [of_set, of_template].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
     /// Who set the price of an auction: the best loser of another advertiser, with its value.
     fn runner_up(&self, fill: &Fill, reasons: &Reasons) -> Option<(AdSetId, i64)> {
         let values = reasons.iter().filter_map(|(index, reason)| match reason {

@@ -233,6 +233,7 @@ pub(super) fn won(
     runner_up: Option<(AdSetId, i64)>,
     floor: (i64, Currency),
     sale: Sale,
+    why: &str,
 ) -> String {
     let (floor_nanos, auction) = floor;
     let rate_ppb = match fill.billing {
@@ -245,7 +246,8 @@ pub(super) fn won(
         Billing::None => event(fill.billing).to_owned(),
         billing => format!("pays {price} {} {}", fill.currency, event(billing)),
     };
-    let drawn = format!("{} was drawn with probability {:.6}.", fill.version, fill.propensity);
+    let why = if why.is_empty() { String::new() } else { format!(" {why}") };
+    let drawn = format!("{} was drawn with probability {:.6}.{why}", fill.version, fill.propensity);
     let how = match fill.tier {
         TierKind::Sponsorship => "Won: the request fell into its share of voice".to_owned(),
         TierKind::Guaranteed => {

@@ -2,6 +2,7 @@
 
 use super::experiment::Experiment;
 use crate::{
+    learned::TemplateFacts,
     outcome::Elimination,
     rates::PPB,
     tables::{Numbers, Row, paced},
@@ -13,6 +14,7 @@ use regie_model::{
     targeting::Clause,
     ticket::Billing,
 };
+use std::sync::Arc;
 
 /// What a decision reads of one ad set.
 #[derive(Clone, Debug)]
@@ -90,8 +92,10 @@ pub(crate) struct Group {
     pub(crate) shape: u32,
     /// Sum of the versions' weights; above zero.
     pub(crate) weight: u64,
-    /// Ascending.
+    /// Ascending; of a template the version of its code 0, which stands for all of them.
     pub(crate) versions: Box<[VersionId]>,
+    /// The template whose combinations these are.
+    pub(crate) template: Option<Arc<TemplateFacts>>,
     /// Sum of the weights up to and with each version; empty where all weigh alike.
     weight_to_here: Box<[u64]>,
 }
@@ -113,8 +117,27 @@ impl Group {
             shape,
             weight,
             versions: versions.iter().map(|(id, _)| *id).collect(),
+            template: None,
             weight_to_here,
         }
+    }
+    /// A template: it counts as one version of weight 1 among the ad set's.
+    pub(super) fn of_template(ad: AdId, host: u32, shape: u32, template: TemplateFacts) -> Group {
+        let group = Group::new(ad, host, shape, &[(VersionId::of_template(0), 1)]);
+        Group { template: Some(Arc::new(template)), ..group }
+    }
+    /// Whether a version is among these.
+    pub(crate) fn has(&self, version: VersionId) -> bool {
+        self.versions.binary_search(&version).is_ok()
+    }
+    /// The weight of one of them.
+    pub(crate) fn weight_of(&self, version: VersionId) -> Option<u64> {
+        let at = self.versions.binary_search(&version).ok()?;
+        let Some(sum) = self.weight_to_here.get(at) else {
+            return Some((self.weight / self.versions.len().max(1) as u64).max(1));
+        };
+        let before = at.checked_sub(1).and_then(|b| self.weight_to_here.get(b)).copied().unwrap_or(0);
+        Some(sum - before)
     }
     /// The group with some of its versions; `None` when none is left.
     pub(crate) fn only(&self, kept: impl Fn(VersionId) -> bool) -> Option<Group> {
@@ -153,6 +176,10 @@ mod tests {
             let wanted = versions.iter().flat_map(|(id, w)| (0..*w).map(move |_| (*id, u64::from(*w))));
             assert_eq!(drawn, wanted.collect::<Vec<_>>());
             assert_eq!(group.draw(group.weight), None);
+            for (id, weight) in &versions {
+                assert_eq!(group.weight_of(*id), Some(u64::from(*weight)));
+            }
+            assert_eq!(group.weight_of(VersionId(99)), None);
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     AdSetFacts, Cold, Group, PlacementFacts, Shared, SiteFacts, experiment::Experiment, standing::standing,
 };
+use crate::learned::TemplateFacts;
 use regie_model::{
     AdId, AdSetId, AdvertiserId, Currency, Day, SegmentId, SiteId, UtcMs, VersionId, Zone,
     booking::*,
@@ -131,6 +132,12 @@ impl Builder<'_> {
             let shape = self.words.shape_number(shape_of(shape));
             versions.sort_unstable_by_key(|(id, _)| *id);
             groups.push(Group::new(id, host, shape, &versions));
+        }
+        if let Some(spec) = &approved.template
+            && let Some(template) = TemplateFacts::new(id, spec)
+        {
+            let shape = self.words.shape_number(spec.layout.shape());
+            groups.push(Group::of_template(id, host, shape, template));
         }
     }
 

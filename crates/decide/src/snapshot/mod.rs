@@ -26,7 +26,7 @@ use crate::{
     tables::Tables,
 };
 use regie_model::{
-    AdSetId, AdvertiserId, Currency, PlacementId, SegmentId, SiteId, VersionId,
+    AdId, AdSetId, AdvertiserId, Currency, PlacementId, SegmentId, SiteId, VersionId,
     booking::{AuctionKind, Shape, TierKind},
     catalogue::{Catalogue, VersionPages},
     creative::ObjectHash,
@@ -241,6 +241,17 @@ impl Snapshot {
     }
     pub(crate) fn cold(&self, index: usize) -> &Cold {
         &self.ad_set(index).cold
+    }
+    /// The template of an ad that can deliver.
+    pub fn template(&self, ad_set: AdSetId, ad: AdId) -> Option<&crate::learned::TemplateFacts> {
+        let facts = self.ad_set(self.ad_set_index(ad_set)?.0 as usize);
+        facts.groups.iter().filter(|group| group.ad == ad).find_map(|group| group.template.as_deref())
+    }
+    /// Every version that an ad set may show, a template as the version of its code 0: (ad, version).
+    pub fn versions_of(&self, ad_set: AdSetId) -> Vec<(AdId, VersionId)> {
+        let Some(index) = self.ad_set_index(ad_set) else { return Vec::new() };
+        let groups = self.ad_set(index.0 as usize).groups.iter();
+        groups.flat_map(|group| group.versions.iter().map(|version| (group.ad, *version))).collect()
     }
     /// Approved creative of a version.
     pub(crate) fn creative(&self, version: VersionId) -> Option<ObjectHash> {

@@ -85,11 +85,15 @@ fn ads(catalogue: &Catalogue, id: AdSetId) -> Elimination {
     let mut nearest = Elimination::NoAds;
     for ad_id in catalogue.ads_of.get(&id).into_iter().flatten() {
         let Some(ad) = catalogue.ads.get(ad_id) else { continue };
-        for version in catalogue.versions_of(*ad_id) {
-            let Some(version) = catalogue.versions.brief(*version) else { continue };
-            let statuses = [ad.kept.status, version.status];
+        // A template is reviewed with its ad, and has no status of its own.
+        let template = ad.kept.spec.template.iter().map(|_| {
+            (Status::Active, ad.approved.as_ref().is_some_and(|approved| approved.template.is_some()))
+        });
+        let versions = catalogue.versions_of(*ad_id).iter().filter_map(|id| catalogue.versions.brief(*id));
+        for (status, is_approved) in versions.map(|v| (v.status, v.is_approved)).chain(template) {
+            let statuses = [ad.kept.status, status];
             let paused = statuses.into_iter().find(|s| *s != Status::Active);
-            let approved = ad.approved.is_some() && version.is_approved;
+            let approved = ad.approved.is_some() && is_approved;
             nearest = match (approved, paused, nearest) {
                 (true, None, _) => return Elimination::StoppedAd,
                 (true, Some(status), _) => Elimination::NotActive { whose: Whose::Ads, status },

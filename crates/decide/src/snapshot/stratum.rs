@@ -131,6 +131,7 @@ impl Stratum {
             let row = rows.next_if(|(row, _)| row == id).map(|(_, row)| *row).unwrap_or_default();
             numbers[*at as usize] = self.ad_sets[*at as usize].numbers(row);
         }
+        let learned = self.learned(tables);
         let auction = self.tier(TierKind::Auction);
         let mut bounds = vec![-1; numbers.len().div_ceil(BLOCK_BITS)];
         let mut largest = -1;
@@ -141,7 +142,18 @@ impl Stratum {
             largest = largest.max(here.unwrap_or(-1));
             *bound = largest;
         }
-        StratumNumbers { key: self.key, numbers, bounds }
+        StratumNumbers { key: self.key, numbers, bounds, learned }
+    }
+    /// By ad set, 1 and the place of its learned table; empty where nothing was learned of any.
+    fn learned(&self, tables: &Tables) -> Vec<u32> {
+        let mut learned = Vec::new();
+        for (place, (id, _)) in tables.learned().sets().iter().enumerate() {
+            if let Some(at) = self.number(*id) {
+                learned.resize(self.ad_sets.len(), 0);
+                learned[at] = 1 + place as u32;
+            }
+        }
+        learned
     }
     fn query<'a>(&'a self, everything: &Everything<'_>, contextual: &Contextual<'_>) -> Matching<'a> {
         Matching { general: self.general.query(everything), political: self.political.query(contextual) }

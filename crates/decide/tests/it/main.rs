@@ -9,6 +9,7 @@ mod experiments;
 mod follow;
 mod forecast;
 mod law;
+mod learned;
 mod naive;
 mod naive_pass;
 mod pacing;

@@ -78,6 +78,7 @@ pub fn campaign(advertiser: AdvertiserId) -> CampaignSpec {
         payer: PartyId(1),
         political: None,
         roadblock: false,
+        adapt: None,
         external_id: None,
     }
 }
@@ -96,6 +97,7 @@ pub fn ad_set(campaign: CampaignId, micros_per_mille: i64) -> AdSetSpec {
         daily_budget_micros: None,
         external_id: None,
         experiment: None,
+        learning: None,
     }
 }
 
@@ -210,6 +212,7 @@ impl World {
             name: "Ad".into(),
             landing_url: landing_url.into(),
             third_party_origins: Vec::new(),
+            template: None,
             external_id: None,
         };
         self.apply(Change::AdPut { id, spec });
