@@ -6,6 +6,7 @@ pub mod mine;
 pub mod pages;
 pub mod people;
 
+use crate::{t, th};
 use super::{
     Access, AppState, Route,
     auth::{self, Caller, CsrfForm, attempts::Attempts, csrf, links, password, second_factor},
@@ -71,17 +72,17 @@ fn sign_in_form(status: StatusCode, message: &str, email: &str, next: &str) -> R
         @if !message.is_empty() { p role="alert" class="fault" { (message) } }
         form method="post" action="/console/sign-in" {
             input type="hidden" name="next" value=(next_page(next));
-            p { label for="email" { "E-mail or user name" } br; input id="email" name="email" value=(email) required autocomplete="username"; }
-            p { label for="password" { "Password" } br; input id="password" name="password" type="password" required autocomplete="current-password"; }
+            p { label for="email" { (t!("accounts-e-mail-or-user-name")) } br; input id="email" name="email" value=(email) required autocomplete="username"; }
+            p { label for="password" { (t!("words-password")) } br; input id="password" name="password" type="password" required autocomplete="current-password"; }
             p {
-                label for="code" { "Code from your authenticator, if you use one" } br;
+                label for="code" { (t!("accounts-code-from-your-authenticator-if")) } br;
                 input id="code" name="code" inputmode="numeric" autocomplete="one-time-code";
             }
-            p { button { "Sign in" } }
+            p { button { (t!("accounts-sign-in")) } }
         }
-        p { "No password yet, or forgotten? Ask an owner of this installation for a link." }
+        p { (t!("accounts-no-password-yet-or-forgotten")) }
     };
-    pages::plain_page(status, "Sign in", &body)
+    pages::plain_page(status, t!("accounts-sign-in"), &body)
 }
 
 async fn sign_in_page(caller: Option<Caller>, Query(query): Query<NextQuery>) -> Response {
@@ -126,11 +127,11 @@ async fn sign_in(
     let fits = verify(&attempts, form.password.clone(), kept).await?;
     let active = |id| app.platform.catalogue().users.get(&id).is_some_and(|u| u.active);
     let Some(user) = found.filter(|user| fits && active(user.id)) else {
-        let message = "The user name or the password is not right.";
+        let message = t!("accounts-the-user-name-or-the");
         return Ok(sign_in_form(StatusCode::UNAUTHORIZED, message, &form.email, &form.next));
     };
     if !second_factor::passed(&app.platform, &user, &form.code) {
-        let message = "Type a fresh code from your authenticator; each code is good once.";
+        let message = t!("accounts-type-a-fresh-code-from");
         return Ok(sign_in_form(StatusCode::UNAUTHORIZED, message, &form.email, &form.next));
     }
     attempts.succeeded(&form.email);
@@ -150,7 +151,7 @@ async fn hash(attempts: &Attempts, given: String) -> Result<String, Problem> {
 }
 
 fn too_many(wait_s: i64, form: &SignIn) -> Response {
-    let message = format!("Too many attempts. Try again in {} minutes.", (wait_s + 59) / 60);
+    let message = t!("accounts-too-many-attempts-try-again", wait_s = (wait_s + 59) / 60);
     let mut response = sign_in_form(StatusCode::TOO_MANY_REQUESTS, &message, &form.email, &form.next);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait_s));
     response
@@ -198,29 +199,29 @@ fn link_form(secret: &str, first: bool, form: &LinkForm, faults: &Faults) -> Res
     let fault = |field: &str| faults.0.iter().find(|f| f.field == field).map(|f| f.message.clone());
     let note = |field: &str| html! { @if let Some(text) = fault(field) { br; span role="alert" class="fault" { (text) } } };
     let body = html! {
-        @if first { p { "You are the first owner of this installation. Choose how you sign in." } }
+        @if first { p { (t!("accounts-you-are-the-first-owner")) } }
         form method="post" action={ "/console/link/" (secret) } {
             @if first {
-                p { label for="email" { "Your e-mail, with which you sign in" } br; input id="email" name="email" type="email" required value=(form.email) autocomplete="username"; (note("email")) }
-                p { label for="name" { "Your name, as colleagues see it" } br; input id="name" name="name" value=(form.name) autocomplete="name"; (note("name")) }
+                p { label for="email" { (t!("accounts-your-e-mail-with-which")) } br; input id="email" name="email" type="email" required value=(form.email) autocomplete="username"; (note("email")) }
+                p { label for="name" { (t!("accounts-your-name-as-colleagues-see")) } br; input id="name" name="name" value=(form.name) autocomplete="name"; (note("name")) }
             }
             p {
-                label for="password" { "New password, at least " (password::PASSWORD_CHARS_MIN) " characters" } br;
+                label for="password" { (th!("words-new-password-at-least-characters", password = password::PASSWORD_CHARS_MIN)) } br;
                 input id="password" name="password" type="password" required minlength=(password::PASSWORD_CHARS_MIN) autocomplete="new-password";
                 (note("password"))
             }
-            p { button { "Set the password" } }
+            p { button { (t!("accounts-set-the-password")) } }
         }
     };
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    pages::plain_page(status, "Set your password", &body)
+    pages::plain_page(status, t!("accounts-set-your-password"), &body)
 }
 
 fn link_is_used() -> Response {
     let body = html! {
-        p { "This link was used already, or is older than " (links::LINK_HOURS) " hours. Ask an owner for a new one, or run " code { "regie user link" } " on the server." }
+        p { (th!("accounts-this-link-was-used-already", links = links::LINK_HOURS, code = html! { code { "regie user link" } })) }
     };
-    pages::plain_page(StatusCode::NOT_FOUND, "The link is no longer good", &body)
+    pages::plain_page(StatusCode::NOT_FOUND, t!("accounts-the-link-is-no-longer"), &body)
 }
 
 async fn link_page(State(app): State<AppState>, Path(secret): Path<String>) -> Result<Response, Problem> {

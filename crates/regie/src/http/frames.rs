@@ -1,6 +1,7 @@
 //! What runs inside an ad's frame: its creative as a document of its own, sandboxed, under a strict content security
 //! policy. Ads are hostile input: no same-origin rights, no network but the ad's own listed origins.
 
+use crate::t;
 use super::{AppState, Route, problem::Problem};
 use axum::{
     extract::{Path, State},
@@ -102,7 +103,7 @@ pub fn document(creative: &Creative, click: &str, placement: &str, sequence: u64
     };
     let page = html! {
         (DOCTYPE)
-        html { head { meta charset="utf-8"; title { "Advertisement" } style { (PreEscaped(STYLE)) } } body { (body) } }
+        html { head { meta charset="utf-8"; title { (t!("words-advertisement")) } style { (PreEscaped(STYLE)) } } body { (body) } }
     };
     page.into_string()
 }

@@ -125,6 +125,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(log::routes());
     all.extend(billing::routes());
     all.extend(study::routes());
+    all.extend(crate::i18n::choice::routes());
     all
 }
 
@@ -145,6 +146,7 @@ pub fn router(app: AppState) -> Router {
         .fallback(problem::no_such_page)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(axum::middleware::map_response(problem::problem_of_plain))
+        .layer(axum::middleware::from_fn(crate::i18n::negotiate))
         .with_state(app)
 }
 

@@ -3,6 +3,7 @@
 //! A link names a version and a placement, never a ticket: it cannot be billed, and its clicks go to the landing page
 //! uncounted. The page's tag reads it from the address's fragment, which browsers do not send to the page's server.
 
+use crate::t;
 use super::{
     AppState, Route,
     auth::Caller,
@@ -205,13 +206,13 @@ fn check(catalogue: &Catalogue, caller: &Caller, input: &Input) -> Result<(Versi
         _ => None,
     };
     let field = if input.ad.is_some() { "ad" } else { "version" };
-    faults.when(version.is_none(), field, "unknown", "Name one version, or one ad that has a version.");
+    faults.when(version.is_none(), field, "unknown", t!("console-name-one-version-or-one"));
     let placement = catalogue.placements.get(&input.placement);
     faults.when(
         placement.is_none(),
         "placement",
         "unknown",
-        format!("There is no placement {}.", input.placement),
+        t!("console-there-is-no-placement", placement = input.placement),
     );
     let site = placement.and_then(|p| catalogue.sites.get(&p.spec.site));
     let origins = site.map(|s| s.spec.origins.clone()).unwrap_or_default();
@@ -225,7 +226,7 @@ fn check(catalogue: &Catalogue, caller: &Caller, input: &Input) -> Result<(Versi
             misfit,
             "placement",
             "contradiction",
-            "The version does not fit the format of this placement.",
+            t!("console-the-version-does-not-fit"),
         );
     }
     match version {
@@ -238,7 +239,7 @@ fn page_of(text: &str, origins: &[String], faults: &mut Faults) -> String {
         return String::new();
     };
     let listed = origins.iter().any(|o| *o == url.origin().ascii_serialization());
-    faults.when(!listed, "page_url", "contradiction", "The page is not on one of the site's origins.");
+    faults.when(!listed, "page_url", "contradiction", t!("console-the-page-is-not-on"));
     url.set_fragment(None);
     url.into()
 }

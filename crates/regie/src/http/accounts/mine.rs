@@ -1,5 +1,6 @@
 //! One's own account: password and second factor.
 
+use crate::{t, th};
 use super::{ANYBODY, hash, open_session, pages, verify};
 use crate::{
     http::{
@@ -47,47 +48,47 @@ fn page(app: &AppState, caller: &Caller, message: &str, status: StatusCode) -> R
     let field = pages::csrf_field(caller);
     let body = html! {
         @if !message.is_empty() { p role=(if status.is_success() { "status" } else { "alert" }) { (message) } }
-        p { "You sign in as " strong { (me.email) } "." }
-        h2 { "Password" }
+        p { (th!("accounts-you-sign-in-as", strong = html! { strong { (me.email) } })) }
+        h2 { (t!("words-password")) }
         form method="post" action="/console/account/password" {
             (field)
-            p { label for="current" { "Current password" } br; input id="current" name="current" type="password" required autocomplete="current-password"; }
-            p { label for="new" { "New password, at least " (password::PASSWORD_CHARS_MIN) " characters" } br;
+            p { label for="current" { (t!("accounts-current-password")) } br; input id="current" name="current" type="password" required autocomplete="current-password"; }
+            p { label for="new" { (th!("words-new-password-at-least-characters", password = password::PASSWORD_CHARS_MIN)) } br;
                 input id="new" name="new" type="password" required minlength=(password::PASSWORD_CHARS_MIN) autocomplete="new-password"; }
-            p { button { "Change the password" } " You stay signed in here and are signed out everywhere else." }
+            p { button { (t!("accounts-change-the-password")) } " " (t!("accounts-you-stay-signed-in-here")) }
         }
-        h2 { "Second factor" }
+        h2 { (t!("words-second-factor")) }
         (factor(app, &me, &field))
     };
-    let frame = layout::Frame::new("Your account", "/console/account");
+    let frame = layout::Frame::new(t!("words-your-account"), "/console/account");
     Ok(layout::console_with(status, app, caller, &frame, &body))
 }
 
 fn factor(app: &AppState, me: &UserSecret, field: &Markup) -> Markup {
     let issuer =
-        app.platform.catalogue().publisher.as_ref().map_or("Regie".to_owned(), |p| p.spec.name.clone());
+        app.platform.catalogue().publisher.as_ref().map_or(t!("words-regie").to_owned(), |p| p.spec.name.clone());
     match (&me.totp, me.totp_on) {
         (_, true) => html! {
-            p { "A code from your authenticator is asked for at each sign-in." }
+            p { (t!("accounts-a-code-from-your-authenticator")) }
             form method="post" action="/console/account/totp/off" {
                 (field)
-                p { label for="off" { "Password" } br; input id="off" name="password" type="password" required autocomplete="current-password"; }
-                p { button { "Switch it off" } }
+                p { label for="off" { (t!("words-password")) } br; input id="off" name="password" type="password" required autocomplete="current-password"; }
+                p { button { (t!("accounts-switch-it-off")) } }
             }
         },
         (Some(secret), false) => html! {
-            p { "Add this to your authenticator, then type the code it shows." }
-            p { a href=(second_factor::uri(secret, &issuer, &me.email)) { "Open in an authenticator on this device" } }
-            p { "Or type this key: " code { (second_factor::base32(secret)) } }
+            p { (t!("accounts-add-this-to-your-authenticator")) }
+            p { a href=(second_factor::uri(secret, &issuer, &me.email)) { (t!("accounts-open-in-an-authenticator-on")) } }
+            p { (th!("accounts-or-type-this-key", code = html! { code { (second_factor::base32(secret)) } })) }
             form method="post" action="/console/account/totp/confirm" {
                 (field)
-                p { label for="code" { "Code" } br; input id="code" name="code" inputmode="numeric" required autocomplete="one-time-code"; }
-                p { button { "Switch it on" } }
+                p { label for="code" { (t!("accounts-code")) } br; input id="code" name="code" inputmode="numeric" required autocomplete="one-time-code"; }
+                p { button { (t!("accounts-switch-it-on")) } }
             }
         },
         (None, false) => html! {
-            p { "With a second factor, a stolen password alone is worth nothing." }
-            form method="post" action="/console/account/totp/begin" { (field) p { button { "Set it up" } } }
+            p { (t!("accounts-with-a-second-factor-a")) }
+            form method="post" action="/console/account/totp/begin" { (field) p { button { (t!("accounts-set-it-up")) } } }
         },
     }
 }
@@ -111,7 +112,7 @@ async fn change_password(
 ) -> Result<Response, Problem> {
     let me = me(&app, &caller)?;
     if !verify(&attempts, form.current, me.password.clone()).await? {
-        return page(&app, &caller, "The current password is not right.", StatusCode::UNPROCESSABLE_ENTITY);
+        return page(&app, &caller, t!("accounts-the-current-password-is-not"), StatusCode::UNPROCESSABLE_ENTITY);
     }
     let mut faults = Faults::new();
     password::check(&form.new, &mut faults);
@@ -126,7 +127,7 @@ async fn change_password(
 async fn begin(State(app): State<AppState>, caller: Caller) -> Result<Response, Problem> {
     let me = me(&app, &caller)?;
     if me.totp_on {
-        return page(&app, &caller, "It is on already; switch it off first.", StatusCode::CONFLICT);
+        return page(&app, &caller, t!("accounts-it-is-on-already-switch"), StatusCode::CONFLICT);
     }
     let secret = second_factor::new_secret().map_err(Problem::internal)?;
     app.platform.secrets.set_totp(me.id, Some(&secret), false).map_err(Problem::internal)?;
@@ -145,14 +146,14 @@ async fn confirm(
 ) -> Result<Response, Problem> {
     let me = me(&app, &caller)?;
     let Some(secret) = me.totp.clone().filter(|_| !me.totp_on) else {
-        return page(&app, &caller, "Nothing waits to be confirmed.", StatusCode::CONFLICT);
+        return page(&app, &caller, t!("accounts-nothing-waits-to-be-confirmed"), StatusCode::CONFLICT);
     };
     if !second_factor::take(&app.platform, me.id, &secret, &form.code) {
-        let message = "The code is not right, or was used already. Wait for the next one; check the clock of your device.";
+        let message = t!("accounts-the-code-is-not-right");
         return page(&app, &caller, message, StatusCode::UNPROCESSABLE_ENTITY);
     }
     app.platform.secrets.set_totp(me.id, Some(&secret), true).map_err(Problem::internal)?;
-    page(&app, &caller, "The second factor is on.", StatusCode::OK)
+    page(&app, &caller, t!("accounts-the-second-factor-is-on"), StatusCode::OK)
 }
 
 #[derive(Deserialize)]
@@ -168,8 +169,8 @@ async fn switch_off(
 ) -> Result<Response, Problem> {
     let me = me(&app, &caller)?;
     if !verify(&attempts, form.password, me.password.clone()).await? {
-        return page(&app, &caller, "The password is not right.", StatusCode::UNPROCESSABLE_ENTITY);
+        return page(&app, &caller, t!("accounts-the-password-is-not-right"), StatusCode::UNPROCESSABLE_ENTITY);
     }
     app.platform.secrets.set_totp(me.id, None, false).map_err(Problem::internal)?;
-    page(&app, &caller, "The second factor is off.", StatusCode::OK)
+    page(&app, &caller, t!("accounts-the-second-factor-is-off"), StatusCode::OK)
 }

@@ -1,5 +1,6 @@
 //! Pages of accounts in the console's frame: they work without scripts, under its strict content security policy.
 
+use crate::t;
 use crate::http::{auth::Caller, console::layout, problem::Problem};
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
@@ -26,7 +27,7 @@ pub fn refused(problem: &Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::FORBIDDEN);
     let body = html! {
         p { (problem.detail) }
-        p { a href="/console" { "Back to the console" } }
+        p { a href="/console" { (t!("accounts-back-to-the-console")) } }
     };
     plain_page(status, &problem.title, &body)
 }

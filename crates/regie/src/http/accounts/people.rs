@@ -1,5 +1,6 @@
 //! Users and tokens over the API: for owners; auditors may read. What they may do is journalled; who they are is not.
 
+use crate::t;
 use crate::{
     http::{
         Access, AppState, Route,
@@ -49,20 +50,20 @@ pub fn check_person(app: &AppState, email: &str, name: &str, own: Option<UserId>
     let odd = email.len() > NAME_CHARS_MAX
         || !email.contains('@')
         || email.chars().any(|c| c.is_whitespace() || c.is_control());
-    faults.when(odd, "email", "malformed", "Write an e-mail address, such as kim@example.org.");
+    faults.when(odd, "email", "malformed", t!("accounts-write-an-e-mail-address"));
     faults.optional_text("name", name, NAME_CHARS_MAX);
     let taken = app.platform.secrets.user_by_email(email).ok().flatten().is_some_and(|u| Some(u.id) != own);
-    faults.when(taken, "email", "taken", "Another user signs in with this.");
+    faults.when(taken, "email", "taken", t!("accounts-another-user-signs-in-with"));
 }
 
 /// Adds what is wrong with a role and its advertiser.
 pub fn check_role(catalogue: &Catalogue, role: Role, advertiser: Option<AdvertiserId>, faults: &mut Faults) {
     let missing = role == Role::Advertiser && advertiser.is_none();
-    faults.when(missing, "advertiser", "missing", "The role advertiser needs one.");
+    faults.when(missing, "advertiser", "missing", t!("accounts-the-role-advertiser-needs-one"));
     let stray = role != Role::Advertiser && advertiser.is_some();
-    faults.when(stray, "advertiser", "contradiction", "Only the role advertiser is bound to one.");
+    faults.when(stray, "advertiser", "contradiction", t!("accounts-only-the-role-advertiser-is"));
     let unknown = advertiser.is_some_and(|id| !catalogue.advertisers.contains_key(&id));
-    faults.when(unknown, "advertiser", "unknown", "There is no such advertiser.");
+    faults.when(unknown, "advertiser", "unknown", t!("accounts-there-is-no-such-advertiser"));
 }
 
 fn user_json(id: UserId, record: &UserRecord, person: Option<&UserSecret>) -> Value {
@@ -125,7 +126,7 @@ async fn mail_link(app: &AppState, to: &str, link: &str) -> bool {
         "Set your password here; the link is good once, for {} hours:\n\n{link}\n",
         links::LINK_HOURS
     );
-    match crate::mail::send(&app.config, to, "Your access to Regie", &body).await {
+    match crate::mail::send(&app.config, to, t!("accounts-your-access-to-regie"), &body).await {
         Ok(()) => true,
         Err(error) => {
             tracing::warn!(error = format!("{error:#}"), "a link could not be mailed");
@@ -182,7 +183,7 @@ async fn edit_user(
         was && !stays && owners == 1,
         "role",
         "last_owner",
-        "The last owner stays; make another one first.",
+        t!("accounts-the-last-owner-stays-make"),
     );
     faults.into_result().map_err(Problem::faults)?;
     let (platform, kept) = (app.platform.clone(), record.clone());
@@ -228,9 +229,9 @@ async fn add_token(State(app): State<AppState>, caller: Caller, body: Bytes) -> 
     let new: NewToken = read(&body)?;
     let mut faults = Faults::new();
     faults.text("name", &new.name, NAME_CHARS_MAX);
-    faults.when(new.scopes.is_empty(), "scopes", "missing", "List at least one scope.");
+    faults.when(new.scopes.is_empty(), "scopes", "missing", t!("accounts-list-at-least-one-scope"));
     let unknown = new.advertiser.is_some_and(|id| !app.platform.catalogue().advertisers.contains_key(&id));
-    faults.when(unknown, "advertiser", "unknown", "There is no such advertiser.");
+    faults.when(unknown, "advertiser", "unknown", t!("accounts-there-is-no-such-advertiser"));
     faults.into_result().map_err(Problem::faults)?;
     let record = TokenRecord { name: new.name, scopes: new.scopes, advertiser: new.advertiser, active: true };
     let (platform, kept) = (app.platform.clone(), record.clone());

@@ -2,6 +2,7 @@
 //!
 //! Refuses more than what is left of the charge (law B1); the ledger judges again in journal order.
 
+use crate::t;
 use crate::http::{AppState, auth::Caller, booking::parse, console::act, problem::Problem};
 use axum::{
     body::Bytes,
@@ -56,18 +57,18 @@ fn check(input: &Input, charge: Option<&Charge>) -> Result<i64, Faults> {
     let mut faults = Faults::new();
     faults.text("reason", &input.reason, TEXT_CHARS_MAX);
     let one = input.full != input.amount_nanos.is_some();
-    faults.when(!one, "amount_nanos", "contradiction", "Give an amount, or `full`: one of the two.");
+    faults.when(!one, "amount_nanos", "contradiction", t!("console-give-an-amount-or-full"));
     let left = charge.map_or(0, |c| i64::try_from(c.nanos.0 - c.credited.0).unwrap_or(i64::MAX));
     match charge {
-        None => faults.add("position", "no_charge", "Nothing was charged at this position."),
+        None => faults.add("position", "no_charge", t!("console-nothing-was-charged-at-this")),
         Some(_) => {
-            faults.when(left == 0, "position", "nothing_left", "The whole charge was credited before.")
+            faults.when(left == 0, "position", "nothing_left", t!("console-the-whole-charge-was-credited"))
         }
     }
     let amount = input.amount_nanos.unwrap_or(left);
-    faults.when(input.amount_nanos.is_some_and(|n| n <= 0), "amount_nanos", "too_small", "Above zero.");
+    faults.when(input.amount_nanos.is_some_and(|n| n <= 0), "amount_nanos", "too_small", t!("console-above-zero"));
     let over = charge.is_some() && amount > left;
-    faults.when(over, "amount_nanos", "too_large", format!("At most {left}: what is left of the charge."));
+    faults.when(over, "amount_nanos", "too_large", t!("console-at-most-what-is-left", left = left));
     faults.into_result().map(|()| amount)
 }
 

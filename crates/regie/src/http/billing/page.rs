@@ -1,5 +1,6 @@
 //! Invoices and statements as pages that print well.
 
+use crate::{t, th};
 use super::{Month, invoice, issue};
 use crate::http::{
     AppState, Route,
@@ -60,19 +61,19 @@ async fn list(State(app): State<AppState>, caller: Caller, Query(query): Query<L
             caller.may_see(*id) && (query.advertiser.is_empty() || query.advertiser == id.to_string())
         };
         html! {
-            p class="lead" { "A statement shows a month so far. Once the month is over in the account's time zone, its invoice can be issued; then it never changes." }
+            p class="lead" { (t!("console-a-statement-shows-a-month")) }
             @for (id, advertiser) in catalogue.advertisers.iter().filter(|(id, _)| wanted(id)) {
                 section class="card flush" {
                     div class="cardhead" { h2 { (advertiser.spec.name) " " span class="muted small" { (id) ", " (advertiser.spec.currency) } } }
                     table {
-                        thead { tr { th { "Month" } th { "Number" } th class="right" { "Charged" } th class="right" { "Credited" } th class="right" { "Net" } th class="right" { "With tax" } } }
+                        thead { tr { th { (t!("console-month")) } th { (t!("console-number")) } th class="right" { (t!("words-charged")) } th class="right" { (t!("words-credited")) } th class="right" { (t!("words-net")) } th class="right" { (t!("console-with-tax")) } } }
                         tbody {
                             @let running = months(&app, &catalogue, *id).first().copied();
                             @for month in months(&app, &catalogue, *id) {
                                 @if let Some(invoice) = folds.ledger.invoice(*id, month.year, month.month).filter(|i| !i.lines.is_empty() || Some(month) == running) {
                                     tr {
                                         th scope="row" { a href={ "/console/billing/" (id) "/" (month) } { (month) } }
-                                        td { @match invoice.number { Some(number) => { "No. " (number) } None => @if Some(month) == running { (ui::badge("", "running")) } @else { (ui::badge("warn", "to be issued")) } } }
+                                        td { @match invoice.number { Some(number) => { (th!("console-no", number = number)) } None => @if Some(month) == running { (ui::badge("", t!("words-running"))) } @else { (ui::badge("warn", t!("console-to-be-issued"))) } } }
                                         td class="right" { (ui::money(invoice.gross_nanos, invoice.currency)) }
                                         td class="right" { (ui::money(invoice.credited_nanos, invoice.currency)) }
                                         td class="right" { (ui::money_micros(invoice.net_micros, invoice.currency)) }
@@ -86,7 +87,7 @@ async fn list(State(app): State<AppState>, caller: Caller, Query(query): Query<L
             }
         }
     };
-    Ok(layout::console(&app, &caller, &layout::Frame::new("Invoices", "/console/billing"), &body))
+    Ok(layout::console(&app, &caller, &layout::Frame::new(t!("console-invoices"), "/console/billing"), &body))
 }
 
 fn read(advertiser: &str, month: &str) -> Result<(AdvertiserId, Month), Problem> {
@@ -103,22 +104,22 @@ async fn show(
     let (id, month) = read(&advertiser, &month)?;
     super::super::reports::settle(&app).await?;
     let invoice = invoice(&app, &caller, id, month)?;
-    let title = invoice.number.map_or_else(|| format!("Statement {month}"), |n| format!("Invoice no. {n}"));
+    let title = invoice.number.map_or_else(|| t!("console-statement", month = month), |n| t!("console-invoice-no", n = n));
     let running = {
         let catalogue = app.platform.catalogue();
         months(&app, &catalogue, id).first() == Some(&month)
     };
     let actions = html! {
-        a class="btn" href={ "/v1/invoices/" (id) "/" (month) "?format=csv" } { "CSV" }
+        a class="btn" href={ "/v1/invoices/" (id) "/" (month) "?format=csv" } { (t!("words-csv")) }
         @if invoice.number.is_none() && !running && !invoice.lines.is_empty() && caller.may_operate() {
-            form method="post" action={ "/console/billing/" (id) "/" (month) } data-confirm="Issue this invoice? It gets the next number and never changes again." {
-                (layout::csrf(&caller)) button class="primary" { "Issue the invoice" }
+            form method="post" action={ "/console/billing/" (id) "/" (month) } data-confirm=(t!("console-issue-this-invoice-it-gets")) {
+                (layout::csrf(&caller)) button class="primary" { (t!("console-issue-the-invoice")) }
             }
         }
     };
     let body = sheet(&app, &invoice, month);
     let frame =
-        layout::Frame::new(&title, "/console/billing").crumb("/console/billing", "Invoices").actions(actions);
+        layout::Frame::new(&title, "/console/billing").crumb("/console/billing", t!("console-invoices")).actions(actions);
     Ok(layout::console(&app, &caller, &frame, &body))
 }
 
@@ -138,7 +139,7 @@ fn kind_words(kind: ChargeKind) -> &'static str {
         ChargeKind::Impression => "impressions",
         ChargeKind::Click => "clicks",
         ChargeKind::Conversion => "conversions",
-        ChargeKind::FlatFee => "days of a flat fee",
+        ChargeKind::FlatFee => t!("console-days-of-a-flat-fee"),
     }
 }
 
@@ -155,19 +156,19 @@ fn sheet(app: &AppState, invoice: &Invoice, month: Month) -> Markup {
     html! {
         div class="card invoice" {
             div class="parties" {
-                div { strong { (publisher.as_ref().map_or("", |p| p.name.as_str())) } br; (publisher.as_ref().map_or("", |p| p.legal_address.as_str())) @if let Some(p) = &publisher { @if !p.tax_id.is_empty() { br; "Tax no. " (p.tax_id) } } }
-                div { span class="muted" { "For" } br; strong { (account.as_ref().map_or("", |a| a.name.as_str())) } br; (account.as_ref().map_or("", |a| a.invoice_address.as_str())) }
+                div { strong { (publisher.as_ref().map_or("", |p| p.name.as_str())) } br; (publisher.as_ref().map_or("", |p| p.legal_address.as_str())) @if let Some(p) = &publisher { @if !p.tax_id.is_empty() { br; (th!("console-tax-no", tax_id = p.tax_id)) } } }
+                div { span class="muted" { (t!("words-for")) } br; strong { (account.as_ref().map_or("", |a| a.name.as_str())) } br; (account.as_ref().map_or("", |a| a.invoice_address.as_str())) }
             }
             dl class="facts" {
                 @match (invoice.number, issued) {
-                    (Some(number), Some((at, position))) => { dt { "Invoice" } dd { "no. " (number) } dt { "Issued" } dd { (console::act::account_zone(&catalogue, invoice.advertiser).local_text(at)) " (journal position " (position) ")" } }
-                    _ => { dt { "Statement" } dd { "not an invoice; the month may still change" } }
+                    (Some(number), Some((at, position))) => { dt { (t!("console-invoice")) } dd { (th!("console-no-2", number = number)) } dt { (t!("console-issued")) } dd { (th!("console-journal-position-2", at = console::act::account_zone(&catalogue, invoice.advertiser).local_text(at), position = position)) } }
+                    _ => { dt { (t!("console-statement-2")) } dd { (t!("console-not-an-invoice-the-month")) } }
                 }
-                dt { "Month" } dd { (month) " (" (account.as_ref().map_or("UTC", |a| a.zone.name())) ")" }
+                dt { (t!("console-month")) } dd { (month) " (" (account.as_ref().map_or("UTC", |a| a.zone.name())) ")" }
             }
-            @if invoice.lines.is_empty() { (ui::empty("Nothing was charged or credited in this month.")) } @else {
+            @if invoice.lines.is_empty() { (ui::empty(t!("console-nothing-was-charged-or-credited"))) } @else {
                 div class="scroll" { table {
-                    thead { tr { th { "Campaign, ad set" } th { "For" } th class="right" { "Quantity" } th class="right" { "Charged" } th class="right" { "Credited" } th class="right" { "Net" } } }
+                    thead { tr { th { (t!("console-campaign-ad-set")) } th { (t!("words-for")) } th class="right" { (t!("console-quantity")) } th class="right" { (t!("words-charged")) } th class="right" { (t!("words-credited")) } th class="right" { (t!("words-net")) } } }
                     tbody { @for line in &invoice.lines { tr {
                         td {
                             (catalogue.campaigns.get(&line.campaign).map_or("", |c| c.spec.name.as_str()))
@@ -180,12 +181,12 @@ fn sheet(app: &AppState, invoice: &Invoice, month: Month) -> Markup {
                         td class="right" { (ui::money_micros(line.net_micros, money)) }
                     } } }
                     tfoot class="sum" {
-                        tr { th colspan="5" class="right" { "Net" } td class="right" { (ui::money_micros(invoice.net_micros, money)) } }
-                        tr { th colspan="5" class="right" { "Tax " (ui::percent(u64::from(invoice.tax_rate_ppm), 1_000_000)) } td class="right" { (ui::money_micros(invoice.tax_micros, money)) } }
-                        tr { th colspan="5" class="right" { "Total" } td class="right" { (ui::money_micros(invoice.total_micros, money)) } }
+                        tr { th colspan="5" class="right" { (t!("words-net")) } td class="right" { (ui::money_micros(invoice.net_micros, money)) } }
+                        tr { th colspan="5" class="right" { (th!("console-tax", tax_rate_ppm = ui::percent(u64::from(invoice.tax_rate_ppm), 1_000_000))) } td class="right" { (ui::money_micros(invoice.tax_micros, money)) } }
+                        tr { th colspan="5" class="right" { (t!("console-total")) } td class="right" { (ui::money_micros(invoice.total_micros, money)) } }
                     }
                 } }
-                p class="small muted" { "Each line is rounded once, half to even, to the currency's smallest unit; charges themselves are exact." }
+                p class="small muted" { (t!("console-each-line-is-rounded-once")) }
             }
         }
     }

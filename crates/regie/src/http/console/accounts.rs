@@ -1,5 +1,6 @@
 //! Advertisers with their money, and sponsors and payers.
 
+use crate::{t, th};
 use super::{
     OPERATES, SIGNED, act, action,
     form::{Data, Form},
@@ -37,9 +38,9 @@ async fn list(State(app): State<AppState>, caller: Caller) -> Response {
         let shown: Vec<_> = catalogue.advertisers.iter().filter(|(id, _)| caller.may_see(**id)).collect();
         html! {
             div class="card flush" {
-                @if shown.is_empty() { (ui::empty("No advertiser yet. An advertiser is the account that books and is billed.")) } @else {
+                @if shown.is_empty() { (ui::empty(t!("console-no-advertiser-yet-an-advertiser"))) } @else {
                     div class="scroll" { table {
-                        thead { tr { th { "Advertiser" } th { "Pays" } th class="right" { "Paid in" } th class="right" { "Charged, net" } th class="right" { "May still be charged" } } }
+                        thead { tr { th { (t!("words-advertiser")) } th { (t!("words-pays")) } th class="right" { (t!("console-paid-in")) } th class="right" { (t!("console-charged-net")) } th class="right" { (t!("console-may-still-be-charged")) } } }
                         tbody { @for (id, advertiser) in shown {
                             @let money = advertiser.spec.currency;
                             @let account = folds.ledger.account(*id);
@@ -49,7 +50,7 @@ async fn list(State(app): State<AppState>, caller: Caller) -> Response {
                                 @if let Some(account) = account {
                                     td class="right" { (ui::money(account.deposits, money)) }
                                     td class="right" { (ui::money(account.gross - account.credited, money)) }
-                                    td class="right" { (ui::money(account.remaining, money)) @if account.remaining.0 <= 0 { span class="small" { (ui::badge("bad", "empty")) } } }
+                                    td class="right" { (ui::money(account.remaining, money)) @if account.remaining.0 <= 0 { span class="small" { (ui::badge("bad", t!("console-empty"))) } } }
                                 } @else { td {} td {} td {} }
                             }
                         } }
@@ -58,20 +59,20 @@ async fn list(State(app): State<AppState>, caller: Caller) -> Response {
             }
         }
     };
-    let actions = html! { @if caller.may_book_inventory() { a class="btn primary" href="/console/advertisers/new" { "Add an advertiser" } } };
+    let actions = html! { @if caller.may_book_inventory() { a class="btn primary" href="/console/advertisers/new" { (t!("words-add-an-advertiser")) } } };
     layout::console(
         &app,
         &caller,
-        &layout::Frame::new("Advertisers", "/console/advertisers").actions(actions),
+        &layout::Frame::new(t!("console-advertisers"), "/console/advertisers").actions(actions),
         &body,
     )
 }
 
 fn funding_words(spec: &AdvertiserSpec) -> String {
     match spec.funding {
-        Funding::Prepaid => "in advance".into(),
+        Funding::Prepaid => t!("words-in-advance").into(),
         Funding::Credit { limit_micros } => {
-            format!("by invoice, up to {} open", ui::money_micros(limit_micros, spec.currency))
+            t!("console-by-invoice-up-to-open", limit_micros = ui::money_micros(limit_micros, spec.currency))
         }
     }
 }
@@ -99,32 +100,32 @@ fn account_page(
         (balance(app, id, &kept))
         div class="grid" {
             div class="card" {
-                h2 { "Account" }
+                h2 { (t!("console-account")) }
                 dl class="facts" {
-                    dt { "Id" } dd { code { (id) } }
-                    dt { "Currency" } dd { (kept.spec.currency) }
-                    dt { "Time zone" } dd { (kept.spec.zone.name()) }
-                    dt { "Pays" } dd { (funding_words(&kept.spec)) }
-                    dt { "Categories" } dd { @if kept.spec.categories.is_empty() { "none" } @else { (kept.spec.categories.join(", ")) } }
-                    dt { "Invoice address" } dd { (ui::lines(&kept.spec.invoice_address)) }
-                    dt { "Pixel conversions" } dd { @match kept.spec.pixel_conversions { Some(p) => { "accepted, at most " (p.daily_count_max) " billed a day" } None => "not billed" } }
+                    dt { (t!("words-id")) } dd { code { (id) } }
+                    dt { (t!("words-currency")) } dd { (kept.spec.currency) }
+                    dt { (t!("words-time-zone")) } dd { (kept.spec.zone.name()) }
+                    dt { (t!("words-pays")) } dd { (funding_words(&kept.spec)) }
+                    dt { (t!("words-categories")) } dd { @if kept.spec.categories.is_empty() { (t!("words-none")) } @else { (kept.spec.categories.join(", ")) } }
+                    dt { (t!("words-invoice-address")) } dd { (ui::lines(&kept.spec.invoice_address)) }
+                    dt { (t!("console-pixel-conversions")) } dd { @match kept.spec.pixel_conversions { Some(p) => { (th!("console-accepted-at-most-billed-a", daily_count_max = p.daily_count_max)) } None => (t!("console-not-billed")) } }
                 }
-                p { a href={ "/console/campaigns?advertiser=" (id) } { "Its campaigns" } " · " a href={ "/console/billing?advertiser=" (id) } { "Its invoices" } " · " a href={ "/console/history?entity=" (id) } { "History" } }
+                p { a href={ "/console/campaigns?advertiser=" (id) } { (t!("console-its-campaigns")) } " · " a href={ "/console/billing?advertiser=" (id) } { (t!("console-its-invoices")) } " · " a href={ "/console/history?entity=" (id) } { (t!("words-history")) } }
             }
             @if caller.may_operate() {
                 form class="card" method="post" action={ "/console/advertisers/" (id) "/deposits" } novalidate {
-                    h2 { "Book a payment" }
+                    h2 { (t!("console-book-a-payment")) }
                     (form.summary()) (layout::csrf(caller))
-                    (form.field("amount_micros", "Amount").amount().unit(currency_word(&kept)).required())
-                    (form.field("reference", "Reference").hint("What the bank statement says, such as an invoice number."))
-                    button class="primary" { "Book the payment" }
+                    (form.field("amount_micros", t!("words-amount")).amount().unit(currency_word(&kept)).required())
+                    (form.field("reference", t!("console-reference")).hint(t!("console-what-the-bank-statement-says")))
+                    button class="primary" { (t!("console-book-the-payment")) }
                 }
             }
         }
     };
-    let actions = html! { (ui::status(kept.status)) @if caller.may_book_inventory() { a class="btn" href={ "/console/advertisers/" (id) "/edit" } { "Edit" } } };
+    let actions = html! { (ui::status(kept.status)) @if caller.may_book_inventory() { a class="btn" href={ "/console/advertisers/" (id) "/edit" } { (t!("words-edit")) } } };
     let frame = layout::Frame::new(&kept.spec.name, "/console/advertisers")
-        .crumb("/console/advertisers", "Advertisers")
+        .crumb("/console/advertisers", t!("console-advertisers"))
         .actions(actions);
     Ok(layout::console_with(status, app, caller, &frame, &body))
 }
@@ -134,7 +135,7 @@ fn currency_word(kept: &Kept<AdvertiserSpec>) -> &'static str {
         b"USD" => "USD",
         b"GBP" => "GBP",
         b"CHF" => "CHF",
-        _ => "in the account's currency",
+        _ => t!("words-in-the-account-s-currency"),
     }
 }
 
@@ -144,11 +145,11 @@ fn balance(app: &App, id: AdvertiserId, kept: &Kept<AdvertiserSpec>) -> Markup {
     let money = kept.spec.currency;
     html! {
         dl class="figures" {
-            (ui::figure("Paid in", &ui::money(account.deposits, money), ""))
-            (ui::figure("Charged", &ui::money(account.gross, money), ""))
-            (ui::figure("Credited", &ui::money(account.credited, money), ""))
-            (ui::figure("May still be charged", &ui::money(account.remaining, money), ""))
-            (ui::figure("Delivered free, account empty", &ui::money(account.free, money), ""))
+            (ui::figure(t!("console-paid-in"), &ui::money(account.deposits, money), ""))
+            (ui::figure(t!("words-charged"), &ui::money(account.gross, money), ""))
+            (ui::figure(t!("words-credited"), &ui::money(account.credited, money), ""))
+            (ui::figure(t!("console-may-still-be-charged"), &ui::money(account.remaining, money), ""))
+            (ui::figure(t!("console-delivered-free-account-empty"), &ui::money(account.free, money), ""))
         }
     }
 }
@@ -184,30 +185,30 @@ async fn parties(State(app): State<AppState>, caller: Caller) -> Response {
     };
     let contacts = caller.may_see_contacts();
     let body = html! {
-        p class="lead" { "The sponsor is on whose behalf an ad appears, the payer who pays for it. Both are public, on every ad." }
+        p class="lead" { (t!("console-the-sponsor-is-on-whose")) }
         div class="card flush" {
-            @if rows.is_empty() { (ui::empty("No sponsor or payer yet; a campaign needs both.")) } @else {
+            @if rows.is_empty() { (ui::empty(t!("console-no-sponsor-or-payer-yet"))) } @else {
                 div class="scroll" { table {
-                    thead { tr { th { "Name" } th { "Kind" } th { "Established in" } th { "Contact" } th { "For political ads" } } }
+                    thead { tr { th { (t!("words-name")) } th { (t!("words-kind")) } th { (t!("console-established-in")) } th { (t!("console-contact")) } th { (t!("words-for-political-ads")) } } }
                     tbody { @for (id, kind, country, gaps, status) in &rows {
                         @let party = view.parties.get(id).cloned().unwrap_or_default();
                         tr {
                             th scope="row" { a href={ "/console/parties/" (id) "/edit" } { (party.name) } span class="small muted" { (id) } @if *status != regie_model::booking::Status::Active { (ui::status(*status)) } }
-                            td { @match kind { PartyKind::Person => "person", PartyKind::Organisation => "organisation" } }
+                            td { @match kind { PartyKind::Person => (t!("console-person")), PartyKind::Organisation => (t!("console-organisation")) } }
                             td { (country) }
-                            td class="wrap-any" { @if contacts { (party.email) } @else { span class="muted" { "not for your role" } } }
-                            td { @if gaps.is_empty() { (ui::badge("good", "complete")) } @else { (ui::badge("warn", "incomplete")) span class="small muted" { "lacks " (gaps.join(", ").replace("identity.", "")) } } }
+                            td class="wrap-any" { @if contacts { (party.email) } @else { span class="muted" { (t!("console-not-for-your-role")) } } }
+                            td { @if gaps.is_empty() { (ui::badge("good", t!("console-complete"))) } @else { (ui::badge("warn", t!("console-incomplete"))) span class="small muted" { (th!("console-lacks", replace = gaps.join(", ").replace("identity.", ""))) } } }
                         }
                     } }
                 } }
             }
         }
     };
-    let actions = html! { @if caller.may_book() { a class="btn primary" href="/console/parties/new" { "Add a sponsor or payer" } } };
+    let actions = html! { @if caller.may_book() { a class="btn primary" href="/console/parties/new" { (t!("words-add-a-sponsor-or-payer")) } } };
     layout::console(
         &app,
         &caller,
-        &layout::Frame::new("Sponsors and payers", "/console/parties").actions(actions),
+        &layout::Frame::new(t!("console-sponsors-and-payers"), "/console/parties").actions(actions),
         &body,
     )
 }

@@ -1,5 +1,6 @@
 //! The page of an ad: its versions as they look, its landing page, its review, its figures.
 
+use crate::{t, th};
 use super::{SIGNED, act, campaigns, layout, page, ui};
 use crate::http::{App, AppState, Route, auth::Caller};
 use axum::{
@@ -47,7 +48,7 @@ pub fn preview(ad: AdId, version: VersionId, state: &VersionState, query: &str) 
     let (width, height) = preview_size(state.kept.spec.shape);
     html! {
         div class="preview" { iframe class="adframe" src={ "/console/ads/" (ad) "/versions/" (version) "/frame" (query) } width=(width) height=(height)
-            sandbox="allow-scripts" loading="lazy" title={ "Preview of " (version) } {} }
+            sandbox="allow-scripts" loading="lazy" title={ (th!("console-preview-of", version = version)) } {} }
     }
 }
 
@@ -55,11 +56,11 @@ pub fn preview(ad: AdId, version: VersionId, state: &VersionState, query: &str) 
 pub fn thumbnails(caller: &Caller, catalogue: &Catalogue, set: AdSetId) -> Markup {
     let ads = catalogue.ads_of.get(&set).map_or(&[][..], Vec::as_slice);
     html! {
-        @if ads.is_empty() { p class="muted" { "No ad yet." } }
+        @if ads.is_empty() { p class="muted" { (t!("console-no-ad-yet")) } }
         @else {
             div class="scroll" {
                 table {
-                    thead { tr { th { "Ad" } th { "Review" } th { "Versions" } } }
+                    thead { tr { th { (t!("words-ad")) } th { (t!("words-review")) } th { (t!("words-versions")) } } }
                     tbody {
                         @for id in ads.iter().take(THUMBNAILS_MAX) {
                             @if let Some(ad) = catalogue.ads.get(id) {
@@ -68,23 +69,23 @@ pub fn thumbnails(caller: &Caller, catalogue: &Catalogue, set: AdSetId) -> Marku
                                     td {
                                         @if let Some(version) = versions.first() {
                                             @let shape = catalogue.versions.get(version).map_or(Shape::Native, |v| v.kept.spec.shape);
-                                            a class=(thumb_class(shape)) href={ "/console/ads/" (id) } aria-label={ "Open " (ad.kept.spec.name) } {
-                                                iframe src={ "/console/ads/" (id) "/versions/" (version) "/frame" } sandbox="" loading="lazy" tabindex="-1" title={ "Preview of " (id) } {}
+                                            a class=(thumb_class(shape)) href={ "/console/ads/" (id) } aria-label={ (th!("console-open", name = ad.kept.spec.name)) } {
+                                                iframe src={ "/console/ads/" (id) "/versions/" (version) "/frame" } sandbox="" loading="lazy" tabindex="-1" title={ (th!("console-preview-of-2", id = id)) } {}
                                             }
                                         }
                                         a href={ "/console/ads/" (id) } { (ad.kept.spec.name) } span class="small muted wrap-any" { (ad.kept.spec.landing_url) }
                                     }
                                     td { (ui::review(&ad.review)) @if let Review::Rejected { reason } = &ad.review { span class="small" { (reason) } } }
-                                    td { (versions.len()) @if versions.is_empty() { span class="small" { (ui::badge("warn", "needs one")) } } }
+                                    td { (versions.len()) @if versions.is_empty() { span class="small" { (ui::badge("warn", t!("console-needs-one"))) } } }
                                 }
                             }
                         }
                     }
                 }
             }
-            @if ads.len() > THUMBNAILS_MAX { p class="small muted" { "and " (ads.len() - THUMBNAILS_MAX) " more" } }
+            @if ads.len() > THUMBNAILS_MAX { p class="small muted" { (th!("console-and-more", ads = ads.len() - THUMBNAILS_MAX)) } }
         }
-        @if caller.may_book() { p { a class="btn" href={ "/console/ad-sets/" (set) "/ads/new" } { "Add an ad" } } }
+        @if caller.may_book() { p { a class="btn" href={ "/console/ad-sets/" (set) "/ads/new" } { (t!("words-add-an-ad")) } } }
     }
 }
 
@@ -100,10 +101,10 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
     let body = html! {
         (figures(&app, id))
         @if let Review::Rejected { reason } = &ad.review {
-            div class="note bad" { p { strong { "Rejected: " } (reason) } p { "Edit the ad; the new revision goes back into the queue." } }
+            div class="note bad" { p { strong { (t!("console-rejected")) " " } (reason) } p { (t!("console-edit-the-ad-the-new")) } }
         }
         @if ad.review == Review::Pending && ad.approved.is_some() {
-            div class="note warn" { p { "An edit waits for review. Until then the approved revision is served." } }
+            div class="note warn" { p { (t!("console-an-edit-waits-for-review")) } }
         }
         div class="grid wide" {
             div { (versions(&app, &caller, id)) }
@@ -114,10 +115,10 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
     let actions = html! {
         (ui::review(&ad.review)) (ui::status(ad.kept.status))
         (campaigns::status_buttons(&caller, &id.to_string(), ad.kept.status, &back))
-        @if caller.may_book() { a class="btn" href={ (back) "/edit" } { "Edit" } }
+        @if caller.may_book() { a class="btn" href={ (back) "/edit" } { (t!("words-edit")) } }
     };
     let frame = layout::Frame::new(&ad.kept.spec.name, "/console/campaigns")
-        .crumb("/console/campaigns", "Campaigns")
+        .crumb("/console/campaigns", t!("words-campaigns"))
         .crumb(format!("/console/campaigns/{campaign}"), campaign_name)
         .actions(actions);
     Ok(layout::console(&app, &caller, &frame, &body))
@@ -133,13 +134,13 @@ fn figures(app: &App, id: AdId) -> Markup {
     let total = folds.ledger.totals(id);
     html! {
         dl class="figures" {
-            (ui::figure("Handed out", &ui::count(total.served_count), ""))
-            (ui::figure("Impressions", &ui::count(total.impressions_count), ""))
-            (ui::figure("Viewable", &ui::percent(total.viewable_count, total.impressions_count), ""))
-            (ui::figure("Clicks", &ui::count(total.clicks_count), ""))
+            (ui::figure(t!("words-handed-out"), &ui::count(total.served_count), ""))
+            (ui::figure(t!("words-impressions"), &ui::count(total.impressions_count), ""))
+            (ui::figure(t!("words-viewable"), &ui::percent(total.viewable_count, total.impressions_count), ""))
+            (ui::figure(t!("words-clicks"), &ui::count(total.clicks_count), ""))
             (ui::figure("CTR", &ui::percent(total.clicks_count, total.impressions_count), ""))
-            (ui::figure("Conversions", &ui::count(total.conversions_count), ""))
-            (ui::figure("Spent", &ui::money(total.net_nanos(), money), ""))
+            (ui::figure(t!("words-conversions"), &ui::count(total.conversions_count), ""))
+            (ui::figure(t!("words-spent"), &ui::money(total.net_nanos(), money), ""))
         }
     }
 }
@@ -148,19 +149,19 @@ fn facts(app: &App, id: AdId, ad: &AdState) -> Markup {
     let shown = app.platform.folds().ledger.totals(id).impressions_count > 0;
     html! {
         div class="card" {
-            h2 { "Booked" }
+            h2 { (t!("words-booked")) }
             dl class="facts" {
-                dt { "Id" } dd { code { (id) } }
-                dt { "Revision" } dd { (ad.kept.revision) }
-                dt { "Landing page" } dd { span class="mono" { (ad.kept.spec.landing_url) } }
+                dt { (t!("words-id")) } dd { code { (id) } }
+                dt { (t!("console-revision")) } dd { (ad.kept.revision) }
+                dt { (t!("words-landing-page")) } dd { span class="mono" { (ad.kept.spec.landing_url) } }
                 @if let Some(approved) = ad.approved.as_ref().filter(|a| a.landing_url != ad.kept.spec.landing_url) {
-                    dt { "Served now" } dd { span class="mono changed" { (approved.landing_url) } }
+                    dt { (t!("console-served-now")) } dd { span class="mono changed" { (approved.landing_url) } }
                 }
-                @if !ad.kept.spec.third_party_origins.is_empty() { dt { "May load from" } dd { (ad.kept.spec.third_party_origins.join(", ")) } }
+                @if !ad.kept.spec.third_party_origins.is_empty() { dt { (t!("console-may-load-from")) } dd { (ad.kept.spec.third_party_origins.join(", ")) } }
             }
-            p { a href={ "/console/history?entity=" (id) } { "Edits and reviews" } }
-            @if shown { p { a href={ "/record/ads/" (id) } { "In the public record" } } }
-            @else { p class="small muted" { "It enters the public record with its first impression." } }
+            p { a href={ "/console/history?entity=" (id) } { (t!("console-edits-and-reviews")) } }
+            @if shown { p { a href={ "/record/ads/" (id) } { (t!("console-in-the-public-record")) } } }
+            @else { p class="small muted" { (t!("console-it-enters-the-public-record")) } }
         }
     }
 }
@@ -169,27 +170,27 @@ fn versions(app: &App, caller: &Caller, id: AdId) -> Markup {
     let catalogue = app.platform.catalogue();
     let versions = catalogue.versions_of(id);
     html! {
-        @if versions.is_empty() { div class="card" { (ui::empty("No version yet: add what the ad shows.")) } }
+        @if versions.is_empty() { div class="card" { (ui::empty(t!("console-no-version-yet-add-what"))) } }
         @for version in versions.iter().take(VERSIONS_MAX) {
             @if let Some(state) = catalogue.versions.get(version) {
                 section class="card" {
                     div class="head" {
-                        h2 { @if state.kept.spec.name.is_empty() { "Version " (version) } @else { (state.kept.spec.name) } " " (ui::review(&state.review)) }
+                        h2 { @if state.kept.spec.name.is_empty() { (th!("console-version", version = version)) } @else { (state.kept.spec.name) } " " (ui::review(&state.review)) }
                         div class="actions" {
                             (campaigns::status_buttons(caller, &version.to_string(), state.kept.status, &format!("/console/ads/{id}")))
-                            @if caller.may_book() { a class="btn" href={ "/console/versions/" (version) "/edit" } { "Edit" } }
+                            @if caller.may_book() { a class="btn" href={ "/console/versions/" (version) "/edit" } { (t!("words-edit")) } }
                         }
                     }
                     @if let Review::Rejected { reason } = &state.review { p class="fault" { (reason) } }
                     (preview(id, *version, &state, ""))
-                    p class="small muted" { (version) ", weight " (state.kept.spec.weight) ", creative " code { (state.kept.spec.creative.to_string().get(..12).unwrap_or("")) } }
+                    p class="small muted" { (th!("console-weight-creative", version = version, weight = state.kept.spec.weight, code = html! { code { (state.kept.spec.creative.to_string().get(..12).unwrap_or("")) } })) }
                 }
             }
         }
-        @if versions.len() > VERSIONS_MAX { p class="muted" { "and " (versions.len() - VERSIONS_MAX) " more versions" } }
+        @if versions.len() > VERSIONS_MAX { p class="muted" { (th!("console-and-more-versions", versions = versions.len() - VERSIONS_MAX)) } }
         @if caller.may_book() {
             p {
-                @for (kind, words) in [("image", "Add a picture"), ("html", "Add HTML"), ("native", "Add a native version"), ("text", "Add a text")] {
+                @for (kind, words) in [("image", t!("console-add-a-picture")), ("html", t!("console-add-html")), ("native", t!("console-add-a-native-version")), ("text", t!("console-add-a-text"))] {
                     a class="btn" href={ "/console/ads/" (id) "/versions/new?kind=" (kind) } { (words) } " "
                 }
             }

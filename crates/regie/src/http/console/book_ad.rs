@@ -2,6 +2,7 @@
 //!
 //! An uploaded picture is stored at once, so that a fault elsewhere in the form does not lose it.
 
+use crate::t;
 use super::{
     BOOKS, act, action,
     form::{Data, Form},
@@ -126,16 +127,16 @@ fn show_ad(
     let form = Form { data, faults, theirs };
     let fields = html! {
         fieldset {
-            legend { "Ad" }
-            (form.field("name", "Name").hint("For you; readers do not see it.").required())
-            (form.field("landing_url", "Landing page").url().hint("Where a click goes, and nowhere else. May contain {PLACEMENT} and {CACHEBUSTER}.").required())
+            legend { (t!("words-ad")) }
+            (form.field("name", t!("words-name")).hint(t!("words-for-you-readers-do-not")).required())
+            (form.field("landing_url", t!("words-landing-page")).url().hint(t!("booking-where-a-click-goes-and")).required())
             details open[data.has("third_party_origins")] {
-                summary { "Third-party origins" }
-                (form.field("third_party_origins", "Origins that its HTML may load from").area(3).hint("One a line, such as https://cdn.example.org. Empty: the ad loads nothing from elsewhere."))
+                summary { (t!("booking-third-party-origins")) }
+                (form.field("third_party_origins", t!("booking-origins-that-its-html-may")).area(3).hint(t!("booking-one-a-line-such-as")))
             }
-            details { summary { "For imports" } (form.field("external_id", "Your own id")) }
+            details { summary { (t!("words-for-imports")) } (form.field("external_id", t!("words-your-own-id"))) }
         }
-        p class="small muted" { "A changed landing page or origin goes back into the review queue; meanwhile the approved revision is served." }
+        p class="small muted" { (t!("booking-a-changed-landing-page-or")) }
     };
     let back = match (id, app.platform.catalogue().ad_sets.get(&set)) {
         (Some(id), _) => format!("/console/ads/{id}"),
@@ -144,11 +145,11 @@ fn show_ad(
     };
     let to = id.map_or_else(|| format!("/console/ad-sets/{set}/ads"), |id| format!("/console/ads/{id}"));
     let (title, button) =
-        if id.is_some() { ("Edit the ad", "Save the ad") } else { ("Add an ad", "Add the ad") };
+        if id.is_some() { (t!("booking-edit-the-ad"), t!("booking-save-the-ad")) } else { (t!("words-add-an-ad"), t!("booking-add-the-ad")) };
     let body = form.wrap(caller, &to, &fields, button, &back);
     let status =
         if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let frame = layout::Frame::new(title, "/console/campaigns").crumb("/console/campaigns", "Campaigns");
+    let frame = layout::Frame::new(title, "/console/campaigns").crumb("/console/campaigns", t!("words-campaigns"));
     layout::console_with(status, app, caller, &frame, &body)
 }
 
@@ -288,7 +289,7 @@ fn read_creative(app: &App, data: &Data, faults: &mut Faults) -> Creative {
         "text" => Creative::Text { title: text("creative.title"), body: text("creative.body") },
         _ => {
             let found = asset(app, data);
-            faults.when(found.is_none(), "file", "missing", "Choose a picture: PNG, JPEG, GIF or WebP.");
+            faults.when(found.is_none(), "file", "missing", t!("booking-choose-a-picture-png-jpeg"));
             let none = || Asset {
                 hash: ObjectHash::default(),
                 media_type: String::new(),
@@ -342,40 +343,40 @@ fn show_version(
     let fields = html! {
         input type="hidden" name="kind" value=(kind);
         fieldset {
-            legend { (match kind { "html" => "HTML", "native" => "Native", "text" => "Text", _ => "Picture" }) }
+            legend { (match kind { "html" => "HTML", "native" => t!("booking-native"), "text" => t!("words-text"), _ => t!("booking-picture") }) }
             (form.faults_at("creative"))
             @match kind {
                 "html" => {
-                    (form.field("creative.markup", "Markup").code().hint("One whole document. Link to {CLICK_URL}, or clicks cannot be counted. It runs in a sandbox and may load only from this ad's listed origins.").required())
-                    div class="row" { (form.field("creative.size.width", "Width").number().unit("pixels").required()) (form.field("creative.size.height", "Height").number().unit("pixels").required()) }
+                    (form.field("creative.markup", t!("booking-markup")).code().hint(t!("booking-one-whole-document-link-to")).required())
+                    div class="row" { (form.field("creative.size.width", t!("booking-width")).number().unit("pixels").required()) (form.field("creative.size.height", t!("booking-height")).number().unit("pixels").required()) }
                 }
-                "text" => { (form.field("creative.title", "Headline").required()) (form.field("creative.body", "Text").area(3)) }
+                "text" => { (form.field("creative.title", t!("booking-headline")).required()) (form.field("creative.body", t!("words-text")).area(3)) }
                 "native" => {
-                    (form.field("creative.title", "Headline").required()) (form.field("creative.body", "Text").area(3)) (form.field("creative.call_to_action", "Words of the button"))
-                    (upload(&form)) (form.field("creative.alt", "The picture in words").hint("For those who do not see it."))
+                    (form.field("creative.title", t!("booking-headline")).required()) (form.field("creative.body", t!("words-text")).area(3)) (form.field("creative.call_to_action", t!("booking-words-of-the-button")))
+                    (upload(&form)) (form.field("creative.alt", t!("booking-the-picture-in-words")).hint(t!("booking-for-those-who-do-not")))
                 }
-                _ => { (upload(&form)) (form.field("creative.alt", "The picture in words").hint("For those who do not see it, and for search in the public record.").required()) }
+                _ => { (upload(&form)) (form.field("creative.alt", t!("booking-the-picture-in-words")).hint(t!("booking-for-those-who-do-not-2")).required()) }
             }
         }
         fieldset {
-            legend { "Among the ad's versions" }
-            div class="row" { (form.field("name", "Name")) (form.field("weight", "Weight").number().hint("Its share relative to the others': 2 is shown twice as often as 1.")) }
-            details { summary { "For imports" } (form.field("external_id", "Your own id")) }
+            legend { (t!("booking-among-the-ad-s-versions")) }
+            div class="row" { (form.field("name", t!("words-name"))) (form.field("weight", t!("booking-weight")).number().hint(t!("booking-its-share-relative-to-the"))) }
+            details { summary { (t!("words-for-imports")) } (form.field("external_id", t!("words-your-own-id"))) }
         }
     };
     let back = format!("/console/ads/{ad}");
     let to = id.map_or_else(|| format!("/console/ads/{ad}/versions"), |id| format!("/console/versions/{id}"));
     let (title, button) = if id.is_some() {
-        ("Edit the version", "Save the version")
+        (t!("booking-edit-the-version"), t!("booking-save-the-version"))
     } else {
-        ("Add a version", "Add the version")
+        (t!("booking-add-a-version"), t!("booking-add-the-version"))
     };
     let body = form.wrap(caller, &to, &fields, button, &back);
     let status =
         if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let name = app.platform.catalogue().ads.get(&ad).map(|a| a.kept.spec.name.clone()).unwrap_or_default();
     let frame = layout::Frame::new(title, "/console/campaigns")
-        .crumb("/console/campaigns", "Campaigns")
+        .crumb("/console/campaigns", t!("words-campaigns"))
         .crumb(back, name);
     layout::console_with(status, app, caller, &frame, &body)
 }
@@ -391,12 +392,12 @@ fn upload(form: &Form<'_>) -> Markup {
     let kept = ObjectHash::parse(form.data.get("creative.asset"));
     html! {
         div class=(if faults.is_empty() { "field" } else { "field bad" }) {
-            label for="f-file" { "Picture" }
-            p class="hint" { "PNG, JPEG, GIF or WebP, at most 2 MB. Its pixels are its size on the page." }
+            label for="f-file" { (t!("booking-picture")) }
+            p class="hint" { (t!("booking-png-jpeg-gif-or-webp")) }
             @if let Some(hash) = kept {
-                img class="adframe" src={ "/v1/assets/" (hash) } alt="The picture as uploaded";
+                img class="adframe" src={ "/v1/assets/" (hash) } alt=(t!("booking-the-picture-as-uploaded"));
                 input type="hidden" name="creative.asset" value=(hash);
-                p class="hint" { "Choose another file to replace it." }
+                p class="hint" { (t!("booking-choose-another-file-to-replace")) }
             }
             input id="f-file" type="file" name="file" accept="image/png,image/jpeg,image/gif,image/webp";
             @if !faults.is_empty() { p class="fault" { (faults.join(" ")) } }

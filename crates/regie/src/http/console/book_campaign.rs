@@ -1,5 +1,6 @@
 //! Booking a campaign: objective, money, dates, sponsor and payer, and the declaration of a political one.
 
+use crate::t;
 use super::{
     BOOKS, act, action,
     form::{Data, Form, micros_text},
@@ -123,12 +124,12 @@ fn read(app: &App, data: &mut Data, faults: &mut Faults) -> CampaignSpec {
     let zone = act::account_zone(&app.platform.catalogue(), advertiser);
     let starts_at = data.time_opt("flight.starts_at", &zone, faults).unwrap_or_else(|| {
         if !data.has("flight.starts_at") {
-            faults.add("flight.starts_at", "missing", "When shall it begin?");
+            faults.add("flight.starts_at", "missing", t!("booking-when-shall-it-begin"));
         }
         UtcMs(0)
     });
     let objective = OBJECTIVES.iter().find(|(v, _, _)| *v == data.get("objective")).map(|(_, _, o)| *o);
-    faults.when(objective.is_none(), "objective", "missing", "Choose what the campaign is for.");
+    faults.when(objective.is_none(), "objective", "missing", t!("booking-choose-what-the-campaign-is"));
     CampaignSpec {
         advertiser,
         name: data.text("name"),
@@ -150,7 +151,7 @@ fn read_declaration(data: &Data, faults: &mut Faults) -> Declaration {
         let at = |field: &str| format!("political.linked[{row}].{field}");
         let day = data.text(&at("held_on"));
         let held_on = regie_model::Day::parse(&day);
-        faults.when(!day.is_empty() && held_on.is_none(), at("held_on"), "malformed", "A day as 2027-03-14.");
+        faults.when(!day.is_empty() && held_on.is_none(), at("held_on"), "malformed", t!("booking-a-day-as-2027-03"));
         let official_url = Some(data.text(&at("official_url"))).filter(|t| !t.is_empty());
         let election = data.get(&at("election")).trim().parse().ok();
         linked.push(LinkedProcess { name: data.text(&at("name")), election, held_on, official_url });
@@ -164,7 +165,7 @@ fn read_declaration(data: &Data, faults: &mut Faults) -> Declaration {
             !code.is_empty() && currency.is_none(),
             at("currency"),
             "malformed",
-            "Three capital letters, such as EUR.",
+            t!("words-three-capital-letters-such-as"),
         );
         let amount_micros = data.micros_opt(&at("amount_micros"), faults);
         other_providers.push(OtherProvider {
@@ -246,45 +247,45 @@ fn show(
     let (advertisers, parties) = choices(app, caller);
     let fields = html! {
         fieldset {
-            legend { "What and for whom" }
-            (form.field("name", "Name").hint("For you; readers do not see it.").required())
-            (form.field("advertiser", "Advertiser").select(advertisers).hint("Who is billed. Cannot change later.").required())
+            legend { (t!("booking-what-and-for-whom")) }
+            (form.field("name", t!("words-name")).hint(t!("words-for-you-readers-do-not")).required())
+            (form.field("advertiser", t!("words-advertiser")).select(advertisers).hint(t!("booking-who-is-billed-cannot-change")).required())
             div class="row" {
-                (form.field("sponsor", "Sponsor").select(parties.clone()).hint("On whose behalf the ads appear. Public.").required())
-                (form.field("payer", "Payer").select(parties).hint("Who pays for them. Public.").required())
+                (form.field("sponsor", t!("words-sponsor")).select(parties.clone()).hint(t!("booking-on-whose-behalf-the-ads")).required())
+                (form.field("payer", t!("words-payer")).select(parties).hint(t!("booking-who-pays-for-them-public")).required())
             }
-            p { a href="/console/parties/new" { "Add a sponsor or payer" } }
-            (form.field("objective", "Objective").select(OBJECTIVES.map(|(v, w, _)| (v, w))).required())
-            (form.field("roadblock", "Takes all places of a page view, or none").check().hint("A roadblock; its ad sets are sponsorships or guaranteed."))
+            p { a href="/console/parties/new" { (t!("words-add-a-sponsor-or-payer")) } }
+            (form.field("objective", t!("words-objective")).select(OBJECTIVES.map(|(v, w, _)| (v, w))).required())
+            (form.field("roadblock", t!("booking-takes-all-places-of-a")).check().hint(t!("booking-a-roadblock-its-ad-sets")))
         }
         fieldset {
-            legend { "When and how much" }
-            p { "Times are those of the advertiser's account." }
-            div class="row" { (form.field("flight.starts_at", "Starts").time().required()) (form.field("flight.ends_at", "Ends").time().hint("This moment is not included. Empty: until stopped.")) }
+            legend { (t!("booking-when-and-how-much")) }
+            p { (t!("booking-times-are-those-of-the")) }
+            div class="row" { (form.field("flight.starts_at", t!("booking-starts")).time().required()) (form.field("flight.ends_at", t!("booking-ends")).time().hint(t!("booking-this-moment-is-not-included"))) }
             div class="row" {
-                (form.field("lifetime_budget_micros", "Budget in all").amount().unit("in the account's currency"))
-                (form.field("daily_budget_micros", "Budget a day").amount().unit("in the account's currency"))
+                (form.field("lifetime_budget_micros", t!("words-budget-in-all")).amount().unit(t!("words-in-the-account-s-currency")))
+                (form.field("daily_budget_micros", t!("words-budget-a-day")).amount().unit(t!("words-in-the-account-s-currency")))
             }
         }
         (declaration(&form))
-        details { summary { "For imports" } (form.field("external_id", "Your own id").hint("Sending the same id again edits this campaign.")) }
+        details { summary { (t!("words-for-imports")) } (form.field("external_id", t!("words-your-own-id")).hint(t!("booking-sending-the-same-id-again"))) }
     };
     let (title, to, back) = match id {
         Some(id) => {
-            ("Edit the campaign", format!("/console/campaigns/{id}"), format!("/console/campaigns/{id}"))
+            (t!("booking-edit-the-campaign"), format!("/console/campaigns/{id}"), format!("/console/campaigns/{id}"))
         }
-        None => ("Book a campaign", "/console/campaigns".to_owned(), "/console/campaigns".to_owned()),
+        None => (t!("words-book-a-campaign"), "/console/campaigns".to_owned(), "/console/campaigns".to_owned()),
     };
     let body = form.wrap(
         caller,
         &to,
         &fields,
-        if id.is_some() { "Save the campaign" } else { "Book the campaign" },
+        if id.is_some() { t!("booking-save-the-campaign") } else { t!("booking-book-the-campaign") },
         &back,
     );
     let status =
         if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let frame = layout::Frame::new(title, "/console/campaigns").crumb("/console/campaigns", "Campaigns");
+    let frame = layout::Frame::new(title, "/console/campaigns").crumb("/console/campaigns", t!("words-campaigns"));
     layout::console_with(status, app, caller, &frame, &body)
 }
 
@@ -293,40 +294,40 @@ fn declaration(form: &Form<'_>) -> Markup {
     let others = form.data.rows("political.other_providers") + 1;
     html! {
         fieldset {
-            legend { "Political advertising" }
-            p { "By, for or on behalf of a political actor, or made to influence a vote, an election or a law (Regulation (EU) 2024/900). Then the facts below are public, on every ad." }
-            (form.field("political", "This campaign is political").check().hint("Cannot be taken back later."))
+            legend { (t!("booking-political-advertising")) }
+            p { (t!("booking-by-for-or-on-behalf")) }
+            (form.field("political", t!("booking-this-campaign-is-political")).check().hint(t!("booking-cannot-be-taken-back-later")))
             details open[form.data.has("political")] {
-                summary { "Declaration" }
-                h3 { "Linked elections, referendums, legislative processes" }
+                summary { (t!("booking-declaration")) }
+                h3 { (t!("booking-linked-elections-referendums-legislative-pro")) }
                 @for row in 0..linked {
                     @let at = |field: &str| format!("political.linked[{row}].{field}");
                     div class="row" {
-                        (form.field(at("name"), "Name").hint("Such as: Municipal election, Example Town."))
-                        (form.field(at("election"), "The publisher\u{2019}s number for it").hint("Such as vote_3, where the publisher keeps it; its day and periods then hold."))
-                        (form.field(at("held_on"), "Day").date())
-                        (form.field(at("official_url"), "Official information on taking part").url())
+                        (form.field(at("name"), t!("words-name")).hint(t!("booking-such-as-municipal-election-example")))
+                        (form.field(at("election"), t!("booking-the-publisher-s-number-for")).hint(t!("booking-such-as-vote-3-where")))
+                        (form.field(at("held_on"), t!("words-day")).date())
+                        (form.field(at("official_url"), t!("words-official-information-on-taking-part")).url())
                     }
                 }
                 (form.faults_at("political.linked"))
-                (form.field("political.no_linked_process", "There is none").check())
-                h3 { "What other providers received" }
+                (form.field("political.no_linked_process", t!("booking-there-is-none")).check())
+                h3 { (t!("booking-what-other-providers-received")) }
                 @for row in 0..others {
                     @let at = |field: &str| format!("political.other_providers[{row}].{field}");
                     div class="row" {
-                        (form.field(at("provider"), "Who")) (form.field(at("amount_micros"), "Amount").amount()) (form.field(at("currency"), "Currency"))
-                        (form.field(at("in_kind"), "Benefit in kind"))
+                        (form.field(at("provider"), t!("words-who"))) (form.field(at("amount_micros"), t!("words-amount")).amount()) (form.field(at("currency"), t!("words-currency")))
+                        (form.field(at("in_kind"), t!("booking-benefit-in-kind")))
                     }
                 }
                 (form.faults_at("political.other_providers"))
-                (form.field("political.no_other_provider", "Nobody else received anything").check())
-                h3 { "Where the money comes from" }
-                (form.field("political.origin.public", "Public money").check()) (form.field("political.origin.private", "Private money").check())
-                (form.field("political.origin.inside_union", "From inside the Union").check()) (form.field("political.origin.outside_union", "From outside the Union").check())
+                (form.field("political.no_other_provider", t!("booking-nobody-else-received-anything")).check())
+                h3 { (t!("booking-where-the-money-comes-from")) }
+                (form.field("political.origin.public", t!("booking-public-money")).check()) (form.field("political.origin.private", t!("booking-private-money")).check())
+                (form.field("political.origin.inside_union", t!("booking-from-inside-the-union")).check()) (form.field("political.origin.outside_union", t!("booking-from-outside-the-union")).check())
                 (form.faults_at("political.origin"))
-                (form.field("political.ai_used", "AI was used to target or deliver, as far as you know").check())
-                (form.field("political.right_missing", "A right to be shown that is missing").hint("Such as the licence of a photograph. While this is filled, the ads are not served."))
-                (form.field("political.confirmed", "These facts are complete and correct").check())
+                (form.field("political.ai_used", t!("booking-ai-was-used-to-target")).check())
+                (form.field("political.right_missing", t!("booking-a-right-to-be-shown")).hint(t!("booking-such-as-the-licence-of")))
+                (form.field("political.confirmed", t!("booking-these-facts-are-complete-and")).check())
             }
         }
     }

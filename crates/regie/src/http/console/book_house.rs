@@ -1,5 +1,6 @@
 //! The publisher's own forms: settings, sites, placements, advertisers; and sponsors and payers, which advertisers edit too.
 
+use crate::t;
 use super::{
     BOOKS, HOUSE, OPERATES, act, action,
     form::{Data, Form, micros_text},
@@ -92,12 +93,12 @@ fn form_page(
 
 fn read_currency(data: &Data, name: &str, faults: &mut Faults) -> Currency {
     let parsed = data.text(name).to_uppercase().parse();
-    faults.when(parsed.is_err(), name, "malformed", "Three capital letters, such as EUR.");
+    faults.when(parsed.is_err(), name, "malformed", t!("words-three-capital-letters-such-as"));
     parsed.unwrap_or(Currency::EUR)
 }
 fn read_zone(data: &Data, name: &str, faults: &mut Faults) -> Zone {
     let parsed = Zone::parse(&data.text(name));
-    faults.when(parsed.is_none(), name, "unknown", "A time zone by its name, such as Europe/Paris.");
+    faults.when(parsed.is_none(), name, "unknown", t!("booking-a-time-zone-by-its"));
     parsed.unwrap_or_else(Zone::utc)
 }
 /// Percent such as 20 or 5.5 as parts per million.

@@ -1,5 +1,6 @@
 //! Booking an ad set: where it appears, what is paid, how it is spread over time.
 
+use crate::t;
 use super::{
     BOOKS, act, action,
     form::{Data, Form, micros_text},
@@ -27,15 +28,12 @@ pub fn routes() -> Vec<Route> {
 /// A tier in words.
 pub fn tier_words(tier: &Tier) -> String {
     match tier {
-        Tier::Sponsorship { share_ppm } => format!(
-            "sponsorship of {} of the matching requests",
-            super::ui::percent(u64::from(*share_ppm), 1_000_000)
-        ),
+        Tier::Sponsorship { share_ppm } => t!("booking-sponsorship-of-of-the-matching", share_ppm = super::ui::percent(u64::from(*share_ppm), 1_000_000)),
         Tier::Guaranteed { impressions_count } => {
-            format!("guaranteed {} impressions", super::ui::count(*impressions_count))
+            t!("booking-guaranteed-impressions", impressions_count = super::ui::count(*impressions_count))
         }
-        Tier::Auction => "in the auction".into(),
-        Tier::House => "house ad".into(),
+        Tier::Auction => t!("booking-in-the-auction").into(),
+        Tier::House => t!("booking-house-ad").into(),
     }
 }
 
@@ -187,7 +185,7 @@ fn read_bid(data: &Data, faults: &mut Faults) -> Bid {
         "flat_fee" => Bid::FlatFee { total_micros: Micros(data.micros("bid.total_micros", faults)) },
         "free" => Bid::Free,
         _ => {
-            faults.add("bid.kind", "missing", "Choose what is paid for.");
+            faults.add("bid.kind", "missing", t!("booking-choose-what-is-paid-for"));
             Bid::Free
         }
     }
@@ -279,14 +277,14 @@ fn show_with(
 ) -> axum::response::Response {
     let form = Form { data, faults, theirs };
     let fields = html! {
-        fieldset { legend { "Ad set" } (form.field("name", "Name").required()) }
+        fieldset { legend { (t!("booking-ad-set")) } (form.field("name", t!("words-name")).required()) }
         (price(&form))
         (targeting_rows::rows(&form))
         (spread(&form))
         fieldset id="forecast" {
-            legend { "Forecast" }
-            p { "How many requests it will meet, who competes for them, and whether what it promises can be kept." }
-            button name="forecast" value="on" formnovalidate { "Forecast without saving" }
+            legend { (t!("booking-forecast")) }
+            p { (t!("booking-how-many-requests-it-will")) }
+            button name="forecast" value="on" formnovalidate { (t!("booking-forecast-without-saving")) }
             (forecast)
         }
     };
@@ -298,15 +296,15 @@ fn show_with(
         |id| format!("/console/ad-sets/{id}"),
     );
     let (title, button) = if id.is_some() {
-        ("Edit the ad set", "Save the ad set")
+        (t!("booking-edit-the-ad-set"), t!("booking-save-the-ad-set"))
     } else {
-        ("Add an ad set", "Add the ad set")
+        (t!("words-add-an-ad-set"), t!("booking-add-the-ad-set"))
     };
     let body = form.wrap(caller, &to, &fields, button, &back);
     let status =
         if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let frame = layout::Frame::new(title, "/console/campaigns")
-        .crumb("/console/campaigns", "Campaigns")
+        .crumb("/console/campaigns", t!("words-campaigns"))
         .crumb(back, name);
     layout::console_with(status, app, caller, &frame, &body)
 }
@@ -314,23 +312,23 @@ fn show_with(
 fn price(form: &Form<'_>) -> Markup {
     html! {
         fieldset {
-            legend { "What is paid" }
-            p { "Amounts are in the account's currency. Only the amount that belongs to your choice counts." }
+            legend { (t!("booking-what-is-paid")) }
+            p { (t!("booking-amounts-are-in-the-account")) }
             div class="row" {
-                (form.field("bid.kind", "Paid for").select([("cpm", "a thousand impressions (CPM)"), ("cpc", "a click (CPC)"), ("cpa", "an action after a click (CPA)"), ("flat_fee", "the whole flight (flat fee)"), ("free", "nothing (house ads)")]).required())
-                (form.field("tier.kind", "Order of service").select([("auction", "Auction: competes by value"), ("sponsorship", "Sponsorship: a share of requests"), ("guaranteed", "Guaranteed: a number of impressions"), ("house", "House: the publisher's own")]).required())
+                (form.field("bid.kind", t!("booking-paid-for")).select([("cpm", t!("booking-a-thousand-impressions-cpm")), ("cpc", t!("booking-a-click-cpc")), ("cpa", t!("booking-an-action-after-a-click")), ("flat_fee", t!("booking-the-whole-flight-flat-fee")), ("free", t!("booking-nothing-house-ads"))]).required())
+                (form.field("tier.kind", t!("booking-order-of-service")).select([("auction", t!("booking-auction-competes-by-value")), ("sponsorship", t!("booking-sponsorship-a-share-of-requests")), ("guaranteed", t!("booking-guaranteed-a-number-of-impressions")), ("house", t!("booking-house-the-publisher-s-own"))]).required())
             }
             (form.faults_at("bid"))
             div class="row" {
-                (form.field("bid.micros_per_mille", "Bid for a thousand impressions").amount())
-                (form.field("bid.micros_per_click", "Bid for a click").amount())
-                (form.field("bid.micros_per_conversion", "Bid for an action").amount())
-                (form.field("bid.action", "Which action").hint("Such as order, or signup."))
-                (form.field("bid.total_micros", "Flat fee").amount())
+                (form.field("bid.micros_per_mille", t!("booking-bid-for-a-thousand-impressions")).amount())
+                (form.field("bid.micros_per_click", t!("booking-bid-for-a-click")).amount())
+                (form.field("bid.micros_per_conversion", t!("booking-bid-for-an-action")).amount())
+                (form.field("bid.action", t!("booking-which-action")).hint(t!("booking-such-as-order-or-signup")))
+                (form.field("bid.total_micros", t!("booking-flat-fee")).amount())
             }
             div class="row" {
-                (form.field("tier.share_ppm", "Share of requests, percent").amount().hint("Only for a sponsorship, such as 25."))
-                (form.field("tier.impressions_count", "Impressions promised").number().hint("Only for guaranteed."))
+                (form.field("tier.share_ppm", t!("booking-share-of-requests-percent")).amount().hint(t!("booking-only-for-a-sponsorship-such")))
+                (form.field("tier.impressions_count", t!("booking-impressions-promised")).number().hint(t!("booking-only-for-guaranteed")))
             }
         }
     }
@@ -340,21 +338,21 @@ fn spread(form: &Form<'_>) -> Markup {
     let caps = form.data.rows("caps") + 1;
     html! {
         fieldset {
-            legend { "How it is spread" }
-            (form.field("pacing", "Pacing").select([("even", "Evenly, along the site's own traffic"), ("asap", "As fast as possible")]))
-            div class="row" { (form.field("lifetime_budget_micros", "Budget of this ad set").amount()) (form.field("daily_budget_micros", "Its budget a day").amount()) }
-            div class="row" { (form.field("flight.starts_at", "Own start").time().hint("Empty: the campaign's.")) (form.field("flight.ends_at", "Own end").time()) }
-            h3 { "How often one visitor sees it" }
+            legend { (t!("booking-how-it-is-spread")) }
+            (form.field("pacing", t!("booking-pacing")).select([("even", t!("booking-evenly-along-the-site-s")), ("asap", t!("booking-as-fast-as-possible"))]))
+            div class="row" { (form.field("lifetime_budget_micros", t!("booking-budget-of-this-ad-set")).amount()) (form.field("daily_budget_micros", t!("booking-its-budget-a-day")).amount()) }
+            div class="row" { (form.field("flight.starts_at", t!("booking-own-start")).time().hint(t!("booking-empty-the-campaign-s"))) (form.field("flight.ends_at", t!("booking-own-end")).time()) }
+            h3 { (t!("booking-how-often-one-visitor-sees")) }
             @for row in 0..caps {
                 @let at = |field: &str| format!("caps[{row}].{field}");
                 div class="row" {
-                    (form.field(at("impressions_count"), "At most").number())
-                    (form.field(at("period"), "times in one").select(PERIODS.map(|(v, w, _)| (v, w))))
+                    (form.field(at("impressions_count"), t!("booking-at-most")).number())
+                    (form.field(at("period"), t!("booking-times-in-one")).select(PERIODS.map(|(v, w, _)| (v, w))))
                     (form.field(at("scope"), "counting").select(SCOPES.map(|(v, w, _)| (v, w))))
                 }
             }
-            p class="small muted" { "Periods longer than a page view need the visitor's consent to a token; for political ads the one for exactly that; without it they count by page view." }
-            details { summary { "For imports" } (form.field("external_id", "Your own id")) }
+            p class="small muted" { (t!("booking-periods-longer-than-a-page")) }
+            details { summary { (t!("words-for-imports")) } (form.field("external_id", t!("words-your-own-id"))) }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Campaigns: the list, and the page of one with its ad sets, budgets, ads and the reasons why it does not deliver.
 
+use crate::{t, th};
 use super::{BOOKS, SIGNED, act, action, form::Data, layout, page, ui, why};
 use crate::http::{App, AppState, Route, auth::Caller, problem::Problem};
 use axum::{
@@ -61,15 +62,15 @@ pub fn flight_words(catalogue: &Catalogue, advertiser: AdvertiserId, flight: Fli
     let zone = act::account_zone(catalogue, advertiser);
     let end = flight
         .ends_at
-        .map_or_else(|| "until stopped".to_owned(), |end| format!("to {}", zone.local_text(end)));
+        .map_or_else(|| t!("words-until-stopped").to_owned(), |end| format!("to {}", zone.local_text(end)));
     format!("{} {end}", zone.local_text(flight.starts_at))
 }
 
 fn phase(status: Status, flight: Flight, now: UtcMs) -> Markup {
     match status {
-        Status::Active if flight.ends_at.is_some_and(|end| end <= now) => ui::badge("", "ended"),
-        Status::Active if now < flight.starts_at => ui::badge("", "not begun"),
-        Status::Active => ui::badge("good", "running"),
+        Status::Active if flight.ends_at.is_some_and(|end| end <= now) => ui::badge("", t!("console-ended")),
+        Status::Active if now < flight.starts_at => ui::badge("", t!("console-not-begun")),
+        Status::Active => ui::badge("good", t!("words-running")),
         other => ui::status(other),
     }
 }
@@ -77,19 +78,19 @@ fn phase(status: Status, flight: Flight, now: UtcMs) -> Markup {
 async fn list(State(app): State<AppState>, caller: Caller, Query(query): Query<ListQuery>) -> Response {
     let body = html! {
         form class="filters" method="get" action="/console/campaigns" data-swap="#list" role="search" {
-            div class="field" { label for="q" { "Name or id" } input id="q" name="q" type="search" value=(query.q); }
-            div class="field" { label for="st" { "Status" } select id="st" name="status" { @for (v, w) in [("", "any"), ("active", "active"), ("paused", "paused"), ("draft", "draft"), ("archived", "archived")] { option value=(v) selected[query.status == v] { (w) } } } }
+            div class="field" { label for="q" { (t!("console-name-or-id")) } input id="q" name="q" type="search" value=(query.q); }
+            div class="field" { label for="st" { (t!("words-status")) } select id="st" name="status" { @for (v, w) in [("", "any"), ("active", "active"), ("paused", "paused"), ("draft", "draft"), ("archived", "archived")] { option value=(v) selected[query.status == v] { (w) } } } }
             @if !query.advertiser.is_empty() { input type="hidden" name="advertiser" value=(query.advertiser); }
-            button { "Show" }
+            button { (t!("words-show")) }
         }
         div data-live-source="/console/live" {}
         div id="list" class="card flush" { (rows(&app, &caller, &query)) }
     };
-    let actions = html! { @if caller.may_book() { a class="btn primary" href="/console/campaigns/new" { "Book a campaign" } } };
+    let actions = html! { @if caller.may_book() { a class="btn primary" href="/console/campaigns/new" { (t!("words-book-a-campaign")) } } };
     layout::console(
         &app,
         &caller,
-        &layout::Frame::new("Campaigns", "/console/campaigns").actions(actions),
+        &layout::Frame::new(t!("words-campaigns"), "/console/campaigns").actions(actions),
         &body,
     )
 }
@@ -108,13 +109,13 @@ fn rows(app: &App, caller: &Caller, query: &ListQuery) -> Markup {
     let found: Vec<_> =
         catalogue.campaigns.iter().rev().filter(|(id, c)| wanted(id, c)).take(ROWS_MAX + 1).collect();
     if found.is_empty() {
-        return ui::empty("No campaign fits. Book one, or look with fewer conditions.");
+        return ui::empty(t!("console-no-campaign-fits-book-one"));
     }
     let folds = app.platform.folds();
     html! {
         div class="scroll" {
             table {
-                thead { tr { th { "Campaign" } th { "Status" } th { "Flight" } th { "Budget" } th class="right" { "Impressions" } th class="right" { "CTR" } th class="right" { "Spent" } } }
+                thead { tr { th { (t!("words-campaign")) } th { (t!("words-status")) } th { (t!("console-flight")) } th { (t!("console-budget")) } th class="right" { (t!("words-impressions")) } th class="right" { (t!("words-ctr")) } th class="right" { (t!("words-spent")) } } }
                 tbody {
                     @for (id, campaign) in found.iter().take(ROWS_MAX) {
                         @let money = currency(&catalogue, campaign.spec.advertiser);
@@ -127,10 +128,10 @@ fn rows(app: &App, caller: &Caller, query: &ListQuery) -> Markup {
                             td class="small" { (flight_words(&catalogue, campaign.spec.advertiser, campaign.spec.flight)) }
                             td {
                                 @match budget.and_then(|b| b.lifetime) {
-                                    Some(whole) => { (ui::bar(gross.0, whole.0, "spent of the budget", &format!("campaigns.{id}.spent_permille"))) span class="small muted" { (ui::money(Nanos((whole.0 - gross.0).max(0)), money)) " left" } }
-                                    None => span class="small muted" { "no limit in all" },
+                                    Some(whole) => { (ui::bar(gross.0, whole.0, t!("words-spent-of-the-budget"), &format!("campaigns.{id}.spent_permille"))) span class="small muted" { (th!("console-left", max = ui::money(Nanos((whole.0 - gross.0).max(0)), money))) } }
+                                    None => span class="small muted" { (t!("console-no-limit-in-all")) },
                                 }
-                                @if let Some(daily) = budget.and_then(|b| b.daily) { span class="small muted" { (ui::money(daily, money)) " a day" } }
+                                @if let Some(daily) = budget.and_then(|b| b.daily) { span class="small muted" { (th!("console-a-day", daily = ui::money(daily, money))) } }
                             }
                             td class="right" { (ui::count(counts.impressions_count)) }
                             td class="right" { (ui::percent(counts.clicks_count, counts.impressions_count)) }
@@ -142,7 +143,7 @@ fn rows(app: &App, caller: &Caller, query: &ListQuery) -> Markup {
         }
         @if found.len() > ROWS_MAX {
             @if let Some((last, _)) = found.get(ROWS_MAX - 1) {
-                p class="empty" { a href={ "?" (next_query(query, last.0)) } { "Older campaigns" } }
+                p class="empty" { a href={ "?" (next_query(query, last.0)) } { (t!("console-older-campaigns")) } }
             }
         }
     }
@@ -169,12 +170,12 @@ pub fn word(status: Status) -> &'static str {
 /// Buttons that pause, resume or put away.
 pub fn status_buttons(caller: &Caller, id: &str, status: Status, back: &str) -> Markup {
     let moves: &[(&str, &str, &str)] = match status {
-        Status::Active => &[("paused", "Pause", "")],
+        Status::Active => &[("paused", t!("console-pause"), "")],
         Status::Paused | Status::Draft => &[
-            ("active", "Resume", ""),
-            ("archived", "Archive", "Put this away? It stays readable and no longer delivers."),
+            ("active", t!("console-resume"), ""),
+            ("archived", t!("console-archive"), t!("console-put-this-away-it-stays")),
         ],
-        Status::Archived => &[("paused", "Take out of the archive", "")],
+        Status::Archived => &[("paused", t!("console-take-out-of-the-archive"), "")],
     };
     html! {
         @if caller.may_book() {
@@ -231,11 +232,11 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
     let actions = html! {
         (phase(status, spec.flight, app.platform.now())) (ui::political(spec.political.is_some()))
         (status_buttons(&caller, &id.to_string(), status, &back))
-        @if caller.may_book() { a class="btn" href={ (back) "/edit" } { "Edit" } }
-        a class="btn" href={ "/console/reports?campaign=" (id) } { "Report" }
+        @if caller.may_book() { a class="btn" href={ (back) "/edit" } { (t!("words-edit")) } }
+        a class="btn" href={ "/console/reports?campaign=" (id) } { (t!("words-report")) }
     };
     let frame = layout::Frame::new(&spec.name, "/console/campaigns")
-        .crumb("/console/campaigns", "Campaigns")
+        .crumb("/console/campaigns", t!("words-campaigns"))
         .actions(actions);
     Ok(layout::console(&app, &caller, &frame, &body))
 }
@@ -251,19 +252,18 @@ fn figures(app: &App, id: CampaignId, spec: &CampaignSpec) -> Markup {
     let free = budget.map_or(0, |b| b.free_lifetime.0 + b.free_daily.0);
     html! {
         dl class="figures" {
-            (ui::figure("Impressions", &ui::count(counts.impressions_count), ""))
-            (ui::figure("Viewable", &ui::percent(counts.viewable_count, counts.impressions_count), ""))
-            (ui::figure("Clicks", &ui::count(counts.clicks_count), ""))
+            (ui::figure(t!("words-impressions"), &ui::count(counts.impressions_count), ""))
+            (ui::figure(t!("words-viewable"), &ui::percent(counts.viewable_count, counts.impressions_count), ""))
+            (ui::figure(t!("words-clicks"), &ui::count(counts.clicks_count), ""))
             (ui::figure("CTR", &ui::percent(counts.clicks_count, counts.impressions_count), ""))
-            (ui::figure("Conversions", &ui::count(counts.conversions_count), ""))
-            (ui::figure("Spent", &ui::money(gross, money), &format!("campaigns.{id}.spent")))
-            (ui::figure("Charged today", &ui::money(budget.map_or(Nanos::ZERO, |b| b.gross_today), money), &format!("campaigns.{id}.spend")))
+            (ui::figure(t!("words-conversions"), &ui::count(counts.conversions_count), ""))
+            (ui::figure(t!("words-spent"), &ui::money(gross, money), &format!("campaigns.{id}.spent")))
+            (ui::figure(t!("words-charged-today"), &ui::money(budget.map_or(Nanos::ZERO, |b| b.gross_today), money), &format!("campaigns.{id}.spend")))
         }
         @if let Some(whole) = budget.and_then(|b| b.lifetime) {
             div class="card" {
-                strong { (ui::money(gross, money)) } " of " (ui::money(whole, money)) " spent, " (ui::money(Nanos((whole.0 - gross.0).max(0)), money)) " left"
-                (ui::bar(gross.0, whole.0, "spent of the budget", &format!("campaigns.{id}.spent_permille")))
-                @if free > 0 { p class="small muted" { "Delivered beyond a budget and not charged: " (ui::money(Nanos(free), money)) "." } }
+                (th!("console-of-spent-left", strong = html! { strong { (ui::money(gross, money)) } }, whole = ui::money(whole, money), max = ui::money(Nanos((whole.0 - gross.0).max(0)), money), format = ui::bar(gross.0, whole.0, t!("words-spent-of-the-budget"), &format!("campaigns.{id}.spent_permille"))))
+                @if free > 0 { p class="small muted" { (th!("console-delivered-beyond-a-budget-and", free = ui::money(Nanos(free), money))) } }
             }
         }
     }
@@ -274,14 +274,14 @@ fn not_served(catalogue: &Catalogue, spec: &CampaignSpec, now: regie_model::UtcM
     let Some(declaration) = &spec.political else { return Vec::new() };
     let mut reasons = Vec::new();
     if !declaration.right_missing.trim().is_empty() {
-        reasons.push(format!("Not served: it lacks a right to be shown ({}).", declaration.right_missing));
+        reasons.push(t!("console-not-served-it-lacks-a", right_missing = declaration.right_missing));
     }
     let mut faults = regie_model::Faults::new();
     declaration.check("political", &mut faults);
-    reasons.extend(faults.0.iter().map(|f| format!("Not served: {}: {}", f.field, f.message)));
+    reasons.extend(faults.0.iter().map(|f| t!("console-not-served", field = f.field, message = f.message)));
     let sponsor = catalogue.parties.get(&spec.sponsor).map(|p| &p.spec);
     for gap in sponsor.iter().flat_map(|s| &s.political_gaps) {
-        reasons.push(format!("Not served: the notice needs {gap} of the sponsor."));
+        reasons.push(t!("console-not-served-the-notice-needs", gap = gap));
     }
     let today = catalogue.publisher.as_ref().map_or_else(Zone::utc, |p| p.spec.zone.clone()).day(now);
     for linked in &declaration.linked {
@@ -290,15 +290,12 @@ fn not_served(catalogue: &Catalogue, spec: &CampaignSpec, now: regie_model::UtcM
         let from = kept.map_or(Day(vote.0 - regie_model::booking::RESTRICTED_DAYS), |e| e.restricted_from());
         let admitted = sponsor.is_some_and(|s| s.may_sponsor_before_votes);
         if !admitted && (from..=vote).contains(&today) {
-            reasons.push(format!(
-                "Not served until {vote} is over: from {from} only sponsors that Art. 5 admits may advertise for \u{201c}{}\u{201d}.",
-                linked.name
-            ));
+            reasons.push(t!("console-not-served-until-is-over", vote = vote, from = from, name = linked.name));
         }
         if let Some(silent) = kept.and_then(|e| e.silent_from)
             && (silent..=vote).contains(&today)
         {
-            reasons.push(format!("Not served until {vote} is over: no ad linked to \u{201c}{}\u{201d} is shown from {silent} on.", linked.name));
+            reasons.push(t!("console-not-served-until-is-over-2", vote = vote, name = linked.name, silent = silent));
         }
     }
     reasons
@@ -308,24 +305,24 @@ fn facts(app: &App, id: CampaignId, spec: &CampaignSpec, advertiser: &str) -> Ma
     let catalogue = app.platform.catalogue();
     let money = currency(&catalogue, spec.advertiser);
     let amount = |m: Option<regie_model::Micros>| {
-        m.map_or_else(|| "no limit".to_owned(), |m| ui::money_micros(m, money))
+        m.map_or_else(|| t!("console-no-limit").to_owned(), |m| ui::money_micros(m, money))
     };
     html! {
         div class="card" {
-            h2 { "Booked" }
+            h2 { (t!("words-booked")) }
             dl class="facts" {
-                dt { "Id" } dd { code { (id) } }
-                dt { "Advertiser" } dd { a href={ "/console/advertisers/" (spec.advertiser) } { (advertiser) } }
-                dt { "Sponsor" } dd { (act::party_name(app, spec.sponsor)) }
-                dt { "Payer" } dd { (act::party_name(app, spec.payer)) }
-                dt { "Objective" } dd { (super::book_campaign::objective_word(spec.objective)) }
-                dt { "Flight" } dd { (flight_words(&catalogue, spec.advertiser, spec.flight)) " (" (act::account_zone(&catalogue, spec.advertiser).name()) ")" }
-                dt { "Budget in all" } dd { (amount(spec.lifetime_budget_micros)) }
-                dt { "Budget a day" } dd { (amount(spec.daily_budget_micros)) }
+                dt { (t!("words-id")) } dd { code { (id) } }
+                dt { (t!("words-advertiser")) } dd { a href={ "/console/advertisers/" (spec.advertiser) } { (advertiser) } }
+                dt { (t!("words-sponsor")) } dd { (act::party_name(app, spec.sponsor)) }
+                dt { (t!("words-payer")) } dd { (act::party_name(app, spec.payer)) }
+                dt { (t!("words-objective")) } dd { (super::book_campaign::objective_word(spec.objective)) }
+                dt { (t!("console-flight")) } dd { (flight_words(&catalogue, spec.advertiser, spec.flight)) " (" (act::account_zone(&catalogue, spec.advertiser).name()) ")" }
+                dt { (t!("words-budget-in-all")) } dd { (amount(spec.lifetime_budget_micros)) }
+                dt { (t!("words-budget-a-day")) } dd { (amount(spec.daily_budget_micros)) }
             }
             @for reason in not_served(&app.platform.catalogue(), spec, app.platform.now()) { div class="note warn" { p { (reason) } } }
-            @if spec.political.is_some() { p class="small muted" { "Declared as political: its notice is public from the first impression on." } }
-            p { a href={ "/console/history?entity=" (id) } { "Who changed what" } }
+            @if spec.political.is_some() { p class="small muted" { (t!("console-declared-as-political-its-notice")) } }
+            p { a href={ "/console/history?entity=" (id) } { (t!("console-who-changed-what")) } }
         }
     }
 }
@@ -333,9 +330,9 @@ fn facts(app: &App, id: CampaignId, spec: &CampaignSpec, advertiser: &str) -> Ma
 fn ad_sets(app: &App, caller: &Caller, id: CampaignId, spec: &CampaignSpec) -> Markup {
     let sets: Vec<AdSetId> = app.platform.catalogue().ad_sets_of.get(&id).cloned().unwrap_or_default();
     html! {
-        @if sets.is_empty() { div class="card" { (ui::empty("No ad set yet: it says where the campaign appears and what is paid.")) } }
+        @if sets.is_empty() { div class="card" { (ui::empty(t!("console-no-ad-set-yet-it"))) } }
         @for set in &sets { (ad_set(app, caller, *set, spec)) }
-        @if caller.may_book() { p { a class="btn" href={ "/console/campaigns/" (id) "/ad-sets/new" } { "Add an ad set" } } }
+        @if caller.may_book() { p { a class="btn" href={ "/console/campaigns/" (id) "/ad-sets/new" } { (t!("words-add-an-ad-set")) } } }
     }
 }
 
@@ -355,12 +352,12 @@ pub fn bid_words(bid: &Bid, currency: Currency) -> String {
 
 fn limit_word(limit: Option<Limit>) -> &'static str {
     match limit {
-        Some(Limit::Account) => "the account's balance",
-        Some(Limit::CampaignLifetime) => "the campaign's budget",
-        Some(Limit::CampaignDaily) => "the campaign's budget of today",
-        Some(Limit::AdSetLifetime) => "this ad set's budget",
-        Some(Limit::AdSetDaily) => "this ad set's budget of today",
-        Some(Limit::NotBooked) | None => "no budget",
+        Some(Limit::Account) => t!("console-the-account-s-balance"),
+        Some(Limit::CampaignLifetime) => t!("console-the-campaign-s-budget"),
+        Some(Limit::CampaignDaily) => t!("console-the-campaign-s-budget-of"),
+        Some(Limit::AdSetLifetime) => t!("console-this-ad-set-s-budget"),
+        Some(Limit::AdSetDaily) => t!("console-this-ad-set-s-budget-2"),
+        Some(Limit::NotBooked) | None => t!("console-no-budget"),
     }
 }
 
@@ -380,25 +377,25 @@ fn ad_set(app: &App, caller: &Caller, id: AdSetId, campaign: &CampaignSpec) -> M
         section class="card" id=(id) {
             div class="head" {
                 h2 { (set.spec.name) " " (phase(set.status, set.spec.flight_in(campaign), now)) }
-                div class="actions" { (status_buttons(caller, &id.to_string(), set.status, &back)) @if caller.may_book() { a class="btn" href={ "/console/ad-sets/" (id) "/edit" } { "Edit" } } }
+                div class="actions" { (status_buttons(caller, &id.to_string(), set.status, &back)) @if caller.may_book() { a class="btn" href={ "/console/ad-sets/" (id) "/edit" } { (t!("words-edit")) } } }
             }
             p class="muted" { (bid_words(&set.spec.bid, money)) ", " (super::book_set::tier_words(&set.spec.tier)) ". " (regie_record::targeting_in_words(&set.spec.targeting)) }
             dl class="figures" {
-                (ui::figure("Impressions", &ui::count(counts.impressions_count), ""))
-                (ui::figure("Clicks", &ui::count(counts.clicks_count), ""))
-                (ui::figure("Spent", &ui::money(gross, money), ""))
-                (ui::figure("May still spend", &left.nanos.map_or_else(|| "free".into(), |n| ui::money(n, money)), ""))
-                (ui::figure("Held by open tickets", &ui::money(Nanos(i128::from(held)), money), ""))
+                (ui::figure(t!("words-impressions"), &ui::count(counts.impressions_count), ""))
+                (ui::figure(t!("words-clicks"), &ui::count(counts.clicks_count), ""))
+                (ui::figure(t!("words-spent"), &ui::money(gross, money), ""))
+                (ui::figure(t!("console-may-still-spend"), &left.nanos.map_or_else(|| "free".into(), |n| ui::money(n, money)), ""))
+                (ui::figure(t!("console-held-by-open-tickets"), &ui::money(Nanos(i128::from(held)), money), ""))
             }
-            @if left.nanos.is_some() { p class="small muted" { "Limited by " (limit_word(left.limit)) ". A hold is released by its impression or click, or after an hour." } }
-            @if let Some(goal) = left.impressions_count { p class="small muted" { (ui::count(goal)) " impressions left of the goal." } }
+            @if left.nanos.is_some() { p class="small muted" { (th!("console-limited-by-a-hold-is", limit = limit_word(left.limit))) } }
+            @if let Some(goal) = left.impressions_count { p class="small muted" { (th!("console-impressions-left-of-the-goal", goal = ui::count(goal))) } }
             (super::ads::thumbnails(caller, &catalogue, id))
-            h3 { "Why it was not shown, last hour" }
+            h3 { (t!("console-why-it-was-not-shown")) }
             @if reasons.is_empty() {
-                p class="muted" { "No decision of the last hour left it out" @if counts.impressions_count == 0 { ": no request that fits its targeting has come, or it was just booked. Check that a page with the tag is being visited" } "." }
+                p class="muted" { (t!("console-no-decision-of-the-last")) @if counts.impressions_count == 0 { (t!("console-no-request-that-fits-its")) } "." }
             } @else {
                 @let all: u64 = reasons.values().sum();
-                p class="small muted" { "Of the requests that fitted it, " (ui::count(all)) " went without it." }
+                p class="small muted" { (th!("console-of-the-requests-that-fitted", all = ui::count(all))) }
                 (why::list(&reasons))
             }
         }

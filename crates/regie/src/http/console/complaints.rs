@@ -1,5 +1,6 @@
 //! Reports of possibly non-compliant ads (Art. 15): the queue, what was said, the decision with its reasons.
 
+use crate::{t, th};
 use super::{HOUSE, OPERATES, act, action, form::Data, layout, page, ui};
 use crate::http::{AppState, Route, auth::Caller, problem::Problem, record::Reporter};
 use axum::{
@@ -47,23 +48,23 @@ async fn queue(State(app): State<AppState>, caller: Caller) -> Response {
             td { @match &report.decided {
                 Some((decision, _)) => (ui::badge("good", decision.outcome.word())),
                 None => {
-                    @if report.spec.due_at <= now { (ui::badge("bad", "overdue")) } @else { (ui::badge("warn", "waits")) }
-                    " by " (zone.local_text(report.spec.due_at))
+                    @if report.spec.due_at <= now { (ui::badge("bad", t!("console-overdue"))) } @else { (ui::badge("warn", t!("console-waits"))) }
+                    " " (th!("console-by", due_at = zone.local_text(report.spec.due_at)))
                 },
             } }
         } }
     };
     let body = html! {
-        p class="lead" { "Reports of ads that may break the rules on political advertising. In the last month before a vote an answer is due within 48 hours." }
+        p class="lead" { (t!("console-reports-of-ads-that-may")) }
         div class="card flush" {
-            @if reports.is_empty() { (ui::empty("No reports.")) }
+            @if reports.is_empty() { (ui::empty(t!("console-no-reports"))) }
             @else { div class="scroll" { table {
-                thead { tr { th { "Report" } th { "Ad" } th { "About" } th { "Received" } th { "Answer" } } }
+                thead { tr { th { (t!("words-report")) } th { (t!("words-ad")) } th { (t!("console-about")) } th { (t!("console-received")) } th { (t!("console-answer")) } } }
                 tbody { @for (id, report) in reports.iter().take(500) { (line(id, report)) } }
             } } }
         }
     };
-    layout::console(&app, &caller, &layout::Frame::new("Reports of ads", "/console/complaints"), &body)
+    layout::console(&app, &caller, &layout::Frame::new(t!("console-reports-of-ads"), "/console/complaints"), &body)
 }
 
 fn find(app: &AppState, id: &str) -> Result<(ReportId, ReportState), Problem> {
@@ -81,37 +82,37 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
     let body = html! {
         div class="card" {
             dl class="facts" {
-                dt { "Ad" } dd { a href={ "/record/ads/" (report.spec.ad) } { (report.spec.ad) } }
-                dt { "About" } dd { (grounds(&report)) }
-                dt { "Received" } dd { (zone.local_text(report.filed_at)) }
-                dt { "Answer due" } dd { (zone.local_text(report.spec.due_at)) }
+                dt { (t!("words-ad")) } dd { a href={ "/record/ads/" (report.spec.ad) } { (report.spec.ad) } }
+                dt { (t!("console-about")) } dd { (grounds(&report)) }
+                dt { (t!("console-received")) } dd { (zone.local_text(report.filed_at)) }
+                dt { (t!("console-answer-due")) } dd { (zone.local_text(report.spec.due_at)) }
                 @match &said {
-                    Some(said) => { dt { "In their words" } dd { (ui::lines(&said.words)) } dt { "Address" } dd { @if said.email.is_empty() { "not given" } @else { (said.email) } } },
-                    None => { dt { "In their words" } dd { "(erased)" } },
+                    Some(said) => { dt { (t!("console-in-their-words")) } dd { (ui::lines(&said.words)) } dt { (t!("console-address")) } dd { @if said.email.is_empty() { (t!("console-not-given")) } @else { (said.email) } } },
+                    None => { dt { (t!("console-in-their-words")) } dd { (t!("console-erased")) } },
                 }
             }
             @if said.is_some() {
-                form method="post" action={ "/console/complaints/" (id) "/erase" } data-confirm="Erase words and address for ever?" {
-                    (layout::csrf(&caller)) button class="danger" { "Erase words and address" }
+                form method="post" action={ "/console/complaints/" (id) "/erase" } data-confirm=(t!("console-erase-words-and-address-for")) {
+                    (layout::csrf(&caller)) button class="danger" { (t!("console-erase-words-and-address")) }
                 }
             }
         }
         @match &report.decided {
-            Some((decision, at)) => div class="card" { h2 { "Decided " (zone.local_text(*at)) } p { (ui::badge("good", decision.outcome.word())) } p { (decision.reason) } },
+            Some((decision, at)) => div class="card" { h2 { (th!("console-decided", at = zone.local_text(*at))) } p { (ui::badge("good", decision.outcome.word())) } p { (decision.reason) } },
             None => form class="card" method="post" action={ "/console/complaints/" (id) } {
                 (layout::csrf(&caller))
-                h2 { "Decide" }
-                div class="field" { label for="outcome" { "What was found" } select id="outcome" name="outcome" {
-                    option value="complies" { "The ad complies" } option value="corrected" { "It did not, and was corrected" } option value="stopped" { "It did not: stop it now" }
+                h2 { (t!("console-decide")) }
+                div class="field" { label for="outcome" { (t!("console-what-was-found")) } select id="outcome" name="outcome" {
+                    option value="complies" { (t!("console-the-ad-complies")) } option value="corrected" { (t!("console-it-did-not-and-was")) } option value="stopped" { (t!("console-it-did-not-stop-it")) }
                 } }
-                div class="field" { label for="reason" { "Reasons, for the reporter and the public; name nobody" } textarea id="reason" name="reason" rows="4" required {} }
-                button class="primary" { "Decide" }
+                div class="field" { label for="reason" { (t!("console-reasons-for-the-reporter-and")) } textarea id="reason" name="reason" rows="4" required {} }
+                button class="primary" { (t!("console-decide")) }
             },
         }
     };
-    let title = format!("Report {id}");
+    let title = t!("console-report", id = id);
     let frame =
-        layout::Frame::new(&title, "/console/complaints").crumb("/console/complaints", "Reports of ads");
+        layout::Frame::new(&title, "/console/complaints").crumb("/console/complaints", t!("console-reports-of-ads"));
     Ok(layout::console(&app, &caller, &frame, &body))
 }
 

@@ -1,5 +1,6 @@
 //! The dashboard: what happens now, and what needs somebody's hand.
 
+use crate::{t, th};
 use super::{SIGNED, layout, live, page, ui};
 use crate::http::{App, AppState, Route, auth::Caller};
 use axum::{extract::State, response::Response, routing::get};
@@ -29,32 +30,32 @@ async fn show(State(app): State<AppState>, caller: Caller) -> Response {
     let body = html! {
         div data-live-source="/console/live" {}
         @if empty && caller.may_book_inventory() { (first_steps(&app)) }
-        p class="live" data-live-status="" { span { "as of " (figures.at) } }
+        p class="live" data-live-status="" { span { (th!("console-as-of", at = figures.at)) } }
         dl class="figures" {
             @if caller.sees_everything() {
-                (ui::figure("Requests today", &figures.requests, "requests"))
-                (ui::figure("Filled", &figures.fills, "fills"))
+                (ui::figure(t!("console-requests-today"), &figures.requests, "requests"))
+                (ui::figure(t!("console-filled"), &figures.fills, "fills"))
             }
-            (ui::figure("Impressions", &figures.impressions, "impressions"))
-            (ui::figure("Viewable", &figures.viewable, "viewable"))
-            (ui::figure("Clicks", &figures.clicks, "clicks"))
-            (ui::figure("Conversions", &figures.conversions, "conversions"))
-            (ui::figure("Charged today", &figures.spend, "spend"))
+            (ui::figure(t!("words-impressions"), &figures.impressions, "impressions"))
+            (ui::figure(t!("words-viewable"), &figures.viewable, "viewable"))
+            (ui::figure(t!("words-clicks"), &figures.clicks, "clicks"))
+            (ui::figure(t!("words-conversions"), &figures.conversions, "conversions"))
+            (ui::figure(t!("words-charged-today"), &figures.spend, "spend"))
         }
         div class="grid wide" {
             div class="card flush" {
-                div class="cardhead" { h2 { "Campaigns" } }
+                div class="cardhead" { h2 { (t!("words-campaigns")) } }
                 (table(&app, &caller, &figures))
             }
             div {
                 div class="card" {
-                    h2 { "Impressions a second" }
+                    h2 { (t!("console-impressions-a-second")) }
                     (ui::sparkline())
-                    p class="small muted" data-spark-max="" { "drawn while this page is open" }
+                    p class="small muted" data-spark-max="" { (t!("console-drawn-while-this-page-is")) }
                 }
                 div class="card" {
-                    h2 { "Needs a hand" }
-                    @if attention.is_empty() { p class="muted" { "Nothing. Everything runs as booked." } }
+                    h2 { (t!("console-needs-a-hand")) }
+                    @if attention.is_empty() { p class="muted" { (t!("console-nothing-everything-runs-as-booked")) } }
                     @for item in &attention {
                         p { (ui::badge(item.kind, if item.kind == "bad" { "now" } else { "soon" })) " " a href=(item.href) { (item.words) } }
                     }
@@ -62,7 +63,7 @@ async fn show(State(app): State<AppState>, caller: Caller) -> Response {
             }
         }
     };
-    layout::console(&app, &caller, &layout::Frame::new("Dashboard", "/console"), &body)
+    layout::console(&app, &caller, &layout::Frame::new(t!("console-dashboard"), "/console"), &body)
 }
 
 fn table(app: &App, caller: &Caller, figures: &live::Live) -> Markup {
@@ -75,12 +76,12 @@ fn table(app: &App, caller: &Caller, figures: &live::Live) -> Markup {
         .take(25)
         .collect();
     if shown.is_empty() {
-        return ui::empty("No campaign is booked yet.");
+        return ui::empty(t!("console-no-campaign-is-booked-yet"));
     }
     html! {
         div class="scroll" {
             table {
-                thead { tr { th { "Campaign" } th class="right" { "Impressions" } th class="right" { "Clicks" } th class="right" { "CTR" } th class="right" { "Charged today" } th { "Spent of budget" } } }
+                thead { tr { th { (t!("words-campaign")) } th class="right" { (t!("words-impressions")) } th class="right" { (t!("words-clicks")) } th class="right" { (t!("words-ctr")) } th class="right" { (t!("words-charged-today")) } th { (t!("console-spent-of-budget")) } } }
                 tbody {
                     @for (id, campaign) in &shown {
                         @let key = id.to_string();
@@ -97,13 +98,13 @@ fn table(app: &App, caller: &Caller, figures: &live::Live) -> Markup {
                             td class="right" { span data-live=(path("ctr")) { (row.ctr) } }
                             td class="right" { span data-live=(path("spend")) { (row.spend) } }
                             td {
-                                @if campaign.spec.lifetime_budget_micros.is_some() { (ui::bar(row.spent_permille.into(), 1_000, "spent of the budget", &path("spent_permille"))) }
+                                @if campaign.spec.lifetime_budget_micros.is_some() { (ui::bar(row.spent_permille.into(), 1_000, t!("words-spent-of-the-budget"), &path("spent_permille"))) }
                                 span class="small muted" data-live=(path("spent")) { (row.spent) }
                             }
                         }
                     }
                 }
-                caption { "Of today, in each account's own time zone; the newest 25 campaigns. " a href="/console/campaigns" { "All campaigns" } }
+                caption { (th!("console-of-today-in-each-account", link = html! { a href="/console/campaigns" { (t!("console-all-campaigns")) } })) }
             }
         }
     }
@@ -115,18 +116,14 @@ fn attention(app: &App, caller: &Caller) -> Vec<Attention> {
     let mut found = Vec::new();
     if caller.sees_everything() {
         for (what, reason) in catalogue.stops.iter().take(5) {
-            let words = format!(
-                "{} is stopped{}",
-                super::stops::words(&catalogue, what),
-                if reason.is_empty() { String::new() } else { format!(": {reason}") }
-            );
+            let words = t!("console-is-stopped", what = super::stops::words(&catalogue, what), format = if reason.is_empty() { String::new() } else { format!(": {reason}") });
             found.push(Attention { kind: "bad", words, href: "/console/stops".into() });
         }
         let waiting = super::review::waiting_count(&catalogue);
         if waiting > 0 && caller.may_operate() {
             found.push(Attention {
                 kind: "warn",
-                words: format!("{waiting} ads wait for review"),
+                words: t!("console-ads-wait-for-review", waiting = waiting),
                 href: "/console/review".into(),
             });
         }
@@ -155,10 +152,10 @@ fn campaigns_in_need(app: &App, catalogue: &Catalogue, caller: &Caller, now: Utc
             .filter_map(|a| catalogue.ads.get(a))
             .collect();
         if ads.iter().any(|ad| matches!(ad.review, Review::Rejected { .. })) {
-            add("bad", format!("An ad of \u{201c}{name}\u{201d} was rejected"));
+            add("bad", t!("console-an-ad-of-was-rejected", name = name));
         }
         if ads.is_empty() {
-            add("warn", format!("\u{201c}{name}\u{201d} has no ad yet"));
+            add("warn", t!("console-has-no-ad-yet", name = name));
         }
         let spent = folds
             .ledger
@@ -171,9 +168,9 @@ fn campaigns_in_need(app: &App, catalogue: &Catalogue, caller: &Caller, now: Utc
             .filter_map(|s| catalogue.ad_sets.get(s))
             .any(|s| s.spec.bid != regie_model::booking::Bid::Free);
         if spent && paid {
-            add("warn", format!("The budget of \u{201c}{name}\u{201d} is spent for now"));
+            add("warn", t!("console-the-budget-of-is-spent", name = name));
         } else if account && paid {
-            add("bad", format!("The account of \u{201c}{name}\u{201d} has nothing left"));
+            add("bad", t!("console-the-account-of-has-nothing", name = name));
         }
     }
     found
@@ -182,19 +179,19 @@ fn campaigns_in_need(app: &App, catalogue: &Catalogue, caller: &Caller, now: Utc
 fn first_steps(app: &App) -> Markup {
     let catalogue = app.platform.catalogue();
     let steps = [
-        ("/console/settings", "Write the publisher's settings", catalogue.publisher.is_some()),
-        ("/console/sites/new", "Add a site and its placements", !catalogue.placements.is_empty()),
+        ("/console/settings", t!("console-write-the-publisher-s-settings"), catalogue.publisher.is_some()),
+        ("/console/sites/new", t!("console-add-a-site-and-its"), !catalogue.placements.is_empty()),
         (
             "/console/advertisers/new",
-            "Add an advertiser, a sponsor and a payer",
+            t!("console-add-an-advertiser-a-sponsor"),
             !catalogue.advertisers.is_empty(),
         ),
-        ("/console/campaigns/new", "Book a campaign", !catalogue.campaigns.is_empty()),
+        ("/console/campaigns/new", t!("words-book-a-campaign"), !catalogue.campaigns.is_empty()),
     ];
     html! {
         div class="note" {
-            h2 { "Four steps to the first ad" }
-            ol { @for (href, words, done) in steps { li { a href=(href) { (words) } @if done { " " (ui::badge("good", "done")) } } } }
+            h2 { (t!("console-four-steps-to-the-first")) }
+            ol { @for (href, words, done) in steps { li { a href=(href) { (words) } @if done { " " (ui::badge("good", t!("console-done"))) } } } }
         }
     }
 }

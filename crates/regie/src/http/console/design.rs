@@ -1,5 +1,6 @@
 //! The design system on one page: tokens and components as the pages use them.
 
+use crate::t;
 use super::{
     HOUSE,
     form::{Data, Form},
@@ -17,11 +18,11 @@ pub fn routes() -> Vec<Route> {
 
 async fn show(State(app): State<AppState>, caller: Caller) -> Response {
     let mut data = Data::default();
-    data.set("name", "A name");
+    data.set("name", t!("console-a-name"));
     let faults = Faults(vec![Fault {
         field: "amount".into(),
         code: "missing".into(),
-        message: "Please fill in the amount.".into(),
+        message: t!("words-please-fill-in-the-amount").into(),
     }]);
     let form = Form { data: &data, faults: &faults, theirs: None };
     let points: Vec<ui::Point> = [3.0, 5.0, 4.0, 9.0, 12.0, 10.0, 16.0]
@@ -30,24 +31,24 @@ async fn show(State(app): State<AppState>, caller: Caller) -> Response {
         .map(|(i, value)| ui::Point { label: format!("day {}", i + 1), value, words: format!("{value}") })
         .collect();
     let body = html! {
-        p class="lead" { "Every page is made of these. Nothing is loaded from elsewhere; all of it works without scripts." }
+        p class="lead" { (t!("console-every-page-is-made-of")) }
         section class="card" {
-            h2 { "Badges" }
+            h2 { (t!("console-badges")) }
             p { (ui::status(Status::Active)) " " (ui::status(Status::Paused)) " " (ui::status(Status::Draft)) " " (ui::review(&Review::Approved)) " " (ui::review(&Review::Pending)) " " (ui::review(&Review::Rejected { reason: String::new() })) " " (ui::political(true)) }
-            h2 { "Notes" }
-            div class="note" { p { "Something to know." } } div class="note good" { p { "Something went well." } } div class="note warn" { p { "Something to look at." } } div class="note bad" { p { "Something is wrong." } }
+            h2 { (t!("console-notes")) }
+            div class="note" { p { (t!("console-something-to-know")) } } div class="note good" { p { (t!("console-something-went-well")) } } div class="note warn" { p { (t!("console-something-to-look-at")) } } div class="note bad" { p { (t!("console-something-is-wrong")) } }
         }
-        dl class="figures" { (ui::figure("Impressions", "12\u{202f}400", "")) (ui::figure("CTR", "0.42\u{a0}%", "")) (ui::figure("Spent", "1\u{202f}204.50\u{a0}EUR", "")) }
-        section class="card" { h2 { "Bar" } (ui::bar(3, 10, "three of ten", "")) h2 { "Chart" } (ui::line_chart("Example", &points, "a day")) }
+        dl class="figures" { (ui::figure(t!("words-impressions"), "12\u{202f}400", "")) (ui::figure("CTR", "0.42\u{a0}%", "")) (ui::figure(t!("words-spent"), "1\u{202f}204.50\u{a0}EUR", "")) }
+        section class="card" { h2 { (t!("console-bar")) } (ui::bar(3, 10, t!("console-three-of-ten"), "")) h2 { (t!("console-chart")) } (ui::line_chart(t!("console-example"), &points, t!("console-a-day-2"))) }
         section class="card" {
-            h2 { "Form" }
-            (form.field("name", "Text").hint("A sentence that says what to write.").required())
-            (form.field("amount", "Amount").amount().unit("EUR").required())
-            (form.field("kind", "Choice").select([("a", "One"), ("b", "Another")]))
-            (form.field("tick", "A box to tick").check())
-            div class="buttons" { button class="primary" { "Main action" } button { "Other action" } button class="danger" { "What cannot be taken back" } }
+            h2 { (t!("console-form")) }
+            (form.field("name", t!("words-text")).hint(t!("console-a-sentence-that-says-what")).required())
+            (form.field("amount", t!("words-amount")).amount().unit("EUR").required())
+            (form.field("kind", t!("console-choice")).select([("a", t!("console-one")), ("b", t!("console-another"))]))
+            (form.field("tick", t!("console-a-box-to-tick")).check())
+            div class="buttons" { button class="primary" { (t!("console-main-action")) } button { (t!("console-other-action")) } button class="danger" { (t!("console-what-cannot-be-taken-back")) } }
         }
-        section class="card" { h2 { "Nothing yet" } (ui::empty("Says what will stand here, and how it gets there.")) }
+        section class="card" { h2 { (t!("console-nothing-yet")) } (ui::empty(t!("console-says-what-will-stand-here"))) }
     };
-    layout::console(&app, &caller, &layout::Frame::new("Design system", "/console/design"), &body)
+    layout::console(&app, &caller, &layout::Frame::new(t!("console-design-system"), "/console/design"), &body)
 }

@@ -2,6 +2,7 @@
 //!
 //! A field's name in the form is its path in the booking, so that a fault finds its field by itself.
 
+use crate::{t, th};
 use super::layout::csrf;
 use crate::http::{AppState, auth::Caller, problem::Problem};
 use axum::{
@@ -73,7 +74,7 @@ impl Data {
     pub fn id<T: FromStr + Default>(&self, name: &str, faults: &mut Faults) -> T {
         let parsed = self.get(name).trim().parse();
         if parsed.is_err() {
-            faults.add(name, "missing", "Choose one from the list.");
+            faults.add(name, "missing", t!("booking-choose-one-from-the-list"));
         }
         parsed.unwrap_or_default()
     }
@@ -84,7 +85,7 @@ impl Data {
             return default;
         }
         text.parse().unwrap_or_else(|_| {
-            faults.add(name, "malformed", "Write a whole number in digits.");
+            faults.add(name, "malformed", t!("booking-write-a-whole-number-in"));
             default
         })
     }
@@ -96,7 +97,7 @@ impl Data {
         }
         let parsed = parse_micros(text);
         if parsed.is_none() {
-            faults.add(name, "malformed", "Write an amount such as 1250 or 1250.50 (at most six decimals).");
+            faults.add(name, "malformed", t!("booking-write-an-amount-such-as"));
         }
         parsed.map(Micros)
     }
@@ -105,7 +106,7 @@ impl Data {
         let before = faults.0.len();
         let amount = self.micros_opt(name, faults);
         if amount.is_none() && faults.0.len() == before {
-            faults.add(name, "missing", "Please fill in the amount.");
+            faults.add(name, "missing", t!("words-please-fill-in-the-amount"));
         }
         amount.map_or(0, |m| m.0)
     }
@@ -118,7 +119,7 @@ impl Data {
         let full = if text.len() == 10 { format!("{text}T00:00") } else { text };
         let parsed = zone.parse_local(&full);
         if parsed.is_none() {
-            faults.add(name, "malformed", "Write date and time as 2026-05-01 08:00.");
+            faults.add(name, "malformed", t!("booking-write-date-and-time-as"));
         }
         parsed
     }
@@ -272,13 +273,13 @@ impl<'a> Form<'a> {
         html! {
             @if !self.faults.is_empty() {
                 div class="note bad" role="alert" tabindex="-1" {
-                    p { strong { @if self.faults.0.len() == 1 { "One thing needs mending." } @else { (self.faults.0.len()) " things need mending." } } " Nothing was saved; nothing you typed is lost." }
+                    p { (th!("booking-nothing-was-saved-nothing-you", strong = html! { strong { @if self.faults.0.len() == 1 { (t!("booking-one-thing-needs-mending")) } @else { (th!("booking-things-need-mending", faults = self.faults.0.len())) } } })) }
                     ul { @for fault in &self.faults.0 { li { a href={ "#f-" (slug(&fault.field)) } { (human(&fault.field)) } ": " (fault.message) } } }
                 }
             }
             @if self.theirs.is_some() {
                 div class="note warn" role="alert" {
-                    p { strong { "Somebody saved this while you were editing." } " Your text is kept. Where theirs differs, it stands under the field; save again to put yours in its place." }
+                    p { (th!("booking-your-text-is-kept-where", strong = html! { strong { (t!("booking-somebody-saved-this-while-you")) } })) }
                 }
             }
         }
@@ -291,7 +292,7 @@ impl<'a> Form<'a> {
                 (csrf(caller))
                 @if self.data.has("revision") { input type="hidden" name="revision" value=(self.data.get("revision")); }
                 (fields)
-                div class="buttons" { button class="primary" { (button) } a class="btn" href=(back) { "Cancel" } }
+                div class="buttons" { button class="primary" { (button) } a class="btn" href=(back) { (t!("booking-cancel")) } }
             }
         }
     }
@@ -398,7 +399,7 @@ impl<'a> Field<'a> {
                 }
                 Kind::Select(options) => {
                     select id=(id) name=(self.name) aria-describedby=[described] aria-invalid=[invalid] required[self.required] {
-                        @if !options.iter().any(|(v, _)| v == value) { option value=(value) selected { @if value.is_empty() { "Choose …" } @else { (value) } } }
+                        @if !options.iter().any(|(v, _)| v == value) { option value=(value) selected { @if value.is_empty() { (t!("booking-choose")) } @else { (value) } } }
                         @for (option, words) in options { option value=(option) selected[option == value] { (words) } }
                     }
                 }
@@ -440,13 +441,13 @@ impl Render for Field<'_> {
                     label for=(id) {
                         (self.label)
                         @if !self.suffix.is_empty() { " " span class="opt" { (self.suffix) } }
-                        @if !self.required { " " span class="opt" { "(optional)" } }
+                        @if !self.required { " " span class="opt" { (t!("booking-optional")) } }
                     }
                     @if !self.hint.is_empty() { p class="hint" id=(hint_id) { (self.hint) } }
                     (control)
                 }
                 @if !faults.is_empty() { p class="fault" id=(fault_id) { (faults.join(" ")) } }
-                @if let Some(theirs) = theirs { p class="theirs" { "Saved meanwhile: " q { (theirs) } } }
+                @if let Some(theirs) = theirs { p class="theirs" { (th!("booking-saved-meanwhile", part = html! { q { (theirs) } })) } }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Who changed what: the journal's booked changes, newest first, of everything or of one thing.
 
+use crate::t;
 use super::{act, layout, page, ui};
 use crate::http::{Access, App, AppState, Route, auth::Caller, booking, problem::Problem};
 use axum::{
@@ -94,13 +95,13 @@ async fn show(
     let zone = act::zone(&app);
     let body = html! {
         form class="filters" method="get" action="/console/history" {
-            div class="field" { label for="entity" { "Of one thing, by its id" } input id="entity" name="entity" value=(entity) placeholder="cam_1"; }
-            button { "Show" }
+            div class="field" { label for="entity" { (t!("console-of-one-thing-by-its")) } input id="entity" name="entity" value=(entity) placeholder=(t!("console-cam-1")); }
+            button { (t!("words-show")) }
         }
         div class="card flush" {
-            @if found.is_empty() { (ui::empty("Nothing was changed here.")) } @else {
+            @if found.is_empty() { (ui::empty(t!("console-nothing-was-changed-here"))) } @else {
                 div class="scroll" { table {
-                    thead { tr { th { "When" } th { "Who" } th { "What" } th class="right" { "Journal position" } } }
+                    thead { tr { th { (t!("words-when")) } th { (t!("words-who")) } th { (t!("words-what")) } th class="right" { (t!("console-journal-position")) } } }
                     tbody {
                         @for (position, booked) in found.iter().take(ROWS_MAX) {
                             tr {
@@ -115,10 +116,10 @@ async fn show(
             }
         }
         @if found.len() > ROWS_MAX {
-            @if let Some((last, _)) = found.get(ROWS_MAX - 1) { p { a href={ "?entity=" (entity) "&before=" (last) } { "Earlier changes" } } }
+            @if let Some((last, _)) = found.get(ROWS_MAX - 1) { p { a href={ "?entity=" (entity) "&before=" (last) } { (t!("console-earlier-changes")) } } }
         }
     };
-    Ok(layout::console(&app, &caller, &layout::Frame::new("History", "/console/history"), &body))
+    Ok(layout::console(&app, &caller, &layout::Frame::new(t!("words-history"), "/console/history"), &body))
 }
 
 fn who(app: &App, caller: &Caller, actor: &Actor) -> String {
@@ -129,8 +130,8 @@ fn who(app: &App, caller: &Caller, actor: &Actor) -> String {
             known.map_or_else(|| id.to_string(), |u| if u.name.is_empty() { u.email } else { u.name })
         }
         Actor::Token(id) => format!("token {id}"),
-        Actor::Operator => "the operator".into(),
-        Actor::Job(name) => format!("Regie ({name})"),
+        Actor::Operator => t!("console-the-operator").into(),
+        Actor::Job(name) => t!("console-regie", name = name),
     }
 }
 
@@ -142,7 +143,7 @@ fn what(change: &Change) -> Markup {
     html! {
         strong { (kind) } " " code { (id) }
         @if !sealed {
-            details { summary class="small" { "all of it" } pre { (serde_json::to_string_pretty(&json).unwrap_or_default()) } }
+            details { summary class="small" { (t!("console-all-of-it")) } pre { (serde_json::to_string_pretty(&json).unwrap_or_default()) } }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Inventory: sites and placements, and the snippet that brings ads onto a page.
 
+use crate::{t, th};
 use super::{HOUSE, campaigns, layout, page, ui};
 use crate::http::{App, AppState, Route, auth::Caller, tag};
 use axum::{
@@ -31,24 +32,24 @@ async fn list(State(app): State<AppState>, caller: Caller) -> Response {
         let catalogue = app.platform.catalogue();
         let folds = app.platform.folds();
         html! {
-            @if catalogue.sites.is_empty() { div class="card" { (ui::empty("No site yet. A site is where pages ask for ads; its placements are the places in them.")) } }
+            @if catalogue.sites.is_empty() { div class="card" { (ui::empty(t!("console-no-site-yet-a-site"))) } }
             @for (id, site) in &catalogue.sites {
                 @let (requests, fills) = folds.ledger.traffic().site_hours(*id).fold((0, 0), |(r, f), (_, h)| (r + h.requests_count, f + h.fills_count));
                 section class="card flush" {
                     div class="cardhead head" {
                         h2 { a href={ "/console/sites/" (id) } { (site.spec.name) } " " (ui::status(site.status)) }
-                        span class="muted small" { (ui::count(requests)) " requests in four weeks, " (ui::percent(fills, requests)) " filled" }
+                        span class="muted small" { (th!("console-requests-in-four-weeks-filled", requests = ui::count(requests), requests2 = ui::percent(fills, requests))) }
                     }
                     (placements(&catalogue, *id))
                 }
             }
         }
     };
-    let actions = html! { @if caller.may_book_inventory() { a class="btn primary" href="/console/sites/new" { "Add a site" } } };
+    let actions = html! { @if caller.may_book_inventory() { a class="btn primary" href="/console/sites/new" { (t!("words-add-a-site")) } } };
     layout::console(
         &app,
         &caller,
-        &layout::Frame::new("Inventory", "/console/inventory").actions(actions),
+        &layout::Frame::new(t!("console-inventory"), "/console/inventory").actions(actions),
         &body,
     )
 }
@@ -56,17 +57,17 @@ async fn list(State(app): State<AppState>, caller: Caller) -> Response {
 fn placements(catalogue: &Catalogue, site: SiteId) -> Markup {
     let of: Vec<_> = catalogue.placements.iter().filter(|(_, p)| p.spec.site == site).collect();
     html! {
-        @if of.is_empty() { (ui::empty("No placement yet.")) }
+        @if of.is_empty() { (ui::empty(t!("console-no-placement-yet"))) }
         @else {
             div class="scroll" { table {
-                thead { tr { th { "Placement" } th { "Format" } th { "Floors" } th { "Political ads" } th { "Status" } } }
+                thead { tr { th { (t!("words-placement")) } th { (t!("console-format")) } th { (t!("console-floors")) } th { (t!("console-political-ads")) } th { (t!("words-status")) } } }
                 tbody {
                     @for (id, placement) in of {
                         tr {
                             th scope="row" { a href={ "/console/placements/" (id) "/edit" } { (placement.spec.name) } span class="small muted" { (id) } }
                             td { (format_words(&placement.spec.format)) }
-                            td { @if placement.spec.floors.is_empty() { span class="muted" { "none" } } @for floor in &placement.spec.floors { div { (ui::money_micros(regie_model::Micros(floor.micros_per_mille), floor.currency)) " CPM, " (super::book_house::tier_word(floor.tier)) } } }
-                            td { (if placement.spec.political { "allowed" } else { "not here" }) }
+                            td { @if placement.spec.floors.is_empty() { span class="muted" { (t!("words-none")) } } @for floor in &placement.spec.floors { div { (th!("console-cpm", floor = ui::money_micros(regie_model::Micros(floor.micros_per_mille), floor.currency), tier = super::book_house::tier_word(floor.tier))) } } }
+                            td { (if placement.spec.political { "allowed" } else { t!("console-not-here") }) }
                             td { (ui::status(placement.status)) }
                         }
                     }
@@ -83,22 +84,22 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
     let body = html! {
         div class="grid" {
             div {
-                section class="card flush" { div class="cardhead" { h2 { "Placements" } } (placements(&app.platform.catalogue(), id)) }
+                section class="card flush" { div class="cardhead" { h2 { (t!("console-placements")) } } (placements(&app.platform.catalogue(), id)) }
                 (reasons(&app, id))
             }
-            div { (snippets(&app, id)) div class="card" { h2 { "Booked" } dl class="facts" { dt { "Id" } dd { code { (id) } } dt { "Origins" } dd { @for origin in &site.spec.origins { div { (origin) } } } } } }
+            div { (snippets(&app, id)) div class="card" { h2 { (t!("words-booked")) } dl class="facts" { dt { (t!("words-id")) } dd { code { (id) } } dt { (t!("words-origins")) } dd { @for origin in &site.spec.origins { div { (origin) } } } } } }
         }
     };
     let actions = html! {
         (ui::status(site.status))
         @if caller.may_book_inventory() {
             (campaigns::status_buttons(&caller, &id.to_string(), site.status, &back))
-            a class="btn" href={ (back) "/edit" } { "Edit" }
-            a class="btn primary" href={ "/console/sites/" (id) "/placements/new" } { "Add a placement" }
+            a class="btn" href={ (back) "/edit" } { (t!("words-edit")) }
+            a class="btn primary" href={ "/console/sites/" (id) "/placements/new" } { (t!("words-add-a-placement")) }
         }
     };
     let frame = layout::Frame::new(&site.spec.name, "/console/inventory")
-        .crumb("/console/inventory", "Inventory")
+        .crumb("/console/inventory", t!("console-inventory"))
         .actions(actions);
     Ok(layout::console(&app, &caller, &frame, &body))
 }
@@ -115,18 +116,18 @@ fn snippets(app: &App, site: SiteId) -> Markup {
         .collect();
     html! {
         div class="card" {
-            h2 { "Put ads on a page" }
-            p { "Once in the page, in its head:" }
-            div class="snippet" { pre id="snippet-head" { (head) } button data-copy="#snippet-head" { "Copy" } }
-            p { "Where an ad shall stand:" }
-            @if places.is_empty() { p class="muted" { "Add a placement first; its line appears here." } }
+            h2 { (t!("console-put-ads-on-a-page")) }
+            p { (t!("console-once-in-the-page-in")) }
+            div class="snippet" { pre id="snippet-head" { (head) } button data-copy="#snippet-head" { (t!("words-copy")) } }
+            p { (t!("console-where-an-ad-shall-stand")) }
+            @if places.is_empty() { p class="muted" { (t!("console-add-a-placement-first-its")) } }
             @for (name, place) in &places {
                 div class="snippet" {
                     pre id={ "snippet-" (name) } { (place) }
-                    button data-copy={ "#snippet-" (name) } { "Copy" }
+                    button data-copy={ "#snippet-" (name) } { (t!("words-copy")) }
                 }
             }
-            p class="small muted" { "The tag sets no cookie. It works on the origins listed for this site only." }
+            p class="small muted" { (t!("console-the-tag-sets-no-cookie")) }
         }
     }
 }
@@ -143,8 +144,8 @@ fn reasons(app: &App, site: SiteId) -> Markup {
     }
     html! {
         section class="card" {
-            h2 { "Why places stayed empty, last hour" }
-            @if sums.is_empty() { p class="muted" { "None did, or nobody came." } } @else {
+            h2 { (t!("console-why-places-stayed-empty-last")) }
+            @if sums.is_empty() { p class="muted" { (t!("console-none-did-or-nobody-came")) } } @else {
                 ul class="why" {
                     @for (reason, times) in &sums {
                         li { b { (ui::count(*times)) "\u{d7}" } div { (empty_words(reason)) } }
@@ -156,15 +157,15 @@ fn reasons(app: &App, site: SiteId) -> Markup {
 }
 fn empty_words(reason: &str) -> String {
     match reason {
-        "not_set_up" => "The publisher's settings are missing.".into(),
-        "too_many_placements" => "The page asked for too many placements at once.".into(),
+        "not_set_up" => t!("console-the-publisher-s-settings-are").into(),
+        "too_many_placements" => t!("console-the-page-asked-for-too").into(),
         "unknown_placement" => {
-            "The page asked for a placement that does not exist; check the name in its tag.".into()
+            t!("console-the-page-asked-for-a").into()
         }
-        "other_site" => "The page asked for a placement of another site.".into(),
-        "site_not_active" => "The site is paused or archived.".into(),
-        "placement_not_active" => "The placement is paused or archived.".into(),
-        "nothing_matches" => "No ad set is targeted at these requests.".into(),
-        other => format!("The ad that came furthest fell out: {}", super::why::explain(other).0),
+        "other_site" => t!("console-the-page-asked-for-a-2").into(),
+        "site_not_active" => t!("console-the-site-is-paused-or").into(),
+        "placement_not_active" => t!("console-the-placement-is-paused-or").into(),
+        "nothing_matches" => t!("console-no-ad-set-is-targeted").into(),
+        other => t!("console-the-ad-that-came-furthest", other = super::why::explain(other).0),
     }
 }

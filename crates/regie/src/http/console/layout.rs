@@ -2,6 +2,7 @@
 //!
 //! Pages load nothing from elsewhere and contain no inline script or style. Refuses business rules.
 
+use crate::{t, th};
 use crate::http::{App, AppState, Route, auth::Caller, problem::Problem};
 use axum::{
     extract::Path,
@@ -113,8 +114,8 @@ impl IntoResponse for PageError {
             @if !problem.faults.is_empty() {
                 ul { @for fault in &problem.faults.0 { li { code { (fault.field) } ": " (fault.message) } } }
             }
-            p { a href="/console" { "To the console" } " · " a href="/record" { "To the public record" } }
-            p class="small muted" { "Code " code { (problem.code) } ", status " (problem.status) "." }
+            p { a href="/console" { (t!("frame-to-the-console")) } " · " a href="/record" { (t!("frame-to-the-public-record")) } }
+            p class="small muted" { (th!("frame-code-status", code = html! { code { (problem.code) } }, status = problem.status)) }
         };
         page(status, &bare(&problem.title, &body))
     }
@@ -141,7 +142,7 @@ pub fn bare(title: &str, body: &Markup) -> Markup {
         html lang="en" {
             (head(title, false))
             body class="public" {
-                header class="top" { div { a class="brand" href="/record" { (mark()) span { "Regie" } } } }
+                header class="top" { div { a class="brand" href="/record" { (mark()) span { (t!("words-regie")) } } } }
                 main { (body) }
             }
         }
@@ -150,7 +151,7 @@ pub fn bare(title: &str, body: &Markup) -> Markup {
 
 /// The publisher's name, or the program's while there is none.
 pub fn publisher_name(app: &App) -> String {
-    app.platform.catalogue().publisher.as_ref().map_or_else(|| "Regie".to_owned(), |p| p.spec.name.clone())
+    app.platform.catalogue().publisher.as_ref().map_or_else(|| t!("words-regie").to_owned(), |p| p.spec.name.clone())
 }
 
 /// A page of the public record.
@@ -166,18 +167,18 @@ pub fn public_with(app: &App, title: &str, body: &Markup, has_study: bool) -> Ma
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(&format!("{title} · {publisher} ad record"), has_study))
+            (head(&t!("frame-ad-record", title = title, publisher = publisher), has_study))
             body class="public" {
-                a class="skip" href="#main" { "Skip to the content" }
+                a class="skip" href="#main" { (t!("frame-skip-to-the-content")) }
                 header class="top" {
                     div {
-                        a class="brand" href="/record" { (mark()) span { (publisher) small { "public ad record" } } }
-                        nav aria-label="Record" {
-                            a href="/record" { "Search" }
-                            a href="/record/elections" { "Elections" }
-                            a href="/record/changes" { "What changed" }
-                            a href="/record/data" { "Data" }
-                            a href="/study" { "Studies" }
+                        a class="brand" href="/record" { (mark()) span { (publisher) small { (t!("frame-public-ad-record")) } } }
+                        nav aria-label=(t!("words-record")) {
+                            a href="/record" { (t!("words-search")) }
+                            a href="/record/elections" { (t!("words-elections")) }
+                            a href="/record/changes" { (t!("words-what-changed")) }
+                            a href="/record/data" { (t!("words-data")) }
+                            a href="/study" { (t!("frame-studies")) }
                         }
                     }
                 }
@@ -185,12 +186,12 @@ pub fn public_with(app: &App, title: &str, body: &Markup, has_study: bool) -> Ma
                 footer {
                     div {
                         p {
-                            "Published by " (publisher) " with Regie. "
-                            @if !contact.is_empty() { "Contact: " (contact.replace('\n', ", ")) "." }
+                            (th!("frame-published-by-with-regie", publisher = publisher)) " "
+                            @if !contact.is_empty() { (th!("frame-contact", n = contact.replace('\n', ", "))) }
                         }
                         p class="small" {
-                            @if has_study { "Figures are as the sources published them, between the bounds they allow; nobody here has audited the platforms." }
-                            @else { "Figures are exact and come from the publisher's ledger. Nothing about visitors is kept here." }
+                            @if has_study { (t!("frame-figures-are-as-the-sources")) }
+                            @else { (t!("frame-figures-are-exact-and-come")) }
                         }
                     }
                 }
@@ -262,11 +263,11 @@ fn visible(caller: &Caller, sees: Sees) -> bool {
 pub fn role_word(role: Option<Role>) -> &'static str {
     match role {
         Some(Role::Owner) => "owner",
-        Some(Role::AdOperations) => "ad operations",
+        Some(Role::AdOperations) => t!("frame-ad-operations"),
         Some(Role::Advertiser) => "advertiser",
         Some(Role::ReadOnly) => "read-only",
         Some(Role::Auditor) => "auditor",
-        None => "API token",
+        None => t!("frame-api-token"),
     }
 }
 
@@ -320,18 +321,18 @@ pub fn console_with(
         html lang="en" {
             (head(&format!("{} · {publisher}", frame.title), frame.nav == "/console/study"))
             body {
-                a class="skip" href="#main" { "Skip to the content" }
+                a class="skip" href="#main" { (t!("frame-skip-to-the-content")) }
                 div class="shell" {
                     (side(caller, frame.nav, &publisher, waiting))
                     main class="main" id="main" {
                         @if !frame.crumbs.is_empty() {
-                            nav class="crumbs" aria-label="Where you are" {
+                            nav class="crumbs" aria-label=(t!("frame-where-you-are")) {
                                 @for (href, words) in &frame.crumbs { a href=(href) { (words) } }
                             }
                         }
                         div class="head" { h1 { (frame.title) } div class="actions" { (frame.actions) } }
                         @for why in &halted {
-                            div class="note bad" role="status" { p { strong { "Paid ads stand still: " } (why) "." } }
+                            div class="note bad" role="status" { p { strong { (t!("frame-paid-ads-stand-still")) " " } (why) "." } }
                         }
                         (body)
                     }
@@ -345,8 +346,8 @@ pub fn console_with(
 fn side(caller: &Caller, current: &str, publisher: &str, waiting: usize) -> Markup {
     html! {
         div class="side" {
-            a class="brand" href="/console" { (mark()) span { (publisher) small { "Regie console" } } }
-            nav aria-label="Console" {
+            a class="brand" href="/console" { (mark()) span { (publisher) small { (t!("frame-regie-console")) } } }
+            nav aria-label=(t!("frame-console")) {
                 @for (group, items) in &NAVIGATION {
                     @if items.iter().any(|i| visible(caller, i.2)) {
                         h2 { (group) }
@@ -356,7 +357,7 @@ fn side(caller: &Caller, current: &str, publisher: &str, waiting: usize) -> Mark
                                     a href=(item.0) aria-current=[(item.0 == current).then_some("page")] {
                                         span { (item.1) }
                                         @if item.0 == "/console/review" && waiting > 0 {
-                                            span class="badge warn" { (waiting) span class="visually-hidden" { " waiting" } }
+                                            span class="badge warn" { (waiting) span class="visually-hidden" { " " (t!("frame-waiting")) } }
                                         }
                                     }
                                 }
@@ -367,10 +368,10 @@ fn side(caller: &Caller, current: &str, publisher: &str, waiting: usize) -> Mark
             }
             div class="who" {
                 div { strong class="wrap-any" { (caller.name) } " " span class="muted" { "(" (role_word(caller.role)) ")" } }
-                div { a href="/record" { "Public record" } }
+                div { a href="/record" { (t!("frame-public-record")) } }
                 @if caller.csrf.is_some() {
-                    div { a href="/console/account" { "Your account" } }
-                    form method="post" action="/console/sign-out" { (csrf(caller)) button class="link" { "Sign out" } }
+                    div { a href="/console/account" { (t!("words-your-account")) } }
+                    form method="post" action="/console/sign-out" { (csrf(caller)) button class="link" { (t!("frame-sign-out")) } }
                 }
             }
         }

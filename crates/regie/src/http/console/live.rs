@@ -1,5 +1,6 @@
 //! Live figures: what the ledger says now, as JSON each second by server-sent events.
 
+use crate::t;
 use super::{SIGNED, page, ui};
 use crate::http::{App, AppState, Route, auth::Caller, problem::Problem};
 use axum::{
@@ -158,7 +159,7 @@ async fn once(State(app): State<AppState>, caller: Caller) -> Response {
 async fn stream(State(app): State<AppState>, caller: Caller) -> Result<Response, Problem> {
     if STREAMS.fetch_add(1, Ordering::SeqCst) >= STREAMS_MAX {
         STREAMS.fetch_sub(1, Ordering::SeqCst);
-        let title = format!("At most {STREAMS_MAX} pages have live figures at the same time.");
+        let title = t!("console-at-most-pages-have-live", STREAMS_MAX = STREAMS_MAX);
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", title));
     }
     let slot = Slot;

@@ -1,5 +1,6 @@
 //! Users and tokens: who may sign in, and which programs may. Their names live apart from the journal.
 
+use crate::{t, th};
 use super::{
     OWNER, PEOPLE, action,
     form::{Data, Form},
@@ -78,46 +79,46 @@ fn users_page(
     let body = html! {
         (note)
         div class="card flush" { div class="scroll" { table {
-            thead { tr { th { "Who" } th { "Role" } th { "Second factor" } th { "State" } th {} } }
+            thead { tr { th { (t!("words-who")) } th { (t!("console-role")) } th { (t!("words-second-factor")) } th { (t!("console-state")) } th {} } }
             tbody { @for (id, record) in &records { @let person = people.iter().find(|p| p.id == *id);
                 tr {
                     th scope="row" { (person.map_or("", |p| p.name.as_str())) span class="small muted" { (person.map_or("", |p| p.email.as_str())) " " (id) } }
                     td { (layout::role_word(Some(record.role))) @if let Some(advertiser) = record.advertiser { span class="small muted" { (advertiser) } } }
                     td { (if person.is_some_and(|p| p.totp_on) { "on" } else { "off" }) }
-                    td { @if !record.active { (ui::badge("", "closed")) } @else if person.is_some_and(|p| p.password.is_some()) { (ui::badge("good", "active")) } @else { (ui::badge("warn", "invited")) } }
+                    td { @if !record.active { (ui::badge("", t!("console-closed"))) } @else if person.is_some_and(|p| p.password.is_some()) { (ui::badge("good", t!("console-active"))) } @else { (ui::badge("warn", t!("console-invited"))) } }
                     td class="right" { @if owner { (user_buttons(caller, *id, record.active)) } }
                 }
             } }
         } } }
         @if owner {
             form class="card" method="post" action="/console/users" data-guard="" novalidate {
-                h2 { "Invite somebody" }
+                h2 { (t!("console-invite-somebody")) }
                 (form.summary()) (layout::csrf(caller))
-                div class="row" { (form.field("email", "E-mail").required()) (form.field("name", "Name")) }
-                (form.field("role", "Role").select(ROLES.map(|(v, w, _)| (v, w))).required())
-                (form.field("advertiser", "Advertiser").select(advertisers(app)).hint("Only for the role advertiser."))
-                button class="primary" { "Make the invitation" }
+                div class="row" { (form.field("email", "E-mail").required()) (form.field("name", t!("words-name"))) }
+                (form.field("role", t!("console-role")).select(ROLES.map(|(v, w, _)| (v, w))).required())
+                (form.field("advertiser", t!("words-advertiser")).select(advertisers(app)).hint(t!("console-only-for-the-role-advertiser")))
+                button class="primary" { (t!("console-make-the-invitation")) }
             }
         }
     };
-    Ok(layout::console_with(status, app, caller, &layout::Frame::new("Users", "/console/users"), &body))
+    Ok(layout::console_with(status, app, caller, &layout::Frame::new(t!("console-users"), "/console/users"), &body))
 }
 fn user_buttons(caller: &Caller, id: UserId, active: bool) -> Markup {
     html! {
-        form class="inline" method="post" action={ "/console/users/" (id) } data-confirm=[active.then_some("Close this account? Its sessions end at once.")] {
-            (layout::csrf(caller)) button name="do" value=(if active { "close" } else { "open" }) { (if active { "Close" } else { "Open again" }) }
+        form class="inline" method="post" action={ "/console/users/" (id) } data-confirm=[active.then_some(t!("console-close-this-account-its-sessions"))] {
+            (layout::csrf(caller)) button name="do" value=(if active { "close" } else { "open" }) { (if active { t!("console-close") } else { t!("console-open-again") }) }
         } " "
-        form class="inline" method="post" action={ "/console/users/" (id) } { (layout::csrf(caller)) button name="do" value="link" { "New link" } }
+        form class="inline" method="post" action={ "/console/users/" (id) } { (layout::csrf(caller)) button name="do" value="link" { (t!("console-new-link")) } }
     }
 }
 fn link_note(link: &str) -> Markup {
-    html! { div class="note good" role="status" { p { strong { "Give them this link." } " It is good once, for " (links::LINK_HOURS) " hours, and is not shown again." } pre id="link" { (link) } p { button data-copy="#link" { "Copy" } } } }
+    html! { div class="note good" role="status" { p { (th!("console-it-is-good-once-for", strong = html! { strong { (t!("console-give-them-this-link")) } }, links = links::LINK_HOURS)) } pre id="link" { (link) } p { button data-copy="#link" { (t!("words-copy")) } } } }
 }
 
 async fn add_user(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
     let mut faults = Faults::new();
     let role = ROLES.iter().find(|(v, _, _)| *v == data.get("role")).map(|(_, _, r)| *r);
-    faults.when(role.is_none(), "role", "missing", "Choose a role.");
+    faults.when(role.is_none(), "role", "missing", t!("console-choose-a-role"));
     let advertiser: Option<AdvertiserId> = data.get("advertiser").parse().ok();
     check_person(&app, data.get("email"), data.get("name"), None, &mut faults);
     let role = role.unwrap_or(Role::ReadOnly);
@@ -192,30 +193,30 @@ fn tokens_page(
     let body = html! {
         (note)
         div class="card flush" {
-            @if records.is_empty() { (ui::empty("No token yet. A program signs in with a token; give each its own, with no more scopes than it needs.")) } @else {
+            @if records.is_empty() { (ui::empty(t!("console-no-token-yet-a-program"))) } @else {
                 table {
-                    thead { tr { th { "What for" } th { "May" } th { "State" } th {} } }
+                    thead { tr { th { (t!("console-what-for")) } th { (t!("console-may")) } th { (t!("console-state")) } th {} } }
                     tbody { @for (id, record) in &records { tr {
-                        th scope="row" { (record.name) span class="small muted" { (id) @if let Some(a) = record.advertiser { ", only " (a) } } }
+                        th scope="row" { (record.name) span class="small muted" { (id) @if let Some(a) = record.advertiser { (th!("console-only", a = a)) } } }
                         td { @for scope in &record.scopes { (ui::badge("", scope_word(*scope))) " " } }
-                        td { @if record.active { (ui::badge("good", "active")) } @else { (ui::badge("", "revoked")) } }
-                        td class="right" { @if owner && record.active { form method="post" action={ "/console/tokens/" (id) "/revoke" } data-confirm="Revoke this token? Programs that use it stop working at once." { (layout::csrf(caller)) button class="danger" { "Revoke" } } } }
+                        td { @if record.active { (ui::badge("good", t!("console-active"))) } @else { (ui::badge("", t!("console-revoked"))) } }
+                        td class="right" { @if owner && record.active { form method="post" action={ "/console/tokens/" (id) "/revoke" } data-confirm=(t!("console-revoke-this-token-programs-that")) { (layout::csrf(caller)) button class="danger" { (t!("console-revoke")) } } } }
                     } } }
                 }
             }
         }
         @if owner {
             form class="card" method="post" action="/console/tokens" data-guard="" novalidate {
-                h2 { "Make a token" }
+                h2 { (t!("console-make-a-token")) }
                 (form.summary()) (layout::csrf(caller))
-                (form.field("name", "What it is for").required())
-                fieldset { legend { "What it may do" } @for (value, words, _) in SCOPES { (form.field(format!("scope_{value}"), words).check()) } }
-                (form.field("advertiser", "Limited to one advertiser").select(advertisers(app)))
-                button class="primary" { "Make the token" }
+                (form.field("name", t!("console-what-it-is-for")).required())
+                fieldset { legend { (t!("console-what-it-may-do")) } @for (value, words, _) in SCOPES { (form.field(format!("scope_{value}"), words).check()) } }
+                (form.field("advertiser", t!("console-limited-to-one-advertiser")).select(advertisers(app)))
+                button class="primary" { (t!("console-make-the-token")) }
             }
         }
     };
-    layout::console_with(status, app, caller, &layout::Frame::new("Tokens", "/console/tokens"), &body)
+    layout::console_with(status, app, caller, &layout::Frame::new(t!("console-tokens"), "/console/tokens"), &body)
 }
 fn scope_word(scope: Scope) -> &'static str {
     SCOPES.iter().find(|(_, _, s)| *s == scope).map_or("?", |(v, _, _)| v)
@@ -227,7 +228,7 @@ async fn add_token(State(app): State<AppState>, caller: Caller, data: Data) -> l
     let advertiser: Option<AdvertiserId> = data.get("advertiser").parse().ok();
     let mut faults = Faults::new();
     faults.text("name", data.get("name"), NAME_CHARS_MAX);
-    faults.when(scopes.is_empty(), "scope_read", "missing", "Tick at least one.");
+    faults.when(scopes.is_empty(), "scope_read", "missing", t!("console-tick-at-least-one"));
     if !faults.is_empty() {
         return Ok(tokens_page(
             &app,
@@ -242,7 +243,7 @@ async fn add_token(State(app): State<AppState>, caller: Caller, data: Data) -> l
     let (platform, by) = (app.platform.clone(), caller.actor.clone());
     let made = tokio::task::spawn_blocking(move || make_token(&platform, by, record));
     let (_, secret) = made.await.map_err(Problem::internal)?.map_err(Problem::internal)?;
-    let note = html! { div class="note good" role="status" { p { strong { "This is the token." } " It is not shown again; keep it where secrets are kept." } pre id="token" { (secret) } p { button data-copy="#token" { "Copy" } } } };
+    let note = html! { div class="note good" role="status" { p { (th!("console-it-is-not-shown-again", strong = html! { strong { (t!("console-this-is-the-token")) } })) } pre id="token" { (secret) } p { button data-copy="#token" { (t!("words-copy")) } } } };
     Ok(tokens_page(&app, &caller, StatusCode::OK, &Data::default(), &Faults::new(), &note))
 }
 

@@ -1,5 +1,6 @@
 //! The review queue: ads and versions that wait, an edit beside what is served now, approve or reject with a reason.
 
+use crate::{t, th};
 use super::{HOUSE, OPERATES, act, action, ads, form::Data, layout, page, ui};
 use crate::http::{App, AppState, Route, auth::Caller};
 use axum::{
@@ -53,12 +54,12 @@ async fn show(State(app): State<AppState>, caller: Caller) -> Response {
         (list, count)
     };
     let body = html! {
-        p class="lead" { "Nothing is served before it is approved. An edit waits here while the approved revision goes on." }
-        @if waiting.is_empty() { div class="card" { (ui::empty("Nothing waits for review.")) } }
+        p class="lead" { (t!("console-nothing-is-served-before-it")) }
+        @if waiting.is_empty() { div class="card" { (ui::empty(t!("console-nothing-waits-for-review"))) } }
         @for (id, ad) in &waiting { (one(&app, &caller, *id, ad)) }
-        @if count > waiting.len() { p class="muted" { "The oldest " (waiting.len()) " of " (count) " are shown." } }
+        @if count > waiting.len() { p class="muted" { (th!("console-the-oldest-of-are-shown", waiting = waiting.len(), value = count)) } }
     };
-    layout::console(&app, &caller, &layout::Frame::new("Review", "/console/review"), &body)
+    layout::console(&app, &caller, &layout::Frame::new(t!("words-review"), "/console/review"), &body)
 }
 
 fn one(app: &App, caller: &Caller, id: AdId, ad: &AdState) -> Markup {
@@ -70,18 +71,18 @@ fn one(app: &App, caller: &Caller, id: AdId, ad: &AdState) -> Markup {
         section class="card" {
             div class="head" {
                 h2 { a href={ "/console/ads/" (id) } { (ad.kept.spec.name) } " " (ui::political(campaign.is_some_and(|c| c.spec.political.is_some()))) }
-                span class="muted small" { "waits since " (zone.local_text(ad.kept.changed_at)) }
+                span class="muted small" { (th!("console-waits-since", changed_at = zone.local_text(ad.kept.changed_at))) }
             }
             @if let Some(campaign) = campaign {
                 dl class="facts" {
-                    dt { "Sponsor" } dd { (act::party_name(app, campaign.spec.sponsor)) }
-                    dt { "Payer" } dd { (act::party_name(app, campaign.spec.payer)) }
-                    dt { "Campaign" } dd { (campaign.spec.name) }
+                    dt { (t!("words-sponsor")) } dd { (act::party_name(app, campaign.spec.sponsor)) }
+                    dt { (t!("words-payer")) } dd { (act::party_name(app, campaign.spec.payer)) }
+                    dt { (t!("words-campaign")) } dd { (campaign.spec.name) }
                 }
             }
             (landing(ad))
             @for version in versions.iter().take(VERSIONS_MAX) { (side_by_side(&catalogue, id, *version)) }
-            @if versions.len() > VERSIONS_MAX { p class="muted" { "and " (versions.len() - VERSIONS_MAX) " more versions, decided together with these" } }
+            @if versions.len() > VERSIONS_MAX { p class="muted" { (th!("console-and-more-versions-decided-together", versions = versions.len() - VERSIONS_MAX)) } }
             @if caller.may_operate() { (answer(caller, id, ad)) }
         }
     }
@@ -93,19 +94,19 @@ fn landing(ad: &AdState) -> Markup {
         @match &ad.approved {
             Some(approved) if approved.landing_url != spec.landing_url || approved.third_party_origins != spec.third_party_origins => {
                 div class="diff" {
-                    div { h4 { "Landing page, served now" } p class="mono wrap-any" { (approved.landing_url) } p class="small muted" { (origins(&approved.third_party_origins)) } }
-                    div { h4 { "Landing page, as edited" } p class="mono wrap-any" { span class="changed" { (spec.landing_url) } } p class="small muted" { (origins(&spec.third_party_origins)) } }
+                    div { h4 { (t!("console-landing-page-served-now")) } p class="mono wrap-any" { (approved.landing_url) } p class="small muted" { (origins(&approved.third_party_origins)) } }
+                    div { h4 { (t!("console-landing-page-as-edited")) } p class="mono wrap-any" { span class="changed" { (spec.landing_url) } } p class="small muted" { (origins(&spec.third_party_origins)) } }
                 }
             }
-            _ => p { span class="muted" { "Landing page " } span class="mono wrap-any" { (spec.landing_url) } @if !spec.third_party_origins.is_empty() { br; span class="small" { (origins(&spec.third_party_origins)) } } }
+            _ => p { span class="muted" { (t!("words-landing-page")) " " } span class="mono wrap-any" { (spec.landing_url) } @if !spec.third_party_origins.is_empty() { br; span class="small" { (origins(&spec.third_party_origins)) } } }
         }
     }
 }
 fn origins(list: &[String]) -> String {
     if list.is_empty() {
-        "loads nothing from elsewhere".into()
+        t!("console-loads-nothing-from-elsewhere").into()
     } else {
-        format!("loads from {}", list.join(", "))
+        t!("console-loads-from", list = list.join(", "))
     }
 }
 
@@ -114,9 +115,9 @@ fn side_by_side(catalogue: &Catalogue, ad: AdId, version: VersionId) -> Markup {
     html! {
         div class="diff" {
             @if state.approved.is_some() {
-                div { h4 { (version) ", served now" } (ads::preview(ad, version, &state, "?what=approved")) }
+                div { h4 { (th!("console-served-now-2", version = version)) } (ads::preview(ad, version, &state, "?what=approved")) }
             }
-            div { h4 { (version) @if state.approved.is_some() { ", as edited" } @else { ", new" } } (ads::preview(ad, version, &state, "")) }
+            div { h4 { (version) @if state.approved.is_some() { (t!("console-as-edited")) } @else { (t!("console-new")) } } (ads::preview(ad, version, &state, "")) }
         }
     }
 }
@@ -128,12 +129,12 @@ fn answer(caller: &Caller, id: AdId, ad: &AdState) -> Markup {
             input type="hidden" name="ad" value=(id);
             input type="hidden" name="revision" value=(ad.kept.revision);
             div class="field" {
-                label for={ "why-" (id) } { "Reason " span class="opt" { "(needed to reject; the advertiser reads it, and the public record if the ad had run)" } }
+                label for={ "why-" (id) } { (th!("console-reason", part = html! { span class="opt" { (t!("console-needed-to-reject-the-advertiser")) } })) }
                 input id={ "why-" (id) } name="reason";
             }
             div class="buttons" {
-                button class="primary" name="verdict" value="approved" { "Approve" }
-                button class="danger" name="verdict" value="rejected" { "Reject" }
+                button class="primary" name="verdict" value="approved" { (t!("console-approve")) }
+                button class="danger" name="verdict" value="rejected" { (t!("console-reject")) }
             }
         }
     }
@@ -143,7 +144,7 @@ async fn decide(State(app): State<AppState>, caller: Caller, data: Data) -> layo
     let id: AdId = data.get("ad").parse().map_err(|_| act::missing(data.get("ad")))?;
     let revision = app.platform.catalogue().ads.get(&id).map(|a| a.kept.revision.to_string());
     if revision.as_deref() != Some(data.get("revision")) {
-        let changed = "The ad was edited while you were looking; look at the new revision first.";
+        let changed = t!("console-the-ad-was-edited-while");
         let problem =
             crate::http::problem::Problem::new(axum::http::StatusCode::CONFLICT, "conflict", changed);
         return Err(problem.into());

@@ -1,5 +1,6 @@
 //! One switch for everything paid, a sponsor, or an ad: in force in under a second, with the reason in public.
 
+use crate::t;
 use super::{HOUSE, OPERATES, act, action, form::Data, layout, page, ui};
 use crate::http::{AppState, Route, auth::Caller, problem::Problem};
 use axum::{
@@ -21,11 +22,11 @@ pub fn routes() -> Vec<Route> {
 /// What a switch is about, in words. Sponsors by number: names are shown where they may be.
 pub fn words(catalogue: &Catalogue, what: &Stop) -> String {
     match what {
-        Stop::AllPaid => "Everything paid".into(),
-        Stop::Sponsor(id) => format!("Sponsor {id}"),
+        Stop::AllPaid => t!("console-everything-paid").into(),
+        Stop::Sponsor(id) => t!("console-sponsor", id = id),
         Stop::Ad(id) => {
             let name = catalogue.ads.get(id).map_or_else(String::new, |a| a.kept.spec.name.clone());
-            format!("Ad {id} \u{201c}{name}\u{201d}")
+            t!("console-ad", id = id, name = name)
         }
     }
 }
@@ -52,13 +53,13 @@ async fn show(State(app): State<AppState>, caller: Caller) -> Response {
     };
     let may = caller.may_operate();
     let body = html! {
-        p class="lead" { "A stop holds in under a second and lasts until it is lifted. House ads go on. The reason appears in the public record of every ad it held back." }
+        p class="lead" { (t!("console-a-stop-holds-in-under")) }
         div class="card flush" {
-            div class="cardhead" { h2 { "In force" } }
-            @if stops.is_empty() { (ui::empty("Nothing is stopped.")) }
+            div class="cardhead" { h2 { (t!("console-in-force")) } }
+            @if stops.is_empty() { (ui::empty(t!("console-nothing-is-stopped"))) }
             @else {
                 table {
-                    thead { tr { th { "What" } th { "Reason" } th {} } }
+                    thead { tr { th { (t!("words-what")) } th { (t!("words-reason")) } th {} } }
                     tbody {
                         @for (what, reason) in &stops {
                             tr {
@@ -66,12 +67,12 @@ async fn show(State(app): State<AppState>, caller: Caller) -> Response {
                                     (words(&app.platform.catalogue(), what))
                                     @if let Stop::Sponsor(id) = what { span class="small muted" { (act::party_name(&app, *id)) } }
                                 }
-                                td { @if reason.is_empty() { span class="muted" { "no reason given" } } @else { (reason) } }
+                                td { @if reason.is_empty() { span class="muted" { (t!("console-no-reason-given")) } } @else { (reason) } }
                                 td class="right" {
                                     @if may {
-                                        form method="post" action="/console/stops" data-confirm="Lift this stop? Its ads may be served again at once." {
+                                        form method="post" action="/console/stops" data-confirm=(t!("console-lift-this-stop-its-ads")) {
                                             (layout::csrf(&caller)) input type="hidden" name="what" value=(key(what)); input type="hidden" name="on" value="";
-                                            button { "Lift" }
+                                            button { (t!("console-lift")) }
                                         }
                                     }
                                 }
@@ -84,31 +85,31 @@ async fn show(State(app): State<AppState>, caller: Caller) -> Response {
         @if may {
             div class="grid" {
                 @if !stops.contains_key(&Stop::AllPaid) {
-                    form class="card" method="post" action="/console/stops" data-confirm="Stop every paid ad now?" {
-                        h2 { "Stop everything paid" }
+                    form class="card" method="post" action="/console/stops" data-confirm=(t!("console-stop-every-paid-ad-now")) {
+                        h2 { (t!("console-stop-everything-paid")) }
                         (layout::csrf(&caller)) input type="hidden" name="what" value="all_paid"; input type="hidden" name="on" value="on";
-                        div class="field" { label for="r-all" { "Reason, for the record" } input id="r-all" name="reason"; }
-                        button class="danger" { "Stop all paid ads" }
+                        div class="field" { label for="r-all" { (t!("console-reason-for-the-record")) } input id="r-all" name="reason"; }
+                        button class="danger" { (t!("console-stop-all-paid-ads")) }
                     }
                 }
                 form class="card" method="post" action="/console/stops" {
-                    h2 { "Stop a sponsor" }
+                    h2 { (t!("console-stop-a-sponsor")) }
                     (layout::csrf(&caller)) input type="hidden" name="on" value="on";
-                    div class="field" { label for="s-what" { "Sponsor" } select id="s-what" name="what" { @for (id, name) in &parties { option value=(id) { (name) " (" (id) ")" } } } }
-                    div class="field" { label for="r-s" { "Reason, for the record" } input id="r-s" name="reason"; }
-                    button class="danger" { "Stop this sponsor's ads" }
+                    div class="field" { label for="s-what" { (t!("words-sponsor")) } select id="s-what" name="what" { @for (id, name) in &parties { option value=(id) { (name) " (" (id) ")" } } } }
+                    div class="field" { label for="r-s" { (t!("console-reason-for-the-record")) } input id="r-s" name="reason"; }
+                    button class="danger" { (t!("console-stop-this-sponsor-s-ads")) }
                 }
                 form class="card" method="post" action="/console/stops" {
-                    h2 { "Stop one ad" }
+                    h2 { (t!("console-stop-one-ad")) }
                     (layout::csrf(&caller)) input type="hidden" name="on" value="on";
-                    div class="field" { label for="a-what" { "The ad's id, such as ad_12" } input id="a-what" name="what" pattern="ad_[0-9]+" required; }
-                    div class="field" { label for="r-a" { "Reason, for the record" } input id="r-a" name="reason"; }
-                    button class="danger" { "Stop this ad" }
+                    div class="field" { label for="a-what" { (t!("console-the-ad-s-id-such")) } input id="a-what" name="what" pattern="ad_[0-9]+" required; }
+                    div class="field" { label for="r-a" { (t!("console-reason-for-the-record")) } input id="r-a" name="reason"; }
+                    button class="danger" { (t!("console-stop-this-ad")) }
                 }
             }
         }
     };
-    layout::console(&app, &caller, &layout::Frame::new("Stops", "/console/stops"), &body)
+    layout::console(&app, &caller, &layout::Frame::new(t!("console-stops"), "/console/stops"), &body)
 }
 
 async fn switch(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {

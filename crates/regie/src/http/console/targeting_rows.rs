@@ -1,5 +1,6 @@
 //! Targeting as rows of a form: what, in or not in, which values.
 
+use crate::{t, th};
 use super::form::{Data, Form};
 use maud::{Markup, html};
 use regie_model::{
@@ -58,9 +59,9 @@ pub fn read(data: &mut Data, faults: &mut Faults) -> Targeting {
         };
         let dimension = text.parse().unwrap_or_else(|_| {
             let why = if text.starts_with("key:") {
-                "Name the key: letters, digits, -, _ and dots."
+                t!("booking-name-the-key-letters-digits")
             } else {
-                "Choose what is looked at."
+                t!("booking-choose-what-is-looked-at")
             };
             faults.add(at("dimension"), "unknown", why);
             Dimension::Topic
@@ -71,7 +72,7 @@ pub fn read(data: &mut Data, faults: &mut Faults) -> Targeting {
             !zone.is_empty() && parsed.is_none(),
             at("zone"),
             "unknown",
-            "A time zone such as Europe/Paris.",
+            t!("booking-a-time-zone-such-as"),
         );
         let op = if data.get(&at("op")) == "not_in" { Op::NotIn } else { Op::In };
         let zone = parsed.filter(|_| !zone.is_empty());
@@ -85,19 +86,19 @@ pub fn rows(form: &Form<'_>) -> Markup {
     let count = form.data.rows("targeting") + SPARE;
     html! {
         fieldset {
-            legend { "Targeting" }
-            p { "All conditions must hold; none means every request. Several values are separated by commas." }
+            legend { (t!("booking-targeting")) }
+            p { (t!("booking-all-conditions-must-hold-none")) }
             @for row in 0..count {
                 @let at = |field: &str| format!("targeting[{row}].{field}");
                 div class=(if row == 0 { "row" } else { "row rowset" }) {
-                    (form.field(at("dimension"), &format!("Condition {}", row + 1)).select(std::iter::once(("", "none")).chain(DIMENSIONS)))
-                    (form.field(at("op"), "Must be").select([("in", "one of"), ("not_in", "none of")]))
-                    (form.field(at("values"), "Values"))
-                    (form.field(at("key"), "Key").hint("Only for a key-value."))
-                    (form.field(at("zone"), "Time zone").hint("Only for hours."))
+                    (form.field(at("dimension"), &t!("booking-condition", row = row + 1)).select(std::iter::once(("", "none")).chain(DIMENSIONS)))
+                    (form.field(at("op"), t!("booking-must-be")).select([("in", t!("booking-one-of")), ("not_in", t!("booking-none-of"))]))
+                    (form.field(at("values"), t!("booking-values")))
+                    (form.field(at("key"), t!("booking-key")).hint(t!("booking-only-for-a-key-value")))
+                    (form.field(at("zone"), t!("words-time-zone")).hint(t!("booking-only-for-hours")))
                 }
             }
-            p class="small muted" { "More conditions: save, and edit again; there are always " (SPARE) " empty rows. A political ad set may name page, placement, language, hours and device only." }
+            p class="small muted" { (th!("booking-more-conditions-save-and-edit", value = SPARE)) }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Components of the pages: money, numbers, badges, figures, charts. Every value is escaped by the templates.
 
+use crate::t;
 use maud::{Markup, PreEscaped, html};
 use regie_model::{Currency, Micros, Nanos, UtcMs, Zone, booking::Status, catalogue::Review};
 use std::fmt::Write;
@@ -68,7 +69,7 @@ pub fn status(status: Status) -> Markup {
 /// A review as a badge.
 pub fn review(review: &Review) -> Markup {
     match review {
-        Review::Pending => badge("warn", "waits for review"),
+        Review::Pending => badge("warn", t!("frame-waits-for-review")),
         Review::Approved => badge("good", "approved"),
         Review::Rejected { .. } => badge("bad", "rejected"),
     }
@@ -117,7 +118,7 @@ pub fn line_chart(title: &str, points: &[Point], unit: &str) -> Markup {
     const LEFT: f64 = 62.0;
     const BOTTOM: f64 = 26.0;
     if points.is_empty() {
-        return empty("Nothing to draw in this period.");
+        return empty(t!("frame-nothing-to-draw-in-this"));
     }
     let top = nice_top(points.iter().map(|p| p.value).fold(0.0, f64::max));
     let x = |index: usize| {
@@ -180,7 +181,7 @@ fn short_number(value: f64) -> String {
 /// The line that the live script draws: the last minute.
 pub fn sparkline() -> Markup {
     html! {
-        svg class="chart spark" viewBox="0 0 600 60" preserveAspectRatio="none" role="img" aria-label="Impressions a second, last minute" {
+        svg class="chart spark" viewBox="0 0 600 60" preserveAspectRatio="none" role="img" aria-label=(t!("frame-impressions-a-second-last-minute")) {
             line class="axis" x1="0" x2="600" y1="58" y2="58" {}
             polyline class="line" points="" data-spark="" vector-effect="non-scaling-stroke" {}
         }

@@ -1,5 +1,6 @@
 //! Elections, referendums and legislative processes that the publisher keeps: list, form, import from a file.
 
+use crate::{t, th};
 use super::{HOUSE, OPERATES, act, action, form::Data, layout, page, ui};
 use crate::http::{AppState, Route, auth::Caller, problem::Problem};
 use axum::{
@@ -36,12 +37,12 @@ fn render(app: &AppState, caller: &Caller, data: &Data, faults: &Faults) -> Resp
     let elections = app.platform.catalogue().elections.clone();
     let may = caller.may_operate();
     let body = html! {
-        p class="lead" { "Votes and laws that political ads are linked to. Before a vote only sponsors that Art. 5 admits may advertise: three months, unless a day is given. Where a country's law asks for silence before the vote, no linked ad is shown at all." }
+        p class="lead" { (t!("console-votes-and-laws-that-political")) }
         @if !faults.is_empty() { div class="note bad" role="alert" { ul { @for fault in &faults.0 { li { code { (fault.field) } ": " (fault.message) } } } } }
         div class="card flush" {
-            @if elections.is_empty() { (ui::empty("None yet.")) }
+            @if elections.is_empty() { (ui::empty(t!("console-none-yet"))) }
             @else { div class="scroll" { table {
-                thead { tr { th { "Day" } th { "Name" } th { "Kind" } th { "Where" } th { "Restricted from" } th { "Silent from" } } }
+                thead { tr { th { (t!("words-day")) } th { (t!("words-name")) } th { (t!("words-kind")) } th { (t!("console-where")) } th { (t!("console-restricted-from")) } th { (t!("console-silent-from")) } } }
                 tbody { @for (id, kept) in &elections { tr {
                     td class="nowrap" { (kept.spec.held_on) } th scope="row" { (kept.spec.name) " " span class="small muted" { (id) } }
                     td { (kept.spec.kind.word()) } td { (kept.spec.country) } td { (kept.spec.restricted_from()) }
@@ -51,7 +52,7 @@ fn render(app: &AppState, caller: &Caller, data: &Data, faults: &Faults) -> Resp
         }
         @if may { div class="grid" { (form(caller, data)) (import_form(caller)) } }
     };
-    layout::console(app, caller, &layout::Frame::new("Elections", "/console/elections"), &body)
+    layout::console(app, caller, &layout::Frame::new(t!("words-elections"), "/console/elections"), &body)
 }
 
 fn form(caller: &Caller, data: &Data) -> Markup {
@@ -61,18 +62,18 @@ fn form(caller: &Caller, data: &Data) -> Markup {
     html! {
         form class="card" method="post" action="/console/elections" {
             (layout::csrf(caller))
-            h2 { "Add or change one" }
-            (field("id", "Number, to change one (such as vote_3)", "text"))
-            (field("name", "Name", "text"))
-            div class="field" { label for="v-kind" { "Kind" } select id="v-kind" name="kind" {
-                option value="election" { "election" } option value="referendum" { "referendum" } option value="legislative_process" { "legislative process" }
+            h2 { (t!("console-add-or-change-one")) }
+            (field("id", t!("console-number-to-change-one-such"), "text"))
+            (field("name", t!("words-name"), "text"))
+            div class="field" { label for="v-kind" { (t!("words-kind")) } select id="v-kind" name="kind" {
+                option value="election" { (t!("console-election")) } option value="referendum" { (t!("console-referendum")) } option value="legislative_process" { (t!("console-legislative-process")) }
             } }
-            (field("country", "Country, such as FR, or EU", "text"))
-            (field("held_on", "Day of the vote", "date"))
-            (field("restricted_from", "Only some sponsors from", "date"))
-            (field("silent_from", "No linked ad from", "date"))
-            (field("official_url", "Official information on taking part", "url"))
-            button class="primary" { "Save" }
+            (field("country", t!("console-country-such-as-fr-or"), "text"))
+            (field("held_on", t!("console-day-of-the-vote"), "date"))
+            (field("restricted_from", t!("console-only-some-sponsors-from"), "date"))
+            (field("silent_from", t!("console-no-linked-ad-from"), "date"))
+            (field("official_url", t!("words-official-information-on-taking-part"), "url"))
+            button class="primary" { (t!("words-save")) }
         }
     }
 }
@@ -80,11 +81,11 @@ fn import_form(caller: &Caller) -> Markup {
     html! {
         form class="card" method="post" action="/console/elections/import" enctype="multipart/form-data" {
             (layout::csrf(caller))
-            h2 { "Import from a file" }
-            p { "CSV with the columns " code { (COLUMNS) } "; the last three may be empty. A line whose name, country and day are known changes that one." }
-            div class="field" { label for="v-file" { "File" } input id="v-file" type="file" name="file" accept=".csv,text/csv"; }
-            div class="field" { label for="v-text" { "or its lines" } textarea id="v-text" name="text" rows="4" {} }
-            button class="primary" { "Import" }
+            h2 { (t!("console-import-from-a-file")) }
+            p { (th!("console-csv-with-the-columns-the", code = html! { code { (COLUMNS) } })) }
+            div class="field" { label for="v-file" { (t!("console-file")) } input id="v-file" type="file" name="file" accept=".csv,text/csv"; }
+            div class="field" { label for="v-text" { (t!("console-or-its-lines")) } textarea id="v-text" name="text" rows="4" {} }
+            button class="primary" { (t!("console-import")) }
         }
     }
 }
@@ -95,7 +96,7 @@ fn spec(text: &dyn Fn(&str) -> String, faults: &mut Faults) -> ElectionSpec {
         let given = text(name);
         let parsed = Day::parse(&given);
         let wrong = parsed.is_none() && (needed || !given.is_empty());
-        faults.when(wrong, name, "malformed", "A day, such as 2027-03-14.");
+        faults.when(wrong, name, "malformed", t!("console-a-day-such-as-2027"));
         parsed
     };
     let (held_on, restricted_from, silent_from) =
@@ -105,7 +106,7 @@ fn spec(text: &dyn Fn(&str) -> String, faults: &mut Faults) -> ElectionSpec {
         "legislative_process" => VoteKind::LegislativeProcess,
         "election" | "" => VoteKind::Election,
         _ => {
-            faults.add("kind", "unknown", "election, referendum or legislative_process.");
+            faults.add("kind", "unknown", t!("console-election-referendum-or-legislative-process"));
             VoteKind::Election
         }
     };
@@ -150,7 +151,7 @@ pub fn commands(
             !names.iter().any(|n| n == needed),
             "file",
             "missing",
-            format!("The column {needed} is missing."),
+            t!("console-the-column-is-missing", needed = needed),
         );
     }
     if !faults.is_empty() {
@@ -160,7 +161,7 @@ pub fn commands(
     for (index, record) in reader.records().enumerate().take(IMPORT_COUNT_MAX + 1) {
         let line = index + 2;
         let Ok(record) = record else {
-            faults.add(format!("line {line}"), "malformed", "It cannot be read as CSV.");
+            faults.add(format!("line {line}"), "malformed", t!("console-it-cannot-be-read-as"));
             continue;
         };
         let value = |name: &str| {
@@ -172,15 +173,15 @@ pub fn commands(
         spec.check(&mut own);
         own.0
             .into_iter()
-            .for_each(|f| faults.add(format!("line {line}, {}", f.field), "malformed", f.message));
+            .for_each(|f| faults.add(t!("console-line", line = line, field = f.field), "malformed", f.message));
         let same =
             |s: &ElectionSpec| s.name == spec.name && s.country == spec.country && s.held_on == spec.held_on;
         let id = known.iter().find(|(_, kept)| same(&kept.spec)).map(|(id, _)| *id);
         commands.push(Command::PutElection { id, revision: None, spec });
     }
-    faults.when(commands.is_empty(), "file", "missing", "There is no line below the header.");
+    faults.when(commands.is_empty(), "file", "missing", t!("console-there-is-no-line-below"));
     let full = commands.len() > IMPORT_COUNT_MAX;
-    faults.when(full, "file", "too_many", format!("At most {IMPORT_COUNT_MAX} lines."));
+    faults.when(full, "file", "too_many", t!("console-at-most-lines", IMPORT_COUNT_MAX = IMPORT_COUNT_MAX));
     if faults.is_empty() { Ok(commands) } else { Err(faults) }
 }
 

@@ -1,5 +1,6 @@
 //! One ad in the record: as it ran, with its label, facts, notice and figures.
 
+use crate::{t, th};
 use super::{data, known, open_json, wants_json};
 use crate::http::{
     App, AppState,
@@ -21,7 +22,7 @@ use std::sync::Arc;
 const FRAMES_MAX: usize = 6;
 
 pub(super) fn not_here(id: &str) -> Problem {
-    Problem::not_found(&format!("ad {id} in the record; an ad appears here with its first impression"))
+    Problem::not_found(&t!("record-ad-in-the-record-an", id = id))
 }
 
 /// `GET /record/ads/{id}`, also with `.json`.
@@ -47,7 +48,7 @@ pub(super) async fn show(
         let value = serde_json::to_value(entry).map_err(|e| refuse(Problem::internal(e)))?;
         return Ok(open_json(&value));
     }
-    let title = format!("Ad on behalf of {}", entry.sponsor.name);
+    let title = t!("record-ad-on-behalf-of", name = entry.sponsor.name);
     let body = page(&app, &found);
     Ok(layout::page(StatusCode::OK, &layout::public(&app, &title, &body)))
 }
@@ -131,17 +132,16 @@ fn page(app: &AppState, found: &Found) -> Markup {
     let entry = &found.entry;
     let path = format!("/record/ads/{}", entry.id);
     html! {
-        p class="crumbs" { a href="/record" { "Record" } span { (entry.id) } }
+        p class="crumbs" { a href="/record" { (t!("words-record")) } span { (entry.id) } }
         @if found.then {
-            div class="note warn" role="status" { p { "This is the record as it was known at log size " (found.size) " (" (found.at) "). " a href=(path) { "See it as it is now" } "." } }
+            div class="note warn" role="status" { p { (th!("record-this-is-the-record-as", size = found.size, at = found.at, link = html! { a href=(path) { (t!("words-see-it-as-it-is")) } })) } }
         }
         div class="head" {
-            h1 { "On behalf of " (entry.sponsor.name) }
-            div class="actions" { (state(entry)) (ui::political(entry.political)) a class="btn" href={ (path) "/notice" } { "Notice" } a class="btn" href={ (path) ".json" } { "JSON" } }
+            h1 { (th!("record-on-behalf-of", name = entry.sponsor.name)) }
+            div class="actions" { (state(entry)) (ui::political(entry.political)) a class="btn" href={ (path) "/notice" } { (t!("record-notice")) } a class="btn" href={ (path) ".json" } { (t!("words-json")) } }
         }
         p class="intro" {
-            "Paid for by " strong { (entry.payer.name) } ". Shown " strong class="num" { (ui::count(entry.figures.impressions_count)) } " times for "
-            strong class="num" { (amount(&entry.figures.spend_nanos, entry.figures.currency)) } "."
+            (th!("record-paid-for-by-shown-times", strong = html! { strong { (entry.payer.name) } }, strong2 = html! { strong class="num" { (ui::count(entry.figures.impressions_count)) } }, strong3 = html! { strong class="num" { (amount(&entry.figures.spend_nanos, entry.figures.currency)) } }))
         }
         (as_it_ran(entry))
         div class="grid" { (who(entry)) (when(entry, &zone)) }
@@ -150,7 +150,7 @@ fn page(app: &AppState, found: &Found) -> Markup {
         @if !entry.notice.is_empty() { (notice(entry)) }
         (history(entry, &zone))
         (more(found, &path))
-        (known::citation(app, &path, &format!("ad {} on behalf of {}", entry.id, entry.sponsor.name), found.size, found.at))
+        (known::citation(app, &path, &t!("record-ad-on-behalf-of-2", id = entry.id, name = entry.sponsor.name), found.size, found.at))
     }
 }
 
@@ -158,15 +158,15 @@ fn page(app: &AppState, found: &Found) -> Markup {
 fn more(found: &Found, path: &str) -> Markup {
     html! {
         section class="card" {
-            h2 { "This ad over time" }
-            @if let Some((index, version)) = found.facts { p class="muted" { "Its facts are version " (version) ", entry " (index) " of the log. Figures of closed days are entries of their own." } }
+            h2 { (t!("record-this-ad-over-time")) }
+            @if let Some((index, version)) = found.facts { p class="muted" { (th!("record-its-facts-are-version-entry", version = version, index = index)) } }
             form class="filters" method="get" action=(path) {
-                div class="field" { label for="on" { "As known on" } input id="on" type="date" name="on" required; }
-                button { "Show" }
+                div class="field" { label for="on" { (t!("record-as-known-on")) } input id="on" type="date" name="on" required; }
+                button { (t!("words-show")) }
             }
             p {
-                a href={ (path) "/versions" } { "Every version" } " \u{b7} " a href={ "/record/changes?ad=" (found.entry.id) } { "What changed" } " \u{b7} "
-                a href={ (path) "/report" } { "Report this ad" } " \u{b7} " a href={ (path) "/entry.jsonld" } { "JSON-LD" } " \u{b7} " a href={ (path) "/wtm.json" } { "Who Targets Me" }
+                a href={ (path) "/versions" } { (t!("record-every-version")) } " \u{b7} " a href={ "/record/changes?ad=" (found.entry.id) } { (t!("words-what-changed")) } " \u{b7} "
+                a href={ (path) "/report" } { (t!("words-report-this-ad")) } " \u{b7} " a href={ (path) "/entry.jsonld" } { (t!("words-json-ld")) } " \u{b7} " a href={ (path) "/wtm.json" } { (t!("record-who-targets-me")) }
             }
         }
     }
@@ -178,29 +178,29 @@ fn amount(nanos: &str, currency: regie_model::Currency) -> String {
 
 fn state(entry: &Entry) -> Markup {
     match entry.status {
-        RunStatus::Running => ui::badge("good", "running"),
+        RunStatus::Running => ui::badge("good", t!("words-running")),
         RunStatus::Stopped => ui::badge("bad", entry.status.word()),
         RunStatus::Scheduled | RunStatus::Paused | RunStatus::Ended => ui::badge("", entry.status.word()),
     }
 }
 
 fn as_it_ran(entry: &Entry) -> Markup {
-    let label = if entry.political { "Political advertisement" } else { "Advertisement" };
+    let label = if entry.political { t!("record-political-advertisement") } else { t!("words-advertisement") };
     html! {
-        section aria-label="The ad as it ran" {
+        section aria-label=(t!("record-the-ad-as-it-ran")) {
             @for version in entry.content.versions.iter().take(FRAMES_MAX) {
                 @let (width, height) = (version.width.unwrap_or(320), version.height.unwrap_or(if version.kind == "text" { 160 } else { 380 }));
                 div class="adbox" {
-                    p class="adlabel" { b { (label) } ", on behalf of " (entry.sponsor.name) ", paid for by " (entry.payer.name) }
-                    @if version.kind.is_empty() { p class="muted" { "The creative is not held any more. Its hash: " code { (version.creative) } } }
+                    p class="adlabel" { (th!("record-on-behalf-of-paid-for", strong = html! { b { (label) } }, name = entry.sponsor.name, name2 = entry.payer.name)) }
+                    @if version.kind.is_empty() { p class="muted" { (th!("record-the-creative-is-not-held", code = html! { code { (version.creative) } })) } }
                     @else {
                         iframe class="adframe" src={ "/record/ads/" (entry.id) "/versions/" (version.version) "/frame" } width=(width) height=(height)
-                            sandbox=(if version.kind == "html" { "allow-scripts" } else { "" }) loading="lazy" title={ "The ad, " (version.version) } {}
+                            sandbox=(if version.kind == "html" { "allow-scripts" } else { "" }) loading="lazy" title={ (th!("record-the-ad", version = version.version)) } {}
                     }
                 }
             }
-            @if entry.content.versions.len() > FRAMES_MAX { p class="muted" { "and " (entry.content.versions.len() - FRAMES_MAX) " more versions, listed in the JSON" } }
-            p { span class="muted" { "A click leads to " } span class="mono wrap-any" { (entry.content.landing_url) } }
+            @if entry.content.versions.len() > FRAMES_MAX { p class="muted" { (th!("record-and-more-versions-listed-in", versions = entry.content.versions.len() - FRAMES_MAX)) } }
+            p { span class="muted" { (t!("record-a-click-leads-to")) " " } span class="mono wrap-any" { (entry.content.landing_url) } }
         }
     }
 }
@@ -209,8 +209,8 @@ fn party(title: &str, party: &PublicParty) -> Markup {
     html! {
         dt { (title) } dd {
             a href={ "/record/sponsors/" (party.id) } { (party.name) }
-            @if !party.controller.is_empty() { div class="small" { "controlled by " (party.controller) } }
-            @if !party.established_in.is_empty() { div class="small muted" { "established in " (party.established_in) } }
+            @if !party.controller.is_empty() { div class="small" { (th!("record-controlled-by", controller = party.controller)) } }
+            @if !party.established_in.is_empty() { div class="small muted" { (th!("record-established-in", established_in = party.established_in)) } }
             @if !party.register_id.is_empty() { div class="small muted" { (party.register_id) } }
         }
     }
@@ -219,10 +219,10 @@ fn party(title: &str, party: &PublicParty) -> Markup {
 fn who(entry: &Entry) -> Markup {
     html! {
         section class="card" {
-            h2 { "Who" }
+            h2 { (t!("words-who")) }
             dl class="facts" {
-                (party("Sponsor", &entry.sponsor))
-                @if entry.payer.id == entry.sponsor.id { dt { "Payer" } dd { "the sponsor itself" } } @else { (party("Payer", &entry.payer)) }
+                (party(t!("words-sponsor"), &entry.sponsor))
+                @if entry.payer.id == entry.sponsor.id { dt { (t!("words-payer")) } dd { (t!("record-the-sponsor-itself")) } } @else { (party(t!("words-payer"), &entry.payer)) }
             }
         }
     }
@@ -232,12 +232,12 @@ fn when(entry: &Entry, zone: &regie_model::Zone) -> Markup {
     let period = &entry.period;
     html! {
         section class="card" {
-            h2 { "When" }
+            h2 { (t!("words-when")) }
             dl class="facts" {
-                dt { "Intended" } dd { (zone.local_text(period.starts_at)) " to " @match period.ends_at { Some(end) => (zone.local_text(end)), None => "until stopped" } }
-                dt { "First shown" } dd { @match period.first_day { Some(day) => (day), None => "not yet" } }
-                dt { "Last shown" } dd { @match period.last_day { Some(day) => (day), None => "not yet" } }
-                dt { "Days of" } dd { (period.zone) }
+                dt { (t!("record-intended")) } dd { (th!("record-to", starts_at = zone.local_text(period.starts_at))) " " @match period.ends_at { Some(end) => (zone.local_text(end)), None => (t!("words-until-stopped")) } }
+                dt { (t!("record-first-shown")) } dd { @match period.first_day { Some(day) => (day), None => (t!("record-not-yet")) } }
+                dt { (t!("record-last-shown")) } dd { @match period.last_day { Some(day) => (day), None => (t!("record-not-yet")) } }
+                dt { (t!("record-days-of")) } dd { (period.zone) }
             }
         }
     }
@@ -246,13 +246,13 @@ fn when(entry: &Entry, zone: &regie_model::Zone) -> Markup {
 fn reach(entry: &Entry) -> Markup {
     html! {
         section class="card" {
-            h2 { "By what it was targeted" }
+            h2 { (t!("record-by-what-it-was-targeted")) }
             p { (entry.targeting.words) }
             @if !entry.targeting.clauses.is_empty() {
-                ul { @for clause in &entry.targeting.clauses { li { @if clause.op == "not_in" { (ui::badge("warn", "excluded")) " " } (clause.words) } } }
+                ul { @for clause in &entry.targeting.clauses { li { @if clause.op == "not_in" { (ui::badge("warn", t!("record-excluded"))) " " } (clause.words) } } }
             }
-            @for cap in &entry.targeting.caps { p class="small muted" { "Cap: " (cap) "." } }
-            @if entry.targeting.learned { p class="small muted" { "It has several versions; how often each is shown may follow measured results by context, never by person." } }
+            @for cap in &entry.targeting.caps { p class="small muted" { (th!("record-cap", cap = cap)) } }
+            @if entry.targeting.learned { p class="small muted" { (t!("record-it-has-several-versions-how")) } }
         }
     }
 }
@@ -275,17 +275,17 @@ fn money(entry: &Entry) -> Markup {
         .collect();
     html! {
         section class="card" {
-            h2 { "What it cost, and how often it was shown" }
+            h2 { (t!("record-what-it-cost-and-how")) }
             p { (entry.price.words) }
-            @if points.len() > 1 { h3 { "Impressions a day" } (ui::line_chart("Impressions a day; the table has the same figures", &points, "")) }
+            @if points.len() > 1 { h3 { (t!("record-impressions-a-day")) } (ui::line_chart(t!("record-impressions-a-day-the-table"), &points, "")) }
             div class="scroll" { table {
-                thead { tr { th { "Day" } th class="right" { "Impressions" } th class="right" { "Spend, " (figures.currency) } } }
+                thead { tr { th { (t!("words-day")) } th class="right" { (t!("words-impressions")) } th class="right" { (th!("record-spend", figures = figures.currency)) } } }
                 tbody { @for day in &figures.days { tr { th scope="row" { (day.day) } td class="right" { (ui::count(day.impressions_count)) } td class="right" { (day.spend) } } } }
                 tfoot {
-                    tr { th scope="row" { "This ad, in all" } td class="right" { (ui::count(figures.impressions_count)) } td class="right" { (figures.spend) } }
-                    tr { th scope="row" { "Its whole campaign" } td class="right" { (ui::count(entry.campaign_figures.impressions_count)) } td class="right" { (entry.campaign_figures.spend) } }
+                    tr { th scope="row" { (t!("record-this-ad-in-all")) } td class="right" { (ui::count(figures.impressions_count)) } td class="right" { (figures.spend) } }
+                    tr { th scope="row" { (t!("record-its-whole-campaign")) } td class="right" { (ui::count(entry.campaign_figures.impressions_count)) } td class="right" { (entry.campaign_figures.spend) } }
                 }
-                caption { "Exact. Spend is what was charged less what was credited" @if figures.credited_nanos != "0" { ": " (amount(&figures.gross_nanos, figures.currency)) " less " (amount(&figures.credited_nanos, figures.currency)) } "." }
+                caption { (t!("record-exact-spend-is-what-was")) @if figures.credited_nanos != "0" { (th!("record-less", figures = amount(&figures.gross_nanos, figures.currency), figures2 = amount(&figures.credited_nanos, figures.currency))) } "." }
             } }
         }
     }
@@ -294,8 +294,8 @@ fn money(entry: &Entry) -> Markup {
 fn notice(entry: &Entry) -> Markup {
     html! {
         section class="card" id="notice" {
-            h2 { "Transparency notice" }
-            p class="muted" { "Items of Art. 12(1) of Regulation (EU) 2024/900. What the sponsor declared is marked; the publisher stays answerable for completeness." }
+            h2 { (t!("record-transparency-notice")) }
+            p class="muted" { (t!("record-items-of-art-12-1")) }
             ol class="notice" {
                 @for item in &entry.notice {
                     li {
@@ -317,10 +317,10 @@ fn about(what: &str) -> String {
 fn history(entry: &Entry, zone: &regie_model::Zone) -> Markup {
     html! {
         section class="card flush" {
-            div class="cardhead" { h2 { "Approvals and suspensions" } }
-            @if entry.history.is_empty() { (ui::empty("None.")) } @else {
+            div class="cardhead" { h2 { (t!("record-approvals-and-suspensions")) } }
+            @if entry.history.is_empty() { (ui::empty(t!("record-none"))) } @else {
                 table {
-                    thead { tr { th { "When" } th { "What" } th { "Of" } th { "Reason" } } }
+                    thead { tr { th { (t!("words-when")) } th { (t!("words-what")) } th { (t!("record-of")) } th { (t!("words-reason")) } } }
                     tbody { @for line in &entry.history { tr { td class="nowrap" { (zone.local_text(line.at)) } td { (line.event.replace('_', " ")) } td { (about(&line.about)) } td { (line.reason) } } } }
                 }
             }

@@ -1,5 +1,6 @@
 //! The home of the record: what it is, search, the biggest spenders, ads running now.
 
+use crate::{t, th};
 use super::{ListQuery, data, narrowed};
 use crate::http::{
     AppState,
@@ -64,28 +65,26 @@ pub(super) async fn show(
     let searching = query.is_search();
     let publisher = layout::publisher_name(&app);
     let body = html! {
-        h1 { "Who paid for the ads on " (publisher) "?" }
+        h1 { (th!("record-who-paid-for-the-ads", publisher = publisher)) }
         p class="intro" {
-            "Every ad that was shown here is in this record, political or not, from its first impression on. "
-            "Each entry says for whom it appeared, who paid, how much, how often it was shown, and by what it was targeted. "
-            "The figures are exact, and nothing about readers is kept."
+            (t!("record-every-ad-that-was-shown"))
         }
         @if query.size.as_deref().is_some_and(|s| !s.is_empty()) {
-            div class="note warn" role="status" { p { "This is the record as it was known at log size " (found.size) " (" (found.at) "): figures are those of the days published by then. " a href={ "/record?" (query.to_query()) } { "See it as it is now" } "." } }
+            div class="note warn" role="status" { p { (th!("record-this-is-the-record-as-2", size = found.size, at = found.at, link = html! { a href={ "/record?" (query.to_query()) } { (t!("words-see-it-as-it-is")) } })) } }
         }
         (search_form(&query))
         @if searching { (results(&query, &found)) (cite(&app, &query, &found)) }
         @else {
             (spenders(&found.spenders, since))
             section {
-                h2 { "Shown most recently" }
-                p class="muted" { (ui::count(found.count as u64)) " ads are in the record. The newest come first." }
+                h2 { (t!("record-shown-most-recently")) }
+                p class="muted" { (th!("record-ads-are-in-the-record", found = ui::count(found.count as u64))) }
                 (hits(&found.lines))
                 (more(&query, found.next))
             }
         }
     };
-    Ok(layout::page(StatusCode::OK, &layout::public(&app, "Who paid for the ads", &body)))
+    Ok(layout::page(StatusCode::OK, &layout::public(&app, t!("record-who-paid-for-the-ads-2"), &body)))
 }
 
 fn search_form(query: &ListQuery) -> Markup {
@@ -96,19 +95,19 @@ fn search_form(query: &ListQuery) -> Markup {
     };
     html! {
         form class="search" method="get" action="/record" role="search" {
-            label class="visually-hidden" for="q" { "Search sponsor, payer or the ad's words" }
-            input id="q" type="search" name="q" value=(query.q) placeholder="Sponsor, payer, or words in the ad";
-            label class="nowrap" { input type="checkbox" name="political" value="1" checked[query.political == "1"]; " political only" }
-            button class="primary" { "Search" }
+            label class="visually-hidden" for="q" { (t!("record-search-sponsor-payer-or-the")) }
+            input id="q" type="search" name="q" value=(query.q) placeholder=(t!("record-sponsor-payer-or-words-in"));
+            label class="nowrap" { input type="checkbox" name="political" value="1" checked[query.political == "1"]; " " (t!("record-political-only")) }
+            button class="primary" { (t!("words-search")) }
             details open[open] {
-                summary { "Narrow the search" }
+                summary { (t!("record-narrow-the-search")) }
                 div class="filters" {
-                    (field("election", "Election or law", &query.election, "text"))
-                    (field("country", "Sponsor\u{2019}s country", &query.country, "text"))
-                    (field("targeted", "Targeted by", &query.targeted, "text"))
-                    (field("sponsor", "Sponsor\u{2019}s id", query.sponsor.as_deref().unwrap_or(""), "text"))
-                    (field("payer", "Payer\u{2019}s id", query.payer.as_deref().unwrap_or(""), "text"))
-                    (field("from", "Running from", &query.from, "date"))
+                    (field("election", t!("record-election-or-law"), &query.election, "text"))
+                    (field("country", t!("record-sponsor-s-country"), &query.country, "text"))
+                    (field("targeted", t!("record-targeted-by"), &query.targeted, "text"))
+                    (field("sponsor", t!("record-sponsor-s-id"), query.sponsor.as_deref().unwrap_or(""), "text"))
+                    (field("payer", t!("record-payer-s-id"), query.payer.as_deref().unwrap_or(""), "text"))
+                    (field("from", t!("record-running-from"), &query.from, "date"))
                     (field("to", "to", &query.to, "date"))
                 }
             }
@@ -118,19 +117,19 @@ fn search_form(query: &ListQuery) -> Markup {
 fn cite(app: &AppState, query: &ListQuery, found: &Found) -> Markup {
     let path = format!("/record?{}", query.to_query());
     html! {
-        p { a href={ "/record/feed.atom?" (query.to_query()) } { "Follow this search (Atom)" } " \u{b7} " a href={ "/record/ads.json?" (query.to_query()) } { "As JSON" } }
-        (super::known::citation(app, &path, "search in the public ad record", found.size, found.at))
+        p { a href={ "/record/feed.atom?" (query.to_query()) } { (t!("record-follow-this-search-atom")) } " \u{b7} " a href={ "/record/ads.json?" (query.to_query()) } { (t!("words-as-json")) } }
+        (super::known::citation(app, &path, t!("record-search-in-the-public-ad"), found.size, found.at))
     }
 }
 
 fn results(query: &ListQuery, found: &Found) -> Markup {
     html! {
         section {
-            h2 { @if query.q.trim().is_empty() { "Ads" } @else { "Ads with \u{201c}" (query.q) "\u{201d}" } }
-            @if found.lines.is_empty() { p class="muted" { "Nothing was found. Try fewer words; every word must be in the sponsor, the payer or the ad, and its beginning is enough." } }
+            h2 { @if query.q.trim().is_empty() { (t!("words-ads")) } @else { (th!("record-ads-with", q = query.q)) } }
+            @if found.lines.is_empty() { p class="muted" { (t!("record-nothing-was-found-try-fewer")) } }
             (hits(&found.lines))
             (more(query, found.next))
-            p { a href="/record" { "Back to the start" } }
+            p { a href="/record" { (t!("record-back-to-the-start")) } }
         }
     }
 }
@@ -138,7 +137,7 @@ fn more(query: &ListQuery, next: Option<regie_model::AdId>) -> Markup {
     let Some(next) = next else { return ui::nothing() };
     let size =
         query.size.as_deref().filter(|s| !s.is_empty()).map_or(String::new(), |s| format!("&size={s}"));
-    html! { p { a class="btn" href={ "/record?" (query.to_query()) (size) "&cursor=" (next) } { "Older ads" } } }
+    html! { p { a class="btn" href={ "/record?" (query.to_query()) (size) "&cursor=" (next) } { (t!("words-older-ads")) } } }
 }
 
 /// Ads as a list with small pictures.
@@ -148,19 +147,19 @@ pub(super) fn hits(lines: &[data::Line]) -> Markup {
             @for line in lines {
                 li {
                     @match line.version {
-                        Some((version, shape)) => a class=(thumb_class(shape)) href={ "/record/ads/" (line.id) } aria-label={ "Open " (line.id) } {
-                            iframe src={ "/record/ads/" (line.id) "/versions/" (version) "/frame" } sandbox="" loading="lazy" tabindex="-1" title={ "The ad " (line.id) } {}
+                        Some((version, shape)) => a class=(thumb_class(shape)) href={ "/record/ads/" (line.id) } aria-label={ (th!("record-open", id = line.id)) } {
+                            iframe src={ "/record/ads/" (line.id) "/versions/" (version) "/frame" } sandbox="" loading="lazy" tabindex="-1" title={ (th!("record-the-ad-2", id = line.id)) } {}
                         },
                         None => span class="thumb" {},
                     }
                     div {
                         p {
-                            strong { a href={ "/record/ads/" (line.id) } { "On behalf of " (line.sponsor_name) } } " "
-                            (ui::political(line.political)) " " @if line.running { (ui::badge("good", "running")) }
+                            strong { a href={ "/record/ads/" (line.id) } { (th!("record-on-behalf-of-2", sponsor_name = line.sponsor_name)) } } " "
+                            (ui::political(line.political)) " " @if line.running { (ui::badge("good", t!("words-running"))) }
                         }
-                        p { "Paid for by " (line.payer_name) " · " a href={ "/record/sponsors/" (line.sponsor) } { "all ads of this sponsor" } }
-                        p class="num" { strong { (ui::money(line.net, line.currency)) } ", shown " strong { (ui::count(line.impressions_count)) } " times" }
-                        @if let Some((first, last)) = line.days { p class="muted small" { @if first == last { "on " (first) } @else { "from " (first) " to " (last) } } }
+                        p { (th!("record-paid-for-by", payer_name = line.payer_name)) " · " a href={ "/record/sponsors/" (line.sponsor) } { (t!("record-all-ads-of-this-sponsor")) } }
+                        p class="num" { (th!("record-shown-times", strong = html! { strong { (ui::money(line.net, line.currency)) } }, strong2 = html! { strong { (ui::count(line.impressions_count)) } })) }
+                        @if let Some((first, last)) = line.days { p class="muted small" { @if first == last { (th!("record-on", first = first)) } @else { (th!("record-from-to", first = first, last = last)) } } }
                     }
                 }
             }
@@ -174,21 +173,21 @@ fn spenders(rows: &[(PartyId, String, Currency, Nanos)], since: Day) -> Markup {
     html! {
         section class="card" {
             div class="head" {
-                h2 { "Biggest spenders" }
-                form class="filters" method="get" action="/record" { div class="field" { label for="since" { "Since" } input id="since" type="date" name="since" value=(since); } button { "Show" } }
+                h2 { (t!("record-biggest-spenders")) }
+                form class="filters" method="get" action="/record" { div class="field" { label for="since" { (t!("record-since")) } input id="since" type="date" name="since" value=(since); } button { (t!("words-show")) } }
             }
-            @if rows.is_empty() { p class="muted" { "Nobody has paid for an ad since " (since) "." } }
+            @if rows.is_empty() { p class="muted" { (th!("record-nobody-has-paid-for-an", since = since)) } }
             @for currency in &currencies {
                 @let of: Vec<_> = rows.iter().filter(|r| r.2 == *currency).take(SPENDERS).collect();
                 @let top = of.first().map_or(1, |r| r.3.0);
                 div class="scroll" { table {
-                    thead { tr { th { "Sponsor" } th {} th class="right" { "Spent, " (currency) } } }
+                    thead { tr { th { (t!("words-sponsor")) } th {} th class="right" { (th!("record-spent", value = currency)) } } }
                     tbody { @for (id, name, _, net) in of { tr {
                         th scope="row" { a href={ "/record/sponsors/" (id) } { (name) } }
-                        td { (ui::bar(net.0, top, "share of the largest", "")) }
+                        td { (ui::bar(net.0, top, t!("record-share-of-the-largest"), "")) }
                         td class="right" { (ui::money(*net, *currency)) }
                     } } }
-                    caption { "Exact, net of credits, since " (since) "." }
+                    caption { (th!("record-exact-net-of-credits-since", since = since)) }
                 } }
             }
         }

@@ -1,5 +1,6 @@
 //! The record as it was known: at a size of the log, on a date; what changed between two; permalinks and citations.
 
+use crate::{t, th};
 use crate::{
     http::{App, AppState, console::layout, problem::Problem},
     publication::{concerns, db::RecordDb},
@@ -126,32 +127,31 @@ pub(super) async fn versions(
         return Ok(super::open_json(&json!({ "ad": id, "versions": list })));
     }
     let body = html! {
-        p class="crumbs" { a href="/record" { "Record" } a href={ "/record/ads/" (id) } { (id) } span { "Versions" } }
-        h1 { "Every version of " (id) }
-        p class="intro" { "Nothing here is ever overwritten: a changed fact or figure is a new version with its date. Each is one entry of the log." }
+        p class="crumbs" { a href="/record" { (t!("words-record")) } a href={ "/record/ads/" (id) } { (id) } span { (t!("words-versions")) } }
+        h1 { (th!("record-every-version-of", id = id)) }
+        p class="intro" { (t!("record-nothing-here-is-ever-overwritten")) }
         div class="scroll" { table {
-            thead { tr { th { "Made" } th { "What" } th { "Version" } th { "Says" } th { "Entry" } } }
+            thead { tr { th { (t!("record-made")) } th { (t!("words-what")) } th { (t!("record-version")) } th { (t!("record-says")) } th { (t!("record-entry")) } } }
             tbody { @for (version, _) in told.iter().rev() { (line(version)) } }
         } }
-        p { a href={ "/record/ads/" (id) "/versions.json" } { "The same as JSON, with hashes" } }
+        p { a href={ "/record/ads/" (id) "/versions.json" } { (t!("record-the-same-as-json-with")) } }
     };
-    Ok(layout::page(StatusCode::OK, &layout::public(&app, &format!("Versions of {id}"), &body)))
+    Ok(layout::page(StatusCode::OK, &layout::public(&app, &t!("record-versions-of", id = id), &body)))
 }
 
 fn line(version: &Version) -> Markup {
     let leaf = &version.leaf;
     html! { tr {
         td class="nowrap" { (leaf.at) }
-        td { @match &leaf.figures { Some(figures) => { "Figures of " (figures.day) }, None => "Facts" } }
+        td { @match &leaf.figures { Some(figures) => { (th!("record-figures-of", day = figures.day)) }, None => (t!("record-facts")) } }
         td { (leaf.version) }
         td { @match (&leaf.figures, &version.facts) {
             (Some(figures), _) => {
-                (figures.stage.word()) ": " (figures.amounts.impressions_count) " impressions, "
-                (figures.amounts.net().display(figures.amounts.currency, 9)) " " (figures.amounts.currency)
-                @if let Some(before) = &figures.before { "; before: " (before.impressions_count) ", " (before.net().display(before.currency, 9)) }
+                (th!("record-impressions", word = figures.stage.word(), impressions_count = figures.amounts.impressions_count, amounts = figures.amounts.net().display(figures.amounts.currency, 9))) " " (figures.amounts.currency)
+                @if let Some(before) = &figures.before { (th!("record-before", impressions_count = before.impressions_count, before = before.net().display(before.currency, 9))) }
             },
             (None, Some(facts)) => { (facts.sponsor.name) ", " (format!("{:?}", facts.run).to_lowercase()) ", " (facts.targeting.words) },
-            (None, None) => "withheld",
+            (None, None) => (t!("record-withheld")),
         } }
         td { a href={ "/record/ads/" (leaf.ad) "?size=" (version.index + 1) } { (version.index) } }
     } }
@@ -186,7 +186,7 @@ pub(super) async fn between(
         return Ok(super::open_json(&found));
     }
     let body = changes_page(&query, &found);
-    Ok(layout::page(StatusCode::OK, &layout::public(&app, "What changed", &body)))
+    Ok(layout::page(StatusCode::OK, &layout::public(&app, t!("words-what-changed"), &body)))
 }
 
 fn size_of(db: &RecordDb, text: &str, absent: u64) -> Result<u64, Problem> {
@@ -238,27 +238,26 @@ fn changes_page(query: &Between, found: &Value) -> Markup {
         other => other.to_string(),
     };
     html! {
-        h1 { "What changed" }
-        p class="intro" { "The record as it was known on two dates, compared. A figure that was restated shows both values; nothing changes in silence." }
+        h1 { (t!("words-what-changed")) }
+        p class="intro" { (t!("record-the-record-as-it-was")) }
         form class="filters" method="get" action="/record/changes" {
-            div class="field" { label for="from" { "Known on" } input id="from" type="date" name="from" value=(query.from); }
-            div class="field" { label for="to" { "and on" } input id="to" type="date" name="to" value=(query.to); }
-            button { "Compare" }
+            div class="field" { label for="from" { (t!("record-known-on")) } input id="from" type="date" name="from" value=(query.from); }
+            div class="field" { label for="to" { (t!("record-and-on")) } input id="to" type="date" name="to" value=(query.to); }
+            button { (t!("record-compare")) }
         }
-        p class="muted" { "Log sizes " (found["from_size"]) " and " (found["to_size"]) ". "
-            a href={ "/record/changes.json?from=" (found["from_size"]) "&to=" (found["to_size"]) } { "As JSON" } }
-        @if found["ads"].as_array().is_none_or(Vec::is_empty) { p { "Nothing changed between the two." } }
+        p class="muted" { (th!("record-log-sizes-and", found = found["from_size"], found2 = found["to_size"], link = html! { a href={ "/record/changes.json?from=" (found["from_size"]) "&to=" (found["to_size"]) } { (t!("words-as-json")) } })) }
+        @if found["ads"].as_array().is_none_or(Vec::is_empty) { p { (t!("record-nothing-changed-between-the-two")) } }
         @for ad in found["ads"].as_array().into_iter().flatten() {
             @let id = ad["ad"].as_str().unwrap_or("");
             h2 { a href={ "/record/ads/" (id) } { (id) } }
             div class="scroll" { table {
-                thead { tr { th { "What" } th { "Before" } th { "After" } } }
+                thead { tr { th { (t!("words-what")) } th { (t!("record-before-2")) } th { (t!("record-after")) } } }
                 tbody { @for change in ad["changes"].as_array().into_iter().flatten().take(60) {
                     tr { th scope="row" { (change["path"].as_str().unwrap_or("")) } td class="wrap-any" { (words(&change["before"])) } td class="wrap-any" { (words(&change["after"])) } }
                 } }
             } }
         }
-        @if let Some(next) = found["after"].as_str() { p { a class="btn" href={ "/record/changes?from=" (found["from_size"]) "&to=" (found["to_size"]) "&after=" (next) } { "More" } } }
+        @if let Some(next) = found["after"].as_str() { p { a class="btn" href={ "/record/changes?from=" (found["from_size"]) "&to=" (found["to_size"]) "&after=" (next) } { (t!("record-more")) } } }
     }
 }
 
@@ -269,9 +268,8 @@ pub fn citation(app: &App, path_and_query: &str, title: &str, size: u64, at: Utc
     let publisher = layout::publisher_name(app);
     html! {
         section class="card cite" {
-            h2 { "Cite this" }
-            p { (publisher) ", public ad record: " i { (title) } ", as known at log size " (size) " (" (at) "). "
-                a href=(format!("{path_and_query}{glue}size={size}")) rel="bookmark" class="wrap-any" { (link) } }
+            h2 { (t!("record-cite-this")) }
+            p { (th!("record-public-ad-record-as-known", publisher = publisher, part = html! { i { (title) } }, size = size, at = at, link = html! { a href=(format!("{path_and_query}{glue}size={size}")) rel="bookmark" class="wrap-any" { (link) } })) }
         }
     }
 }

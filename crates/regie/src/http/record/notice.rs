@@ -1,5 +1,6 @@
 //! The transparency notice of one ad: in the reader's language, as HTML to read and print, as JSON and as JSON-LD.
 
+use crate::t;
 use super::{data, known, open_json};
 use crate::http::{App, AppState, console::layout, problem::Problem};
 use axum::{
@@ -130,7 +131,7 @@ fn label_words(entry: &Entry, texts: &Texts) -> Vec<String> {
 fn document(app: &App, entry: &Entry, items: &[NoticeItem], texts: &Texts, publisher: &str) -> Markup {
     let title = texts.get(if entry.political { Text::TransparencyNotice } else { Text::WhoPaid });
     let body = html! {
-        p class="crumbs noprint" { a href="/record" { "Record" } a href={ "/record/ads/" (entry.id) } { (entry.id) } span { (title) } }
+        p class="crumbs noprint" { a href="/record" { (t!("words-record")) } a href={ "/record/ads/" (entry.id) } { (entry.id) } span { (title) } }
         article lang=(texts.code) {
             h1 { (title) }
             p class="adlabel" { b { (label_words(entry, texts).join(" \u{b7} ")) } }
@@ -154,12 +155,12 @@ fn document(app: &App, entry: &Entry, items: &[NoticeItem], texts: &Texts, publi
             p { a href={ "/record/ads/" (entry.id) "/report" } { (texts.get(Text::ReportThisAd)) } " \u{b7} " a href={ "/record/ads/" (entry.id) "/versions" } { (texts.get(Text::EarlierVersions)) } }
             p class="small muted" { (publisher) ", " (entry.id) }
         }
-        nav class="noprint languages" aria-label="Languages" {
+        nav class="noprint languages" aria-label=(t!("record-languages")) {
             @let opted = app.platform.catalogue().publisher.as_ref().map(|p| p.spec.label_languages.clone()).unwrap_or_default();
             @for (code, language) in languages() {
                 @if language.reviewed || opted.contains(code) { a lang=(code) hreflang=(code) href={ "/record/ads/" (entry.id) "/notice?lang=" (code) } { (language.name) } " " }
             }
-            a href={ "/record/ads/" (entry.id) "/notice.json" } { "JSON" } " " a href={ "/record/ads/" (entry.id) "/notice.jsonld" } { "JSON-LD" }
+            a href={ "/record/ads/" (entry.id) "/notice.json" } { (t!("words-json")) } " " a href={ "/record/ads/" (entry.id) "/notice.jsonld" } { (t!("words-json-ld")) }
         }
     };
     layout::public(app, title, &body)

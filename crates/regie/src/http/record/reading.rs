@@ -1,5 +1,6 @@
 //! More ways to read the record: elections, Atom feeds, the open API's own description, the completeness counter.
 
+use crate::{t, th};
 use super::{ListQuery, bulk, data, limits::Fair, open_json};
 use crate::http::{
     App, AppState,
@@ -99,20 +100,20 @@ pub(super) async fn elections(
         return Ok(open_json(&json!({ "elections": told })));
     }
     let body = html! {
-        h1 { "Elections, referendums, laws" }
-        p class="intro" { "Votes and legislative processes that the publisher keeps, or that a sponsor named, with the political ads shown here for each." }
-        @if list.is_empty() { (ui::empty("None so far.")) }
+        h1 { (t!("record-elections-referendums-laws")) }
+        p class="intro" { (t!("record-votes-and-legislative-processes-that")) }
+        @if list.is_empty() { (ui::empty(t!("record-none-so-far"))) }
         @else { div class="scroll" { table {
-            thead { tr { th { "Day" } th { "What" } th class="right" { "Ads" } th class="right" { "Shown" } th class="right" { "Spent" } } }
+            thead { tr { th { (t!("words-day")) } th { (t!("words-what")) } th class="right" { (t!("words-ads")) } th class="right" { (t!("record-shown")) } th class="right" { (t!("words-spent")) } } }
             tbody { @for o in &list { tr {
-                td class="nowrap" { @match o.held_on { Some(day) => (day), None => "no day" } }
+                td class="nowrap" { @match o.held_on { Some(day) => (day), None => (t!("record-no-day")) } }
                 th scope="row" {
                     a href={ "/record?" (linked_query(&o.name)) } { (o.name) }
                     @if let Some(spec) = &o.spec {
                         div class="small muted" {
-                            (spec.kind.word()) ", " (spec.country) "; only some sponsors from " (spec.restricted_from())
-                            @if let Some(day) = spec.silent_from { "; no linked ad from " (day) }
-                            @if let Some(url) = &spec.official_url { "; " a href=(url) rel="noopener noreferrer nofollow" { "how to take part" } }
+                            (th!("record-only-some-sponsors-from", word = spec.kind.word(), country = spec.country, restricted_from = spec.restricted_from()))
+                            @if let Some(day) = spec.silent_from { (th!("record-no-linked-ad-from", day = day)) }
+                            @if let Some(url) = &spec.official_url { "; " a href=(url) rel="noopener noreferrer nofollow" { (t!("record-how-to-take-part")) } }
                         }
                     }
                 }
@@ -120,9 +121,9 @@ pub(super) async fn elections(
                 td class="right" { @for (currency, net) in &o.spend { div { (ui::money(*net, *currency)) } } }
             } } }
         } } }
-        p { a href="/record/elections.json" { "The same as JSON" } }
+        p { a href="/record/elections.json" { (t!("words-the-same-as-json")) } }
     };
-    Ok(layout::page(StatusCode::OK, &layout::public(&app, "Elections", &body)))
+    Ok(layout::page(StatusCode::OK, &layout::public(&app, t!("words-elections"), &body)))
 }
 fn linked_query(name: &str) -> String {
     url::form_urlencoded::Serializer::new(String::new()).append_pair("election", name).finish()
@@ -150,8 +151,8 @@ pub(super) async fn feed(
     let markup = html! {
         (PreEscaped("<?xml version=\"1.0\" encoding=\"utf-8\"?>\n"))
         feed xmlns="http://www.w3.org/2005/Atom" {
-            title { (publisher) ": public ad record" @if !query.q.is_empty() { ", " (query.q) } }
-            id { (base) "/record/feed.atom?" (query.to_query()) }
+            title { (th!("record-public-ad-record", publisher = publisher)) @if !query.q.is_empty() { ", " (query.q) } }
+            id { (th!("record-record-feed-atom", base = base, to_query = query.to_query())) }
             updated { (updated) }
             author { name { (publisher) } }
             (link("self", &format!("{base}/record/feed.atom?{}", query.to_query())))
@@ -175,11 +176,11 @@ fn entry(base: &str, line: &data::Line, updated: &str) -> Markup {
     let day = line.days.map_or_else(|| updated.to_owned(), |(_, last)| format!("{last}T00:00:00Z"));
     html! {
         entry {
-            title { @if line.political { "Political ad" } @else { "Ad" } " on behalf of " (line.sponsor_name) }
-            id { (base) "/record/ads/" (line.id) }
+            title { @if line.political { (t!("record-political-ad")) } @else { (t!("words-ad")) } " " (th!("record-on-behalf-of-3", sponsor_name = line.sponsor_name)) }
+            id { (th!("record-record-ads", base = base, id = line.id)) }
             (link("alternate", &format!("{base}/record/ads/{}", line.id)))
             updated { (day) }
-            summary { "Paid for by " (line.payer_name) ". " (ui::money(line.net, line.currency)) ", shown " (line.impressions_count) " times." }
+            summary { (th!("record-paid-for-by-shown-times-2", payer_name = line.payer_name, net = ui::money(line.net, line.currency), impressions_count = line.impressions_count)) }
         }
     }
 }
@@ -248,26 +249,26 @@ pub(super) async fn dictionary(State(app): State<AppState>, uri: axum::http::Uri
     }
     let per_minute = app.config.record_requests_per_minute;
     let body = html! {
-        h1 { "Data" }
-        p class="intro" { "Everything in this record is open to people and programs alike, without sign-in. Programs: at most " (per_minute) " requests a minute from one address; the answer to more says when to come back." }
-        h2 { "How to get it" }
+        h1 { (t!("words-data")) }
+        p class="intro" { (th!("record-everything-in-this-record-is", per_minute = per_minute)) }
+        h2 { (t!("record-how-to-get-it")) }
         dl class="facts" {
-            dt { a href="/record/ads.json" { "/record/ads.json" } } dd { "entries, newest first, with a cursor; the same filters as the search page" }
-            dt { a href="/record/days.json" { "/record/days.json" } } dd { "bulk files by day, CSV and Parquet, each with its SHA-256" }
-            dt { a href="/record/changes.json" { "/record/changes.json" } } dd { "what changed between two dates or log sizes" }
-            dt { a href="/record/elections.json" { "/record/elections.json" } } dd { "votes and processes" }
-            dt { a href="/record/completeness.json" { "/record/completeness.json" } } dd { "what was shown against what is recorded" }
-            dt { a href="/record/feed.atom" { "/record/feed.atom" } } dd { "Atom feed of any search" }
-            dt { a href="/record/openapi.json" { "/record/openapi.json" } } dd { "the interface, as OpenAPI" }
+            dt { a href="/record/ads.json" { "/record/ads.json" } } dd { (t!("record-entries-newest-first-with-a")) }
+            dt { a href="/record/days.json" { "/record/days.json" } } dd { (t!("record-bulk-files-by-day-csv")) }
+            dt { a href="/record/changes.json" { "/record/changes.json" } } dd { (t!("record-what-changed-between-two-dates")) }
+            dt { a href="/record/elections.json" { "/record/elections.json" } } dd { (t!("record-votes-and-processes")) }
+            dt { a href="/record/completeness.json" { "/record/completeness.json" } } dd { (t!("record-what-was-shown-against-what")) }
+            dt { a href="/record/feed.atom" { "/record/feed.atom" } } dd { (t!("record-atom-feed-of-any-search")) }
+            dt { a href="/record/openapi.json" { "/record/openapi.json" } } dd { (t!("record-the-interface-as-openapi")) }
         }
-        h2 { "Columns of the bulk files" }
+        h2 { (t!("record-columns-of-the-bulk-files")) }
         div class="scroll" { table {
-            thead { tr { th { "Column" } th { "Type" } th { "What it holds" } } }
+            thead { tr { th { (t!("record-column")) } th { (t!("record-type")) } th { (t!("record-what-it-holds")) } } }
             tbody { @for ((name, what), kind) in columns() { tr { th scope="row" { code { (name) } } td { (kind) } td { (what) } } } }
         } }
-        h2 { "What the data cannot tell" }
+        h2 { (t!("record-what-the-data-cannot-tell")) }
         ul { @for limit in LIMITS { li { (limit) } } }
-        p { a href="/record/data.json" { "The same as JSON" } }
+        p { a href="/record/data.json" { (t!("words-the-same-as-json")) } }
     };
-    layout::page(StatusCode::OK, &layout::public(&app, "Data", &body))
+    layout::page(StatusCode::OK, &layout::public(&app, t!("words-data"), &body))
 }

@@ -4,6 +4,7 @@
 //! that key (J1). An address is not needed: the receipt's link leads to the answer. Refuses more than a few thousand open
 //! reports, and says so.
 
+use crate::{t, th};
 use super::{data, limits::Fair};
 use crate::{
     http::{
@@ -92,32 +93,32 @@ fn shown(app: &AppState, id: &str) -> Result<AdId, Problem> {
 fn page(app: &AppState, ad: AdId, data: &Data, faults: &Faults) -> Response {
     let fault = |field: &str| faults.0.iter().find(|f| f.field == field).map(|f| f.message.clone());
     let body = html! {
-        p class="crumbs" { a href="/record" { "Record" } a href={ "/record/ads/" (ad) } { (ad) } span { "Report" } }
-        h1 { "Report this ad" }
-        p class="intro" { "If you think that this ad breaks the rules on political advertising, say so here. You get a receipt with the day by which you have an answer. Your words and your address are kept encrypted, seen only by those who decide, and erased afterwards." }
+        p class="crumbs" { a href="/record" { (t!("words-record")) } a href={ "/record/ads/" (ad) } { (ad) } span { (t!("words-report")) } }
+        h1 { (t!("words-report-this-ad")) }
+        p class="intro" { (t!("record-if-you-think-that-this")) }
         form class="card" method="post" action={ "/record/ads/" (ad) "/report" } {
             fieldset {
-                legend { "What is wrong?" }
+                legend { (t!("record-what-is-wrong")) }
                 @if let Some(words) = fault("grounds") { p class="fault" role="alert" { (words) } }
                 @for (word, told) in REPORT_GROUNDS {
                     div { label { input type="checkbox" name={ "ground-" (word) } value="on" checked[data.has(&format!("ground-{word}"))]; " " (told) } }
                 }
             }
             div class="field" {
-                label for="words" { "In your words" }
+                label for="words" { (t!("record-in-your-words")) }
                 @if let Some(words) = fault("words") { p class="fault" role="alert" { (words) } }
                 textarea id="words" name="words" rows="6" required { (data.get("words")) }
             }
             div class="field" {
-                label for="email" { "Your e-mail address, if you want" }
+                label for="email" { (t!("record-your-e-mail-address-if")) }
                 @if let Some(words) = fault("email") { p class="fault" role="alert" { (words) } }
                 input id="email" type="email" name="email" autocomplete="email" value=(data.get("email"));
             }
-            button class="primary" { "Send the report" }
+            button class="primary" { (t!("record-send-the-report")) }
         }
     };
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    layout::page(status, &layout::public(app, "Report this ad", &body))
+    layout::page(status, &layout::public(app, t!("words-report-this-ad"), &body))
 }
 
 async fn file(State(app): State<AppState>, _: Fair, Path(id): Path<String>, data: Data) -> layout::Html {
@@ -129,7 +130,7 @@ async fn file(State(app): State<AppState>, _: Fair, Path(id): Path<String>, data
         .collect();
     let reporter = Reporter { email: data.text("email"), words: data.text("words") };
     let mut faults = Faults::new();
-    faults.when(grounds.is_empty(), "grounds", "missing", "Choose at least one.");
+    faults.when(grounds.is_empty(), "grounds", "missing", t!("record-choose-at-least-one"));
     faults.text("words", &reporter.words, TEXT_CHARS_MAX);
     faults.optional_text("email", &reporter.email, NAME_CHARS_MAX);
     if !faults.is_empty() {
@@ -166,7 +167,7 @@ fn filed(
     let open = catalogue.reports.values().filter(|r| r.decided.is_none()).count();
     if open >= OPEN_COUNT_MAX {
         let mut faults = Faults::new();
-        let words = format!("{OPEN_COUNT_MAX} reports wait already; write to the publisher instead.");
+        let words = t!("record-reports-wait-already-write-to", OPEN_COUNT_MAX = OPEN_COUNT_MAX);
         faults.add("words", "too_many", words);
         return Err(Refusal::Faults(faults).into());
     }
@@ -200,19 +201,19 @@ async fn receipt(
     }
     let zone = crate::http::console::act::zone(&app);
     let body = html! {
-        h1 { "Your report " (id) }
-        p { "On ad " a href={ "/record/ads/" (report.spec.ad) } { (report.spec.ad) } ", received " (zone.local_text(report.filed_at)) "." }
+        h1 { (th!("record-your-report", id = id)) }
+        p { (th!("record-on-ad-received", link = html! { a href={ "/record/ads/" (report.spec.ad) } { (report.spec.ad) } }, filed_at = zone.local_text(report.filed_at))) }
         @match &report.decided {
             Some((decision, at)) => div class="card" {
-                h2 { "The decision" }
+                h2 { (t!("record-the-decision")) }
                 p { (ui::badge("good", decision.outcome.word())) " " (zone.local_text(*at)) }
                 p { (decision.reason) }
             },
-            None => div class="card" { p { "It waits for a decision, which is due by " strong { (zone.local_text(report.spec.due_at)) } "." } },
+            None => div class="card" { p { (th!("record-it-waits-for-a-decision", strong = html! { strong { (zone.local_text(report.spec.due_at)) } })) } },
         }
-        p class="muted" { "Keep the address of this page: it is your receipt, and the only way to this answer." }
+        p class="muted" { (t!("record-keep-the-address-of-this")) }
     };
-    Ok(layout::page(StatusCode::OK, &layout::public(&app, "Your report", &body)))
+    Ok(layout::page(StatusCode::OK, &layout::public(&app, t!("record-your-report-2"), &body)))
 }
 
 /// Who disputes a grouping of sponsors reports the newest ad that it touches.

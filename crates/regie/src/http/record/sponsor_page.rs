@@ -1,5 +1,6 @@
 //! A sponsor or payer in the record: what it spent, on which ads.
 
+use crate::{t, th};
 use super::{data, open_json, wants_json};
 use crate::http::{
     AppState,
@@ -139,7 +140,7 @@ pub(super) async fn show(
     let refuse = |problem: Problem| {
         if json { problem.into_response() } else { layout::PageError(problem).into_response() }
     };
-    let none = || refuse(Problem::not_found(&format!("sponsor {bare} in the record")));
+    let none = || refuse(Problem::not_found(&t!("record-sponsor-in-the-record", bare = bare)));
     let id: PartyId = bare.parse().map_err(|_| none())?;
     let reader = Arc::clone(&app);
     let found = tokio::task::spawn_blocking(move || collect(&reader, id, &after)).await;
@@ -175,24 +176,24 @@ fn as_json(found: &Found) -> serde_json::Value {
 fn page(app: &AppState, found: &Found) -> Markup {
     let party = &found.party;
     html! {
-        p class="crumbs" { a href="/record" { "Record" } span { (party.id) } }
+        p class="crumbs" { a href="/record" { (t!("words-record")) } span { (party.id) } }
         h1 { (party.name) }
-        @if party.withheld { div class="note warn" { p { "The identity of this sponsor was erased on request. Its ads and figures stay in the record." } } }
+        @if party.withheld { div class="note warn" { p { (t!("record-the-identity-of-this-sponsor")) } } }
         p class="muted" {
-            @if !party.established_in.is_empty() { "Established in " (party.established_in) ". " }
-            @if !party.controller.is_empty() { "Controlled by " (party.controller) ". " }
+            @if !party.established_in.is_empty() { (th!("record-established-in-2", established_in = party.established_in)) " " }
+            @if !party.controller.is_empty() { (th!("record-controlled-by-2", controller = party.controller)) " " }
             @if !party.register_id.is_empty() { (party.register_id) ". " }
         }
         dl class="figures" {
-            @for (currency, net) in &found.totals { (ui::figure("Spent in all", &ui::money(*net, *currency), "")) }
-            (ui::figure("Ads in the record", &if found.next.is_some() { format!("{}+", found.lines.len()) } else { found.lines.len().to_string() }, ""))
+            @for (currency, net) in &found.totals { (ui::figure(t!("record-spent-in-all"), &ui::money(*net, *currency), "")) }
+            (ui::figure(t!("record-ads-in-the-record"), &if found.next.is_some() { format!("{}+", found.lines.len()) } else { found.lines.len().to_string() }, ""))
         }
         @for (currency, _) in &found.totals { (chart(found, *currency)) }
         (committee_list(found))
-        h2 { "Its ads" }
+        h2 { (t!("record-its-ads")) }
         (super::home::hits(&found.lines))
-        @if let Some(next) = found.next { p { a class="btn" href={ "/record/sponsors/" (party.id) "?cursor=" (next) } { "Older ads" } } }
-        p { a href={ "/record/sponsors/" (party.id) ".json" } { "The same as JSON" } " \u{b7} " a href={ "/record/feed.atom?sponsor=" (party.id) } { "Follow (Atom)" } }
+        @if let Some(next) = found.next { p { a class="btn" href={ "/record/sponsors/" (party.id) "?cursor=" (next) } { (t!("words-older-ads")) } } }
+        p { a href={ "/record/sponsors/" (party.id) ".json" } { (t!("words-the-same-as-json")) } " \u{b7} " a href={ "/record/feed.atom?sponsor=" (party.id) } { (t!("record-follow-atom")) } }
         (super::known::citation(app, &format!("/record/sponsors/{}", party.id), &format!("sponsor {}", party.name), found.size, found.at))
     }
 }
@@ -200,10 +201,10 @@ fn page(app: &AppState, found: &Found) -> Markup {
 fn committee_list(found: &Found) -> Markup {
     html! { @if !found.committees.is_empty() {
         section class="card" {
-            h2 { "Related sponsors" }
-            p class="muted" { "They declared the same controller, or one of the two declared that the other controls it. That is the evidence, and each sponsor is its author; the publisher has not checked it. " a href={ "/record/sponsors/" (found.party.id) "/dispute" } { "Dispute this grouping" } "." }
+            h2 { (t!("record-related-sponsors")) }
+            p class="muted" { (th!("record-they-declared-the-same-controller", link = html! { a href={ "/record/sponsors/" (found.party.id) "/dispute" } { (t!("record-dispute-this-grouping")) } })) }
             div class="scroll" { table {
-                thead { tr { th { "Sponsor" } th class="right" { "Spent" } } }
+                thead { tr { th { (t!("words-sponsor")) } th class="right" { (t!("words-spent")) } } }
                 tbody { @for (id, name, sums) in &found.committees { tr {
                     th scope="row" { a href={ "/record/sponsors/" (id) } { (name) } }
                     td class="right" { @for (currency, net) in sums { div { (ui::money(*net, *currency)) } } }
@@ -229,9 +230,9 @@ fn chart(found: &Found, currency: Currency) -> Markup {
         .collect();
     html! {
         section class="card" {
-            h2 { "Spend a day, " (currency) }
-            (ui::line_chart("Spend a day; the table below has the same figures", &points, ""))
-            details { summary { "As a table" } table { tbody { @for (day, net) in &days { tr { th scope="row" { (day) } td class="right" { (ui::money(*net, currency)) } } } } } }
+            h2 { (th!("record-spend-a-day", value = currency)) }
+            (ui::line_chart(t!("record-spend-a-day-the-table"), &points, ""))
+            details { summary { (t!("record-as-a-table")) } table { tbody { @for (day, net) in &days { tr { th scope="row" { (day) } td class="right" { (ui::money(*net, currency)) } } } } } }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The report as a page: filters, totals, a chart, the same data as a table, and the way to CSV.
 
+use crate::{t, th};
 use super::{Dimension, Report, Sums, parse, take};
 use crate::http::{
     AppState,
@@ -40,12 +41,12 @@ pub async fn show(State(app): State<AppState>, caller: Caller, RawQuery(raw): Ra
     let body = html! {
         (filters(&app, &caller, &report, campaign, &by))
         div id="report" {
-            @if report.totals.is_empty() { div class="card" { (ui::empty("Nothing happened in this period.")) } }
+            @if report.totals.is_empty() { div class="card" { (ui::empty(t!("console-nothing-happened-in-this-period"))) } }
             @for sums in &report.totals { (totals(sums, report.totals.len() > 1)) }
             (chart(&report))
             (table(&app, &report))
             (apart(&caller, &report))
-            p class="small muted" { "Exact as of journal position " (report.position) ". Days are those of " (report.zone.name()) "; hours count at the time an event was written." }
+            p class="small muted" { (th!("console-exact-as-of-journal-position", position = report.position, name = report.zone.name())) }
         }
     };
     let mut csv = url::form_urlencoded::Serializer::new(String::new());
@@ -53,11 +54,11 @@ pub async fn show(State(app): State<AppState>, caller: Caller, RawQuery(raw): Ra
         url::form_urlencoded::parse(raw.as_bytes()).filter(|(n, _)| n != "format" && n != "limit"),
     );
     csv.append_pair("format", "csv").append_pair("limit", &super::ROWS_MAX.to_string());
-    let actions = html! { a class="btn" href={ "/v1/reports?" (csv.finish()) } { "CSV" } };
+    let actions = html! { a class="btn" href={ "/v1/reports?" (csv.finish()) } { (t!("words-csv")) } };
     Ok(layout::console(
         &app,
         &caller,
-        &layout::Frame::new("Reports", "/console/reports").actions(actions),
+        &layout::Frame::new(t!("console-reports"), "/console/reports").actions(actions),
         &body,
     ))
 }
@@ -88,17 +89,17 @@ fn filters(app: &AppState, caller: &Caller, report: &Report, campaign: Option<u3
         .collect();
     html! {
         form class="filters" method="get" action="/console/reports" data-swap="#report" {
-            div class="field" { label for="from" { "From" } input id="from" type="date" name="from" value=(report.zone.day(report.from)); }
-            div class="field" { label for="to" { "To" } input id="to" type="date" name="to" value=(report.zone.day(UtcMs(report.to.0 - 1))); }
-            div class="field" { label for="by" { "By" } select id="by" name="by" {
+            div class="field" { label for="from" { (t!("console-from")) } input id="from" type="date" name="from" value=(report.zone.day(report.from)); }
+            div class="field" { label for="to" { (t!("console-to")) } input id="to" type="date" name="to" value=(report.zone.day(UtcMs(report.to.0 - 1))); }
+            div class="field" { label for="by" { (t!("console-by-2")) } select id="by" name="by" {
                 @if !BY.iter().any(|(v, _)| *v == by) { option value=(by) selected { (by.replace(',', ", ")) } }
                 @for (value, words) in BY { option value=(value) selected[value == by] { (words) } }
             } }
-            div class="field" { label for="campaign" { "Campaign" } select id="campaign" name="campaign" {
-                option value="" { "all" }
+            div class="field" { label for="campaign" { (t!("words-campaign")) } select id="campaign" name="campaign" {
+                option value="" { (t!("console-all")) }
                 @for (id, kept) in campaigns { option value=(id) selected[campaign == Some(id.0)] { (kept.spec.name) } }
             } }
-            button { "Show" }
+            button { (t!("words-show")) }
         }
     }
 }
@@ -106,16 +107,16 @@ fn filters(app: &AppState, caller: &Caller, report: &Report, campaign: Option<u3
 fn totals(sums: &Sums, several: bool) -> Markup {
     let c = &sums.counters;
     html! {
-        @if several { h2 { "In " (sums.currency) } }
+        @if several { h2 { (th!("console-in", sums = sums.currency)) } }
         dl class="figures" {
-            (ui::figure("Handed out", &ui::count(c.served_count), ""))
-            (ui::figure("Impressions", &ui::count(c.impressions_count), ""))
-            (ui::figure("Viewable", &ui::percent(c.viewable_count, c.impressions_count), ""))
-            (ui::figure("Clicks", &ui::count(c.clicks_count), ""))
+            (ui::figure(t!("words-handed-out"), &ui::count(c.served_count), ""))
+            (ui::figure(t!("words-impressions"), &ui::count(c.impressions_count), ""))
+            (ui::figure(t!("words-viewable"), &ui::percent(c.viewable_count, c.impressions_count), ""))
+            (ui::figure(t!("words-clicks"), &ui::count(c.clicks_count), ""))
             (ui::figure("CTR", &ui::percent(c.clicks_count, c.impressions_count), ""))
-            (ui::figure("Conversions", &ui::count(c.conversions_count), ""))
-            (ui::figure("Charged", &ui::money(c.gross_nanos, sums.currency), ""))
-            @if c.credited_nanos.0 != 0 { (ui::figure("Net of credits", &ui::money(c.net_nanos(), sums.currency), "")) }
+            (ui::figure(t!("words-conversions"), &ui::count(c.conversions_count), ""))
+            (ui::figure(t!("words-charged"), &ui::money(c.gross_nanos, sums.currency), ""))
+            @if c.credited_nanos.0 != 0 { (ui::figure(t!("console-net-of-credits"), &ui::money(c.net_nanos(), sums.currency), "")) }
             (ui::figure("eCPM", &sums.ecpm().map_or_else(|| "\u{2013}".into(), |n| ui::money(n, sums.currency)), ""))
         }
     }
@@ -147,7 +148,7 @@ fn chart(report: &Report) -> Markup {
             words: format!("{} impressions", ui::count(*count)),
         })
         .collect();
-    html! { section class="card" { h2 { "Impressions" } (ui::line_chart("Impressions over time; the table below has the same data", &points, "")) } }
+    html! { section class="card" { h2 { (t!("words-impressions")) } (ui::line_chart(t!("console-impressions-over-time-the-table"), &points, "")) } }
 }
 
 fn name(app: &AppState, dimension: Dimension, key: &str, report: &Report) -> String {
@@ -189,7 +190,7 @@ fn table(app: &AppState, report: &Report) -> Markup {
             div class="card flush" { div class="scroll" { table {
                 thead { tr {
                     @for dimension in &report.by { th { (heading(*dimension)) } }
-                    th class="right" { "Handed out" } th class="right" { "Impressions" } th class="right" { "Viewable" } th class="right" { "Clicks" } th class="right" { "CTR" } th class="right" { "Conversions" } th class="right" { "Charged" } th class="right" { "Net" }
+                    th class="right" { (t!("words-handed-out")) } th class="right" { (t!("words-impressions")) } th class="right" { (t!("words-viewable")) } th class="right" { (t!("words-clicks")) } th class="right" { (t!("words-ctr")) } th class="right" { (t!("words-conversions")) } th class="right" { (t!("words-charged")) } th class="right" { (t!("words-net")) }
                 } }
                 tbody { @for row in &report.rows { @let c = &row.sums.counters; tr {
                     @for (dimension, key) in &row.keys { th scope="row" { (name(app, *dimension, key, report)) } }
@@ -199,7 +200,7 @@ fn table(app: &AppState, report: &Report) -> Markup {
                     td class="right" { (ui::money(c.gross_nanos, row.sums.currency)) } td class="right" { (ui::money(c.net_nanos(), row.sums.currency)) }
                 } } }
             } } }
-            @if report.cursor.is_some() { p class="muted" { "The first " (report.rows.len()) " of " (report.rows_count) " rows; the CSV has up to " (super::ROWS_MAX) "." } }
+            @if report.cursor.is_some() { p class="muted" { (th!("console-the-first-of-rows-the", rows = report.rows.len(), rows_count = report.rows_count, value = super::ROWS_MAX)) } }
         }
     }
 }
@@ -210,16 +211,16 @@ fn apart(caller: &Caller, report: &Report) -> Markup {
     html! {
         div class="grid" {
             section class="card" {
-                h2 { "Estimated loss" }
-                @if report.loss.served_count == 0 { p class="muted" { "Known an hour after the first ads were handed out: an ad whose impression has not come by then is taken for lost." } }
-                @else { p { (ui::count(report.loss.lost_count())) " of " (ui::count(report.loss.served_count)) " ads handed out sent no impression in the hour they had (" (ui::percent(report.loss.lost_count(), report.loss.served_count)) "), since the start: a page left early, a blocked or lost message." } }
-                @for sums in free { p class="small muted" { "Delivered and not charged, since a budget had nothing left: " (ui::money(sums.counters.free_nanos, sums.currency)) "." } }
+                h2 { (t!("console-estimated-loss")) }
+                @if report.loss.served_count == 0 { p class="muted" { (t!("console-known-an-hour-after-the")) } }
+                @else { p { (th!("console-of-ads-handed-out-sent", lost_count = ui::count(report.loss.lost_count()), served_count = ui::count(report.loss.served_count), served_count2 = ui::percent(report.loss.lost_count(), report.loss.served_count))) } }
+                @for sums in free { p class="small muted" { (th!("console-delivered-and-not-charged-since", sums = ui::money(sums.counters.free_nanos, sums.currency))) } }
             }
             @if caller.sees_everything() {
                 section class="card" {
-                    h2 { "Not counted" }
-                    @if report.refused.is_empty() { p class="muted" { "Every event of this period was counted." } } @else {
-                        table { thead { tr { th { "Event" } th { "Reason" } th class="right" { "Times" } } }
+                    h2 { (t!("console-not-counted")) }
+                    @if report.refused.is_empty() { p class="muted" { (t!("console-every-event-of-this-period")) } } @else {
+                        table { thead { tr { th { (t!("console-event")) } th { (t!("words-reason")) } th class="right" { (t!("console-times")) } } }
                             tbody { @for (kind, reason, count) in &report.refused { tr { td { (kind) } td { (reason.replace('_', " ")) } td class="right" { (ui::count(*count)) } } } } }
                     }
                 }

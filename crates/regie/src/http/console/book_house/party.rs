@@ -1,5 +1,6 @@
 //! Sponsors and payers. What is typed is sealed before it is journalled (law J1).
 
+use crate::t;
 use super::*;
 
 fn current(app: &App, caller: &Caller, id: PartyId) -> Result<Data, layout::PageError> {
@@ -30,7 +31,7 @@ fn current(app: &App, caller: &Caller, id: PartyId) -> Result<Data, layout::Page
 
 fn read(data: &Data, caller: &Caller, faults: &mut Faults) -> PartySpec {
     let known = ["person", "organisation"].contains(&data.get("kind"));
-    faults.when(!known, "kind", "missing", "Choose what it is.");
+    faults.when(!known, "kind", "missing", t!("booking-choose-what-it-is"));
     PartySpec {
         kind: if data.get("kind") == "person" { PartyKind::Person } else { PartyKind::Organisation },
         identity: Identity {
@@ -100,29 +101,29 @@ fn render(
         let catalogue = app.platform.catalogue();
         let all =
             catalogue.advertisers.iter().map(|(id, a)| (id.to_string(), format!("{} ({id})", a.spec.name)));
-        std::iter::once((String::new(), "the publisher's: anybody in the house may name it".to_owned()))
+        std::iter::once((String::new(), t!("booking-the-publisher-s-anybody-in").to_owned()))
             .chain(all)
             .collect()
     };
     let fields = html! {
         fieldset {
-            legend { "Who it is" }
-            (form.field("kind", "It is").select([("organisation", "an organisation: company, party, association, authority"), ("person", "a person")]).required())
-            (form.field("identity.name", "Full name").hint("Public, on every ad.").required())
-            (form.field("identity.controller", "Who ultimately controls it, if somebody else").hint("Public."))
-            div class="row" { (form.field("established_in", "Country of establishment").hint("Two letters, such as FR.").required()) (form.field("identity.register_id", "Public register and number")) }
-            @if caller.sees_everything() { (form.field("advertiser", "Whose").select(advertisers)) }
+            legend { (t!("booking-who-it-is")) }
+            (form.field("kind", t!("booking-it-is")).select([("organisation", t!("booking-an-organisation-company-party-association")), ("person", t!("booking-a-person"))]).required())
+            (form.field("identity.name", t!("booking-full-name")).hint(t!("booking-public-on-every-ad")).required())
+            (form.field("identity.controller", t!("booking-who-ultimately-controls-it-if")).hint(t!("booking-public")))
+            div class="row" { (form.field("established_in", t!("booking-country-of-establishment")).hint(t!("booking-two-letters-such-as-fr")).required()) (form.field("identity.register_id", t!("booking-public-register-and-number"))) }
+            @if caller.sees_everything() { (form.field("advertiser", t!("booking-whose")).select(advertisers)) }
         }
         fieldset {
-            legend { "For political ads" }
-            p { "The notice of a political ad names these; for other ads they stay private." }
+            legend { (t!("words-for-political-ads")) }
+            p { (t!("booking-the-notice-of-a-political")) }
             (form.field("identity.email", "E-mail"))
-            (form.field("identity.postal_address", "Postal address").area(3))
-            (form.field("may_sponsor_before_votes", "May sponsor in the three months before a vote").check().hint("Union citizen, resident with voting rights, or established in the Union and not controlled from a third country (Art. 5)."))
+            (form.field("identity.postal_address", t!("booking-postal-address")).area(3))
+            (form.field("may_sponsor_before_votes", t!("booking-may-sponsor-in-the-three")).check().hint(t!("booking-union-citizen-resident-with-voting")))
         }
     };
     let to = id.map_or_else(|| "/console/parties".to_owned(), |id| format!("/console/parties/{id}"));
-    let title = if id.is_some() { "Edit the sponsor or payer" } else { "Add a sponsor or payer" };
-    let place = Place { title, nav: "/console/parties", to, back: "/console/parties".into(), button: "Save" };
+    let title = if id.is_some() { t!("booking-edit-the-sponsor-or-payer") } else { t!("words-add-a-sponsor-or-payer") };
+    let place = Place { title, nav: "/console/parties", to, back: "/console/parties".into(), button: t!("words-save") };
     form_page(app, caller, &place, &form, &fields)
 }

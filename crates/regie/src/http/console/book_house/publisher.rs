@@ -1,5 +1,6 @@
 //! The publisher's settings.
 
+use crate::t;
 use super::*;
 
 fn current(app: &App) -> Data {
@@ -54,7 +55,7 @@ fn read(data: &mut Data, faults: &mut Faults) -> PublisherSpec {
     for row in 0..data.rows("rates") {
         let at = |field: &str| format!("rates[{row}].{field}");
         let rate = read_rate(data.get(&at("rate_nanos")));
-        faults.when(rate.is_none(), at("rate_nanos"), "malformed", "A rate such as 1.0835.");
+        faults.when(rate.is_none(), at("rate_nanos"), "malformed", t!("booking-a-rate-such-as-1"));
         let currency = read_currency(data, &at("currency"), faults);
         rates.push(DatedRate {
             currency,
@@ -103,43 +104,43 @@ fn render(app: &AppState, caller: &Caller, data: &Data, faults: &Faults, theirs:
     let rates = data.rows("rates") + 1;
     let fields = html! {
         fieldset {
-            legend { "Publisher" }
-            (form.field("name", "Name").hint("Readers see it in the public record, advertisers on invoices.").required())
-            (form.field("legal_address", "Legal name, address and contact").area(4).hint("On invoices and at the foot of the public record."))
-            div class="row" { (form.field("tax_id", "Tax number")) (form.field("tax_rate_ppm", "Tax rate").amount().unit("percent")) }
+            legend { (t!("booking-publisher")) }
+            (form.field("name", t!("words-name")).hint(t!("booking-readers-see-it-in-the")).required())
+            (form.field("legal_address", t!("booking-legal-name-address-and-contact")).area(4).hint(t!("booking-on-invoices-and-at-the")))
+            div class="row" { (form.field("tax_id", t!("booking-tax-number"))) (form.field("tax_rate_ppm", t!("booking-tax-rate")).amount().unit("percent")) }
         }
         fieldset {
-            legend { "Money and time" }
+            legend { (t!("booking-money-and-time")) }
             div class="row" {
-                (form.field("auction_currency", "Auction currency").hint("Fixed once a campaign is booked.").required())
-                (form.field("zone", "Time zone of pages").hint("Such as Europe/Paris.").required())
+                (form.field("auction_currency", t!("booking-auction-currency")).hint(t!("words-fixed-once-a-campaign-is")).required())
+                (form.field("zone", t!("booking-time-zone-of-pages")).hint(t!("booking-such-as-europe-paris")).required())
             }
-            (form.field("auction", "Places are sold by").select(AUCTIONS).hint("In the auction tier. A placement may say otherwise. How each works stands in docs/AUCTION.md."))
-            h3 { "Rates of other currencies" }
+            (form.field("auction", t!("booking-places-are-sold-by")).select(AUCTIONS).hint(t!("booking-in-the-auction-tier-a")))
+            h3 { (t!("booking-rates-of-other-currencies")) }
             @for row in 0..rates {
                 @let at = |field: &str| format!("rates[{row}].{field}");
-                div class="row" { (form.field(at("currency"), "Currency")) (form.field(at("rate_nanos"), "Worth in the auction currency").amount()) (form.field(at("quoted_on"), "Quoted on").date()) }
+                div class="row" { (form.field(at("currency"), t!("words-currency"))) (form.field(at("rate_nanos"), t!("booking-worth-in-the-auction-currency")).amount()) (form.field(at("quoted_on"), t!("booking-quoted-on")).date()) }
             }
         }
         fieldset {
-            legend { "Political ads and privacy" }
-            (form.field("political_location", "Country and region may be used for political ads").check().hint("Only after your own legal review (Regulation (EU) 2024/900, Art. 18)."))
-            (form.field("label_languages", "Label languages besides English and French").hint("Codes such as de, it: texts in 24 languages are there, and nobody has reviewed these yet. Without your word English is used."))
-            (form.field("page_keys", "Keys that describe the page").hint("Key-values with these keys describe the page, never the visitor; political ads may be targeted by them."))
-            (form.field("blocked_categories", "Categories never shown").hint("Separated by commas."))
-            (form.field("sample_ppm", "Decisions kept for replay").amount().unit("percent").hint("Political decisions are always kept, with personal inputs left out."))
+            legend { (t!("booking-political-ads-and-privacy")) }
+            (form.field("political_location", t!("booking-country-and-region-may-be")).check().hint(t!("booking-only-after-your-own-legal")))
+            (form.field("label_languages", t!("booking-label-languages-besides-english-and")).hint(t!("booking-codes-such-as-de-it")))
+            (form.field("page_keys", t!("booking-keys-that-describe-the-page")).hint(t!("booking-key-values-with-these-keys")))
+            (form.field("blocked_categories", t!("booking-categories-never-shown")).hint(t!("booking-separated-by-commas")))
+            (form.field("sample_ppm", t!("booking-decisions-kept-for-replay")).amount().unit("percent").hint(t!("booking-political-decisions-are-always-kept")))
         }
     };
     let place = Place {
-        title: "Settings",
+        title: t!("booking-settings"),
         nav: "/console/settings",
         to: "/console/settings".into(),
         back: "/console".into(),
-        button: "Save the settings",
+        button: t!("booking-save-the-settings"),
     };
     if caller.may_book_inventory() {
         return form_page(app, caller, &place, &form, &fields);
     }
-    let body = html! { p class="lead" { "You may read these settings, not change them." } form { fieldset disabled { (fields) } } };
-    layout::console(app, caller, &layout::Frame::new("Settings", "/console/settings"), &body)
+    let body = html! { p class="lead" { (t!("booking-you-may-read-these-settings")) } form { fieldset disabled { (fields) } } };
+    layout::console(app, caller, &layout::Frame::new(t!("booking-settings"), "/console/settings"), &body)
 }

@@ -1,5 +1,6 @@
 //! Sites, placements and advertisers.
 
+use crate::t;
 use super::*;
 
 async fn finish<'a>(
@@ -37,19 +38,19 @@ fn site_page(
     let form = Form { data, faults, theirs };
     let fields = html! {
         fieldset {
-            legend { "Site" }
-            (form.field("name", "Name").required())
-            (form.field("origins", "Origins").area(3).hint("Whose pages may ask for ads, one a line, such as https://www.example.org.").required())
-            (form.field("language", "Language of its pages").hint("Two letters, where the page does not say, such as fr."))
+            legend { (t!("booking-site")) }
+            (form.field("name", t!("words-name")).required())
+            (form.field("origins", t!("words-origins")).area(3).hint(t!("booking-whose-pages-may-ask-for")).required())
+            (form.field("language", t!("booking-language-of-its-pages")).hint(t!("booking-two-letters-where-the-page")))
         }
     };
     let to = id.map_or_else(|| "/console/sites".to_owned(), |id| format!("/console/sites/{id}"));
     let back = id.map_or_else(|| "/console/inventory".to_owned(), |id| format!("/console/sites/{id}"));
-    let title = if id.is_some() { "Edit the site" } else { "Add a site" };
+    let title = if id.is_some() { t!("booking-edit-the-site") } else { t!("words-add-a-site") };
     form_page(
         app,
         caller,
-        &Place { title, nav: "/console/inventory", to, back, button: "Save the site" },
+        &Place { title, nav: "/console/inventory", to, back, button: t!("booking-save-the-site") },
         &form,
         &fields,
     )
@@ -162,7 +163,7 @@ fn read_placement(site: SiteId, data: &mut Data, faults: &mut Faults) -> Placeme
                 sizes.iter().any(Option::is_none),
                 "format.sizes",
                 "malformed",
-                "Sizes as 300x250, 728x90.",
+                t!("booking-sizes-as-300x250-728x90"),
             );
             Format::Banner { sizes: sizes.into_iter().flatten().collect() }
         }
@@ -173,7 +174,7 @@ fn read_placement(site: SiteId, data: &mut Data, faults: &mut Faults) -> Placeme
         blocked.iter().any(Option::is_none),
         "blocked_advertisers",
         "malformed",
-        "Ids such as adv_1, adv_2.",
+        t!("booking-ids-such-as-adv-1"),
     );
     PlacementSpec {
         site,
@@ -207,50 +208,50 @@ fn placement_page(
     let floors = data.rows("floors") + 1;
     let fields = html! {
         fieldset {
-            legend { "Placement" }
-            (form.field("name", "Name in the tag").hint("Letters, digits, - and _, such as front-top.").required())
+            legend { (t!("words-placement")) }
+            (form.field("name", t!("booking-name-in-the-tag")).hint(t!("booking-letters-digits-and-such-as")).required())
             div class="row" {
-                (form.field("format.kind", "What fits").select([("banner", "pictures and HTML of these sizes"), ("native", "native parts"), ("text", "text")]).required())
-                (form.field("format.sizes", "Sizes").hint("For pictures and HTML: 300x250, 728x90."))
+                (form.field("format.kind", t!("booking-what-fits")).select([("banner", t!("booking-pictures-and-html-of-these")), ("native", t!("booking-native-parts")), ("text", "text")]).required())
+                (form.field("format.sizes", t!("booking-sizes")).hint(t!("booking-for-pictures-and-html-300x250")))
             }
-            (form.field("political", "Political ads may appear here").check())
+            (form.field("political", t!("booking-political-ads-may-appear-here")).check())
         }
         fieldset {
-            legend { "Price" }
+            legend { (t!("booking-price")) }
             div class="row" {
-                (form.field("auction", "Sold by").select([("", "as the settings say")].into_iter().chain(AUCTIONS)))
-                (form.field("slot_weight_ppm", "Worth beside the best place").amount().unit("percent").hint("Read where places are sold together: 100 is the best place of the page."))
+                (form.field("auction", t!("booking-sold-by")).select([("", t!("booking-as-the-settings-say"))].into_iter().chain(AUCTIONS)))
+                (form.field("slot_weight_ppm", t!("booking-worth-beside-the-best-place")).amount().unit("percent").hint(t!("booking-read-where-places-are-sold")))
             }
-            h3 { "Lowest prices" }
+            h3 { (t!("booking-lowest-prices")) }
             @for row in 0..floors {
                 @let at = |field: &str| format!("floors[{row}].{field}");
-                div class="row" { (form.field(at("micros_per_mille"), "A thousand impressions").amount()) (form.field(at("currency"), "Currency")) (form.field(at("tier"), "For").select(TIERS.map(|(v, _)| (v, v)))) }
+                div class="row" { (form.field(at("micros_per_mille"), t!("booking-a-thousand-impressions")).amount()) (form.field(at("currency"), t!("words-currency"))) (form.field(at("tier"), t!("words-for")).select(TIERS.map(|(v, _)| (v, v)))) }
             }
         }
         fieldset {
-            legend { "Never here" }
-            (form.field("blocked_advertisers", "Advertisers, by id")) (form.field("blocked_categories", "Categories"))
-            (form.field("blocked_domains", "Landing domains").hint("example.org covers its subdomains."))
+            legend { (t!("booking-never-here")) }
+            (form.field("blocked_advertisers", t!("booking-advertisers-by-id"))) (form.field("blocked_categories", t!("words-categories")))
+            (form.field("blocked_domains", t!("booking-landing-domains")).hint(t!("booking-example-org-covers-its-subdomains")))
         }
         fieldset {
-            legend { "In the page" }
-            (form.field("behaviour.lazy", "Ask only when the place is about to be seen").check())
-            (form.field("behaviour.single_page", "Ask again when a single-page application navigates").check())
-            (form.field("behaviour.refresh_s", "Ask again after").number().unit("seconds in view").hint("0 is never; otherwise at least 30."))
-            (form.field("fallback_html", "Shown when there is no ad").area(4).hint("HTML without scripts."))
+            legend { (t!("booking-in-the-page")) }
+            (form.field("behaviour.lazy", t!("booking-ask-only-when-the-place")).check())
+            (form.field("behaviour.single_page", t!("booking-ask-again-when-a-single")).check())
+            (form.field("behaviour.refresh_s", t!("booking-ask-again-after")).number().unit(t!("booking-seconds-in-view")).hint(t!("booking-0-is-never-otherwise-at")))
+            (form.field("fallback_html", t!("booking-shown-when-there-is-no")).area(4).hint(t!("booking-html-without-scripts")))
         }
     };
     let to = id.map_or_else(
         || format!("/console/sites/{site}/placements"),
         |id| format!("/console/placements/{id}"),
     );
-    let title = if id.is_some() { "Edit the placement" } else { "Add a placement" };
+    let title = if id.is_some() { t!("booking-edit-the-placement") } else { t!("words-add-a-placement") };
     let place = Place {
         title,
         nav: "/console/inventory",
         to,
         back: format!("/console/sites/{site}"),
-        button: "Save the placement",
+        button: t!("booking-save-the-placement"),
     };
     form_page(app, caller, &place, &form, &fields)
 }
@@ -343,30 +344,30 @@ fn advertiser_page(
     let form = Form { data, faults, theirs };
     let fields = html! {
         fieldset {
-            legend { "Advertiser" }
-            (form.field("name", "Name").required())
-            (form.field("invoice_address", "Invoice address").area(4))
+            legend { (t!("words-advertiser")) }
+            (form.field("name", t!("words-name")).required())
+            (form.field("invoice_address", t!("words-invoice-address")).area(4))
             div class="row" {
-                (form.field("currency", "Currency").hint("Fixed once a campaign is booked.").required())
-                (form.field("zone", "Time zone of its days").hint("Such as Europe/Paris. Fixed once a campaign is booked.").required())
+                (form.field("currency", t!("words-currency")).hint(t!("words-fixed-once-a-campaign-is")).required())
+                (form.field("zone", t!("booking-time-zone-of-its-days")).hint(t!("booking-such-as-europe-paris-fixed")).required())
             }
-            (form.field("categories", "What it advertises").hint("Categories, separated by commas; competitors are kept apart by them."))
+            (form.field("categories", t!("booking-what-it-advertises")).hint(t!("booking-categories-separated-by-commas-competitors")))
         }
         fieldset {
-            legend { "Payment" }
+            legend { (t!("booking-payment")) }
             div class="row" {
-                (form.field("funding.kind", "Pays").select([("prepaid", "in advance"), ("credit", "by invoice, up to a limit")]).required())
-                (form.field("funding.limit_micros", "Limit of open charges").amount().hint("Only when it pays by invoice."))
+                (form.field("funding.kind", t!("words-pays")).select([("prepaid", t!("words-in-advance")), ("credit", t!("booking-by-invoice-up-to-a"))]).required())
+                (form.field("funding.limit_micros", t!("booking-limit-of-open-charges")).amount().hint(t!("booking-only-when-it-pays-by")))
             }
-            (form.field("pixel_conversions.daily_count_max", "Pixel conversions billed a day, at most").number().hint("They are not authenticated. Empty: none is billed."))
+            (form.field("pixel_conversions.daily_count_max", t!("booking-pixel-conversions-billed-a-day")).number().hint(t!("booking-they-are-not-authenticated-empty")))
         }
     };
     let to = id.map_or_else(|| "/console/advertisers".to_owned(), |id| format!("/console/advertisers/{id}"));
-    let title = if id.is_some() { "Edit the advertiser" } else { "Add an advertiser" };
+    let title = if id.is_some() { t!("booking-edit-the-advertiser") } else { t!("words-add-an-advertiser") };
     form_page(
         app,
         caller,
-        &Place { title, nav: "/console/advertisers", back: to.clone(), to, button: "Save the advertiser" },
+        &Place { title, nav: "/console/advertisers", back: to.clone(), to, button: t!("booking-save-the-advertiser") },
         &form,
         &fields,
     )

@@ -1,0 +1,126 @@
+//! Texts from the rooms below, which know no language: faults of a booking, reasons of a decision, words of targeting.
+//!
+//! They come as English sentences, are recognised by the English message of the area `rooms`, and said again in the
+//! language of the request with the same values. One that no message fits stays English; a test names those that the
+//! sources have.
+
+use super::{AREAS, Lang, format_in, lang};
+use std::{collections::HashMap, sync::OnceLock};
+
+/// A message as the words around its values.
+struct Pattern {
+    key: String,
+    /// Words before, between and after the values: one more than there are values.
+    words: Vec<String>,
+    values: Vec<String>,
+}
+
+struct Patterns {
+    exact: HashMap<String, String>,
+    open: Vec<Pattern>,
+}
+
+fn patterns() -> &'static Patterns {
+    static ALL: OnceLock<Patterns> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let source = AREAS.iter().find(|(name, ..)| *name == "rooms").map_or("", |(_, en, _)| en);
+        let mut all = Patterns { exact: HashMap::new(), open: Vec::new() };
+        for line in source.lines() {
+            let Some((key, message)) = line.split_once(" = ") else { continue };
+            if !key.starts_with("room-") {
+                continue;
+            }
+            let pattern = read(key, message);
+            match pattern.words.as_slice() {
+                [only] => drop(all.exact.insert(only.clone(), pattern.key)),
+                _ => all.open.push(pattern),
+            }
+        }
+        // The more words a message has, the more it says about what it fits.
+        all.open.sort_by_key(|p| std::cmp::Reverse(p.words.iter().map(String::len).sum::<usize>()));
+        all
+    })
+}
+
+fn read(key: &str, message: &str) -> Pattern {
+    let (mut words, mut values) = (vec![String::new()], Vec::new());
+    let mut rest = message.trim_end();
+    while let Some((before, after)) = rest.split_once('{') {
+        let (inside, next) = after.split_once('}').unwrap_or((after, ""));
+        let last = words.last_mut().map(|w| w.push_str(before));
+        debug_assert!(last.is_some());
+        let inside = inside.trim();
+        if let Some(name) = inside.strip_prefix('$') {
+            values.push(name.to_owned());
+            words.push(String::new());
+        } else if let Some(word) = words.last_mut() {
+            word.push_str(inside.trim_matches('"'));
+        }
+        rest = next;
+    }
+    if let Some(word) = words.last_mut() {
+        word.push_str(rest);
+    }
+    Pattern { key: key.to_owned(), words, values }
+}
+
+impl Pattern {
+    /// The values with which the message says this text.
+    fn fit(&self, text: &str) -> Option<Vec<(&str, String)>> {
+        let (first, rest) = self.words.split_first()?;
+        let (last, between) = rest.split_last()?;
+        let mut inner = text.strip_prefix(first.as_str())?.strip_suffix(last.as_str())?;
+        let mut found = Vec::with_capacity(self.values.len());
+        let mut names = self.values.iter();
+        for word in between {
+            let (value, after) = inner.split_once(word.as_str())?;
+            found.push((names.next()?.as_str(), value.to_owned()));
+            inner = after;
+        }
+        found.push((names.next()?.as_str(), inner.to_owned()));
+        found.iter().all(|(_, v)| !v.is_empty()).then_some(found)
+    }
+}
+
+/// Whether a message fits this English text.
+pub fn known(text: &str) -> bool {
+    patterns().exact.contains_key(text) || patterns().open.iter().any(|p| p.fit(text).is_some())
+}
+
+/// A text of the rooms in the language of the request.
+pub fn say(english: &str) -> String {
+    if lang() == Lang::En || english.is_empty() {
+        return english.to_owned();
+    }
+    if let Some(key) = patterns().exact.get(english) {
+        return format_in(lang(), key, &[]).unwrap_or_else(|| english.to_owned());
+    }
+    let said = patterns().open.iter().find_map(|p| {
+        let values = p.fit(english)?;
+        // Values may be texts of the rooms themselves.
+        let values: Vec<(&str, String)> = values.into_iter().map(|(n, v)| (n, say_value(&v))).collect();
+        format_in(lang(), &p.key, &values)
+    });
+    said.unwrap_or_else(|| english.to_owned())
+}
+fn say_value(english: &str) -> String {
+    match patterns().exact.get(english) {
+        Some(key) => format_in(lang(), key, &[]).unwrap_or_else(|| english.to_owned()),
+        None => english.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_recognised_with_its_values() {
+        let pattern = read("room-x", "At most {$max} characters; this has {$count}.");
+        let fit = pattern.fit("At most 5 characters; this has 7.");
+        assert_eq!(fit, Some(vec![("max", "5".to_owned()), ("count", "7".to_owned())]));
+        for other in ["At most 5 characters; this has .", "At most 5", "Please fill this in."] {
+            assert_eq!(pattern.fit(other), None, "{other}");
+        }
+    }
+}
