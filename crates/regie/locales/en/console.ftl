@@ -343,3 +343,4 @@ console-name-one-version-or-one = Name one version, or one ad that has a version
 console-there-is-no-placement = There is no placement { $placement }.
 console-the-version-does-not-fit = The version does not fit the format of this placement.
 console-the-page-is-not-on = The page is not on one of the site's origins.
+console-to-time = to { $end }

@@ -343,3 +343,4 @@ console-name-one-version-or-one = Nommez une version, ou une annonce qui a une v
 console-there-is-no-placement = Il n’y a pas d’emplacement { $placement }.
 console-the-version-does-not-fit = La version ne convient pas au format de cet emplacement.
 console-the-page-is-not-on = La page n’est sur aucune des origines du site.
+console-to-time = au { $end }

@@ -18,13 +18,15 @@ struct Pattern {
 struct Patterns {
     exact: HashMap<String, String>,
     open: Vec<Pattern>,
+    /// Messages that stand only within others, such as one condition of a targeting.
+    parts: Vec<Pattern>,
 }
 
 fn patterns() -> &'static Patterns {
     static ALL: OnceLock<Patterns> = OnceLock::new();
     ALL.get_or_init(|| {
         let source = AREAS.iter().find(|(name, ..)| *name == "rooms").map_or("", |(_, en, _)| en);
-        let mut all = Patterns { exact: HashMap::new(), open: Vec::new() };
+        let mut all = Patterns { exact: HashMap::new(), open: Vec::new(), parts: Vec::new() };
         for line in source.lines() {
             let Some((key, message)) = line.split_once(" = ") else { continue };
             if !key.starts_with("room-") {
@@ -33,9 +35,11 @@ fn patterns() -> &'static Patterns {
             let pattern = read(key, message);
             match pattern.words.as_slice() {
                 [only] => drop(all.exact.insert(only.clone(), pattern.key)),
+                _ if key.starts_with("room-part-") => all.parts.push(pattern),
                 _ => all.open.push(pattern),
             }
         }
+        all.parts.sort_by_key(|p| std::cmp::Reverse(p.words.iter().map(String::len).sum::<usize>()));
         // The more words a message has, the more it says about what it fits.
         all.open.sort_by_key(|p| std::cmp::Reverse(p.words.iter().map(String::len).sum::<usize>()));
         all
@@ -95,25 +99,52 @@ pub fn say(english: &str) -> String {
     if let Some(key) = patterns().exact.get(english) {
         return format_in(lang(), key, &[]).unwrap_or_else(|| english.to_owned());
     }
-    let said = patterns().open.iter().find_map(|p| {
+    fitting(&patterns().open, english).unwrap_or_else(|| english.to_owned())
+}
+/// Values may be texts of the rooms themselves, and lists of such.
+fn say_value(english: &str) -> String {
+    if let Some(key) = patterns().exact.get(english) {
+        return format_in(lang(), key, &[]).unwrap_or_else(|| english.to_owned());
+    }
+    let between = match lang() {
+        Lang::En => "; and ",
+        Lang::Fr => " ; et ",
+    };
+    let said = english
+        .split("; and ")
+        .map(|part| match fitting(&patterns().parts, part) {
+            Some(said) => said,
+            None => patterns()
+                .exact
+                .get(part)
+                .and_then(|key| format_in(lang(), key, &[]))
+                .unwrap_or_else(|| part.to_owned()),
+        })
+        .collect::<Vec<_>>();
+    said.join(between)
+}
+fn fitting(patterns: &[Pattern], english: &str) -> Option<String> {
+    patterns.iter().find_map(|p| {
         let values = p.fit(english)?;
-        // Values may be texts of the rooms themselves.
         let values: Vec<(&str, String)> = values.into_iter().map(|(n, v)| (n, say_value(&v))).collect();
         format_in(lang(), &p.key, &values)
-    });
-    said.unwrap_or_else(|| english.to_owned())
-}
-fn say_value(english: &str) -> String {
-    match patterns().exact.get(english) {
-        Some(key) => format_in(lang(), key, &[]).unwrap_or_else(|| english.to_owned()),
-        None => english.to_owned(),
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn sentences_of_targeting_are_said_with_their_conditions() {
+        let english = "Shown only where device class is one of phone, tablet; and page topic is not war.";
+        let french = super::super::within(Lang::Fr, || say(english));
+        assert_eq!(
+            french,
+            "Montrée seulement là où : type d\u{2019}appareil est l\u{2019}un de phone, tablet ; et sujet de la page n\u{2019}est pas war."
+        );
+        assert_eq!(super::super::within(Lang::En, || say(english)), english);
+    }
     #[test]
     fn a_text_is_recognised_with_its_values() {
         let pattern = read("room-x", "At most {$max} characters; this has {$count}.");

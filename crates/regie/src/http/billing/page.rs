@@ -161,7 +161,7 @@ fn sheet(app: &AppState, invoice: &Invoice, month: Month) -> Markup {
             }
             dl class="facts" {
                 @match (invoice.number, issued) {
-                    (Some(number), Some((at, position))) => { dt { (t!("console-invoice")) } dd { (th!("console-no-2", number = number)) } dt { (t!("console-issued")) } dd { (th!("console-journal-position-2", at = console::act::account_zone(&catalogue, invoice.advertiser).local_text(at), position = position)) } }
+                    (Some(number), Some((at, position))) => { dt { (t!("console-invoice")) } dd { (th!("console-no-2", number = number)) } dt { (t!("console-issued")) } dd { (th!("console-journal-position-2", at = ui::when(at, &console::act::account_zone(&catalogue, invoice.advertiser)), position = position)) } }
                     _ => { dt { (t!("console-statement-2")) } dd { (t!("console-not-an-invoice-the-month")) } }
                 }
                 dt { (t!("console-month")) } dd { (month) " (" (account.as_ref().map_or("UTC", |a| a.zone.name())) ")" }

@@ -62,8 +62,8 @@ pub fn flight_words(catalogue: &Catalogue, advertiser: AdvertiserId, flight: Fli
     let zone = act::account_zone(catalogue, advertiser);
     let end = flight
         .ends_at
-        .map_or_else(|| t!("words-until-stopped").to_owned(), |end| format!("to {}", zone.local_text(end)));
-    format!("{} {end}", zone.local_text(flight.starts_at))
+        .map_or_else(|| t!("words-until-stopped").to_owned(), |end| t!("console-to-time", end = ui::when(end, &zone)));
+    format!("{} {end}", ui::when(flight.starts_at, &zone))
 }
 
 fn phase(status: Status, flight: Flight, now: UtcMs) -> Markup {

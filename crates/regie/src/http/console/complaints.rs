@@ -44,12 +44,12 @@ async fn queue(State(app): State<AppState>, caller: Caller) -> Response {
             th scope="row" { a href={ "/console/complaints/" (id) } { (id) } }
             td { a href={ "/record/ads/" (report.spec.ad) } { (report.spec.ad) } }
             td { (grounds(report)) }
-            td class="nowrap" { (zone.local_text(report.filed_at)) }
+            td class="nowrap" { (ui::when(report.filed_at, &zone)) }
             td { @match &report.decided {
                 Some((decision, _)) => (ui::badge("good", decision.outcome.word())),
                 None => {
                     @if report.spec.due_at <= now { (ui::badge("bad", t!("console-overdue"))) } @else { (ui::badge("warn", t!("console-waits"))) }
-                    " " (th!("console-by", due_at = zone.local_text(report.spec.due_at)))
+                    " " (th!("console-by", due_at = ui::when(report.spec.due_at, &zone)))
                 },
             } }
         } }
@@ -84,8 +84,8 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
             dl class="facts" {
                 dt { (t!("words-ad")) } dd { a href={ "/record/ads/" (report.spec.ad) } { (report.spec.ad) } }
                 dt { (t!("console-about")) } dd { (grounds(&report)) }
-                dt { (t!("console-received")) } dd { (zone.local_text(report.filed_at)) }
-                dt { (t!("console-answer-due")) } dd { (zone.local_text(report.spec.due_at)) }
+                dt { (t!("console-received")) } dd { (ui::when(report.filed_at, &zone)) }
+                dt { (t!("console-answer-due")) } dd { (ui::when(report.spec.due_at, &zone)) }
                 @match &said {
                     Some(said) => { dt { (t!("console-in-their-words")) } dd { (ui::lines(&said.words)) } dt { (t!("console-address")) } dd { @if said.email.is_empty() { (t!("console-not-given")) } @else { (said.email) } } },
                     None => { dt { (t!("console-in-their-words")) } dd { (t!("console-erased")) } },
@@ -98,7 +98,7 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
             }
         }
         @match &report.decided {
-            Some((decision, at)) => div class="card" { h2 { (th!("console-decided", at = zone.local_text(*at))) } p { (ui::badge("good", decision.outcome.word())) } p { (decision.reason) } },
+            Some((decision, at)) => div class="card" { h2 { (th!("console-decided", at = ui::when(*at, &zone))) } p { (ui::badge("good", decision.outcome.word())) } p { (decision.reason) } },
             None => form class="card" method="post" action={ "/console/complaints/" (id) } {
                 (layout::csrf(&caller))
                 h2 { (t!("console-decide")) }

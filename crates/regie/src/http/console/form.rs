@@ -3,6 +3,7 @@
 //! A field's name in the form is its path in the booking, so that a fault finds its field by itself.
 
 use crate::{t, th};
+use crate::i18n::rooms::say;
 use super::layout::csrf;
 use crate::http::{AppState, auth::Caller, problem::Problem};
 use axum::{
@@ -266,7 +267,7 @@ impl<'a> Form<'a> {
     pub fn faults_at(&self, name: &str) -> Markup {
         let found: Vec<&str> =
             self.faults.0.iter().filter(|f| f.field == name).map(|f| f.message.as_str()).collect();
-        html! { @if !found.is_empty() { p class="fault" id={ "f-" (slug(name)) } { (found.join(" ")) } } }
+        html! { @if !found.is_empty() { p class="fault" id={ "f-" (slug(name)) } { (found.iter().map(|f| say(f)).collect::<Vec<_>>().join(" ")) } } }
     }
     /// All faults, with links to their fields; nothing without faults.
     pub fn summary(&self) -> Markup {
@@ -274,7 +275,7 @@ impl<'a> Form<'a> {
             @if !self.faults.is_empty() {
                 div class="note bad" role="alert" tabindex="-1" {
                     p { (th!("booking-nothing-was-saved-nothing-you", strong = html! { strong { @if self.faults.0.len() == 1 { (t!("booking-one-thing-needs-mending")) } @else { (th!("booking-things-need-mending", faults = self.faults.0.len())) } } })) }
-                    ul { @for fault in &self.faults.0 { li { a href={ "#f-" (slug(&fault.field)) } { (human(&fault.field)) } ": " (fault.message) } } }
+                    ul { @for fault in &self.faults.0 { li { a href={ "#f-" (slug(&fault.field)) } { (human(&fault.field)) } ": " (say(&fault.message)) } } }
                 }
             }
             @if self.theirs.is_some() {
@@ -370,7 +371,7 @@ impl<'a> Field<'a> {
         mut self,
         options: impl IntoIterator<Item = (V, W)>,
     ) -> Field<'a> {
-        self.kind = Kind::Select(options.into_iter().map(|(v, w)| (v.to_string(), w.to_string())).collect());
+        self.kind = Kind::Select(options.into_iter().map(|(v, w)| (v.to_string(), say(&w.to_string()))).collect());
         self
     }
     /// A box to tick.
@@ -440,13 +441,13 @@ impl Render for Field<'_> {
                 } @else {
                     label for=(id) {
                         (self.label)
-                        @if !self.suffix.is_empty() { " " span class="opt" { (self.suffix) } }
+                        @if !self.suffix.is_empty() { " " span class="opt" { (say(self.suffix)) } }
                         @if !self.required { " " span class="opt" { (t!("booking-optional")) } }
                     }
                     @if !self.hint.is_empty() { p class="hint" id=(hint_id) { (self.hint) } }
                     (control)
                 }
-                @if !faults.is_empty() { p class="fault" id=(fault_id) { (faults.join(" ")) } }
+                @if !faults.is_empty() { p class="fault" id=(fault_id) { (faults.iter().map(|f| say(f)).collect::<Vec<_>>().join(" ")) } }
                 @if let Some(theirs) = theirs { p class="theirs" { (th!("booking-saved-meanwhile", part = html! { q { (theirs) } })) } }
             }
         }

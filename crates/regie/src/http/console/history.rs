@@ -105,7 +105,7 @@ async fn show(
                     tbody {
                         @for (position, booked) in found.iter().take(ROWS_MAX) {
                             tr {
-                                td class="nowrap" { (zone.local_text(booked.at)) }
+                                td class="nowrap" { (ui::when(booked.at, &zone)) }
                                 td { (who(&app, &caller, &booked.by)) }
                                 td { (what(&booked.change)) }
                                 td class="right" { (position) }

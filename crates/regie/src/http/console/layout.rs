@@ -3,6 +3,7 @@
 //! Pages load nothing from elsewhere and contain no inline script or style. Refuses business rules.
 
 use crate::{t, th};
+use crate::i18n::{choice, rooms::say};
 use crate::http::{App, AppState, Route, auth::Caller, problem::Problem};
 use axum::{
     extract::Path,
@@ -91,6 +92,7 @@ pub fn page(status: StatusCode, markup: &Markup) -> Response {
     ] {
         out.insert(name, HeaderValue::from_static(value));
     }
+    crate::i18n::choice::mark(&mut response);
     response
 }
 
@@ -109,15 +111,15 @@ impl IntoResponse for PageError {
         let problem = self.0;
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = html! {
-            h1 { (problem.title) }
-            @if !problem.detail.is_empty() { p { (problem.detail) } }
+            h1 { (say(&problem.title)) }
+            @if !problem.detail.is_empty() { p { (say(&problem.detail)) } }
             @if !problem.faults.is_empty() {
-                ul { @for fault in &problem.faults.0 { li { code { (fault.field) } ": " (fault.message) } } }
+                ul { @for fault in &problem.faults.0 { li { code { (fault.field) } ": " (say(&fault.message)) } } }
             }
             p { a href="/console" { (t!("frame-to-the-console")) } " · " a href="/record" { (t!("frame-to-the-public-record")) } }
             p class="small muted" { (th!("frame-code-status", code = html! { code { (problem.code) } }, status = problem.status)) }
         };
-        page(status, &bare(&problem.title, &body))
+        page(status, &bare(&say(&problem.title), &body))
     }
 }
 
@@ -139,11 +141,12 @@ fn head(title: &str, has_study: bool) -> Markup {
 pub fn bare(title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(crate::i18n::lang().code()) {
             (head(title, false))
             body class="public" {
                 header class="top" { div { a class="brand" href="/record" { (mark()) span { (t!("words-regie")) } } } }
                 main { (body) }
+                footer { div { (choice::links()) } }
             }
         }
     }
@@ -166,7 +169,7 @@ pub fn public_with(app: &App, title: &str, body: &Markup, has_study: bool) -> Ma
         app.platform.catalogue().publisher.as_ref().map(|p| p.spec.legal_address.clone()).unwrap_or_default();
     html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(crate::i18n::lang().code()) {
             (head(&t!("frame-ad-record", title = title, publisher = publisher), has_study))
             body class="public" {
                 a class="skip" href="#main" { (t!("frame-skip-to-the-content")) }
@@ -189,6 +192,7 @@ pub fn public_with(app: &App, title: &str, body: &Markup, has_study: bool) -> Ma
                             (th!("frame-published-by-with-regie", publisher = publisher)) " "
                             @if !contact.is_empty() { (th!("frame-contact", n = contact.replace('\n', ", "))) }
                         }
+                        (choice::links())
                         p class="small" {
                             @if has_study { (t!("frame-figures-are-as-the-sources")) }
                             @else { (t!("frame-figures-are-exact-and-come")) }
@@ -263,11 +267,11 @@ fn visible(caller: &Caller, sees: Sees) -> bool {
 pub fn role_word(role: Option<Role>) -> &'static str {
     match role {
         Some(Role::Owner) => "owner",
-        Some(Role::AdOperations) => t!("frame-ad-operations"),
+        Some(Role::AdOperations) => "ad operations",
         Some(Role::Advertiser) => "advertiser",
         Some(Role::ReadOnly) => "read-only",
         Some(Role::Auditor) => "auditor",
-        None => t!("frame-api-token"),
+        None => "API token",
     }
 }
 
@@ -318,7 +322,7 @@ pub fn console_with(
         if caller.may_operate() { super::review::waiting_count(&app.platform.catalogue()) } else { 0 };
     let markup = html! {
         (DOCTYPE)
-        html lang="en" {
+        html lang=(crate::i18n::lang().code()) {
             (head(&format!("{} · {publisher}", frame.title), frame.nav == "/console/study"))
             body {
                 a class="skip" href="#main" { (t!("frame-skip-to-the-content")) }
@@ -350,12 +354,12 @@ fn side(caller: &Caller, current: &str, publisher: &str, waiting: usize) -> Mark
             nav aria-label=(t!("frame-console")) {
                 @for (group, items) in &NAVIGATION {
                     @if items.iter().any(|i| visible(caller, i.2)) {
-                        h2 { (group) }
+                        h2 { (say(group)) }
                         ul {
                             @for item in items.iter().filter(|i| visible(caller, i.2)) {
                                 li {
                                     a href=(item.0) aria-current=[(item.0 == current).then_some("page")] {
-                                        span { (item.1) }
+                                        span { (say(item.1)) }
                                         @if item.0 == "/console/review" && waiting > 0 {
                                             span class="badge warn" { (waiting) span class="visually-hidden" { " " (t!("frame-waiting")) } }
                                         }
@@ -367,8 +371,9 @@ fn side(caller: &Caller, current: &str, publisher: &str, waiting: usize) -> Mark
                 }
             }
             div class="who" {
-                div { strong class="wrap-any" { (caller.name) } " " span class="muted" { "(" (role_word(caller.role)) ")" } }
+                div { strong class="wrap-any" { (caller.name) } " " span class="muted" { "(" (say(role_word(caller.role))) ")" } }
                 div { a href="/record" { (t!("frame-public-record")) } }
+                (choice::links())
                 @if caller.csrf.is_some() {
                     div { a href="/console/account" { (t!("words-your-account")) } }
                     form method="post" action="/console/sign-out" { (csrf(caller)) button class="link" { (t!("frame-sign-out")) } }

@@ -139,7 +139,7 @@ pub fn figures(app: &App, caller: &Caller) -> Live {
     spend.retain(|_, nanos| nanos.0 != 0);
     let spend: Vec<String> = spend.into_iter().map(|(currency, nanos)| ui::money(nanos, currency)).collect();
     Live {
-        at: zone.local_text(now),
+        at: ui::when(now, &zone),
         impressions_count: sum.impressions_count,
         requests: ui::count(requests),
         fills: ui::count(fills),
@@ -163,6 +163,7 @@ async fn stream(State(app): State<AppState>, caller: Caller) -> Result<Response,
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", title));
     }
     let slot = Slot;
+    let language = crate::i18n::lang();
     let (sender, receiver) = tokio::sync::mpsc::channel::<Bytes>(2);
     tokio::spawn(async move {
         let _slot = slot;
@@ -172,7 +173,7 @@ async fn stream(State(app): State<AppState>, caller: Caller) -> Result<Response,
                 break;
             }
             let (platform, who) = (Arc::clone(&app), caller.clone());
-            let Ok(live) = tokio::task::spawn_blocking(move || figures(&platform, &who)).await else { break };
+            let Ok(live) = tokio::task::spawn_blocking(move || crate::i18n::within(language, || figures(&platform, &who))).await else { break };
             let json = serde_json::to_string(&live).unwrap_or_default();
             if sender.send(Bytes::from(format!("data: {json}\n\n"))).await.is_err() {
                 break;

@@ -71,7 +71,7 @@ fn one(app: &App, caller: &Caller, id: AdId, ad: &AdState) -> Markup {
         section class="card" {
             div class="head" {
                 h2 { a href={ "/console/ads/" (id) } { (ad.kept.spec.name) } " " (ui::political(campaign.is_some_and(|c| c.spec.political.is_some()))) }
-                span class="muted small" { (th!("console-waits-since", changed_at = zone.local_text(ad.kept.changed_at))) }
+                span class="muted small" { (th!("console-waits-since", changed_at = ui::when(ad.kept.changed_at, &zone))) }
             }
             @if let Some(campaign) = campaign {
                 dl class="facts" {

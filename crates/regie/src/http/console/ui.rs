@@ -2,16 +2,17 @@
 
 use crate::t;
 use maud::{Markup, PreEscaped, html};
-use regie_model::{Currency, Micros, Nanos, UtcMs, Zone, booking::Status, catalogue::Review};
+use crate::i18n::{format, rooms::say};
+use regie_model::{Currency, Day, Micros, Nanos, UtcMs, Zone, booking::Status, catalogue::Review};
 use std::fmt::Write;
 
-/// A number with thin spaces between thousands.
+/// A number with its thousands apart, as the page's language writes them.
 pub fn count(number: impl Into<u128>) -> String {
     let digits = number.into().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3 * 3);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push('\u{202f}');
+            text.push(format::thousands());
         }
         text.push(digit);
     }
@@ -31,7 +32,7 @@ pub fn money(nanos: Nanos, currency: Currency) -> String {
     let (sign, plain) = plain.strip_prefix('-').map_or(("", plain.as_str()), |rest| ("\u{2212}", rest));
     let (whole, part) = plain.split_once('.').map_or((plain, ""), |(w, p)| (w, p));
     let grouped = whole.parse::<u128>().map_or_else(|_| whole.to_owned(), count);
-    let part = if part.is_empty() { String::new() } else { format!(".{part}") };
+    let part = if part.is_empty() { String::new() } else { format!("{}{part}", format::decimal()) };
     format!("{sign}{grouped}{part}\u{a0}{currency}")
 }
 /// The same from micros.
@@ -45,17 +46,23 @@ pub fn percent(part: u64, whole: u64) -> String {
         return "\u{2013}".into();
     }
     let hundredths = (u128::from(part) * 10_000 + u128::from(whole) / 2) / u128::from(whole);
-    format!("{}.{:02}\u{a0}%", hundredths / 100, hundredths % 100)
+    let (point, space) = (format::decimal(), format::before_percent());
+    format!("{}{point}{:02}{space}%", hundredths / 100, hundredths % 100)
 }
 
 /// Local date and time.
 pub fn when(at: UtcMs, zone: &Zone) -> String {
-    zone.local_text(at)
+    format::when(at, zone)
+}
+
+/// A day.
+pub fn day(day: Day) -> String {
+    format::day(day)
 }
 
 /// A badge.
 pub fn badge(kind: &str, words: &str) -> Markup {
-    html! { span class={ "badge " (kind) } { (words) } }
+    html! { span class={ "badge " (kind) } { (say(words)) } }
 }
 /// A status as a badge.
 pub fn status(status: Status) -> Markup {
@@ -168,7 +175,8 @@ fn nice_top(largest: f64) -> f64 {
 fn short_number(value: f64) -> String {
     let trim = |v: f64, unit: &str| {
         let text = format!("{v:.2}");
-        format!("{}{unit}", text.trim_end_matches('0').trim_end_matches('.'))
+        let plain = text.trim_end_matches('0').trim_end_matches('.');
+        format!("{}{unit}", plain.replace('.', &format::decimal().to_string()))
     };
     match value {
         v if v >= 1e9 => trim(v / 1e9, "G"),
@@ -203,12 +211,17 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        assert_eq!(count(1_234_567u64), "1\u{202f}234\u{202f}567");
+        assert_eq!(count(1_234_567u64), "1,234,567");
+        let french = || (count(1_234_567u64), money(Nanos(12_345_678_000_000), Currency::EUR), percent(1, 3));
+        let (number, amount, share) = crate::i18n::within(crate::i18n::Lang::Fr, french);
+        assert_eq!(number, "1\u{202f}234\u{202f}567");
+        assert_eq!(amount, "12\u{202f}345,68\u{a0}EUR");
+        assert_eq!(share, "33,33\u{a0}%");
         assert_eq!(count(12u64), "12");
-        assert_eq!(money(Nanos(12_345_678_000_000), Currency::EUR), "12\u{202f}345.68\u{a0}EUR");
+        assert_eq!(money(Nanos(12_345_678_000_000), Currency::EUR), "12,345.68\u{a0}EUR");
         assert_eq!(money(Nanos(4_500_000), Currency::EUR), "0.0045\u{a0}EUR");
         assert_eq!(money(Nanos(-2_000_000_000), Currency::EUR), "\u{2212}2.00\u{a0}EUR");
-        assert_eq!(percent(1, 3), "33.33\u{a0}%");
+        assert_eq!(percent(1, 3), "33.33%");
         assert_eq!(percent(1, 0), "\u{2013}");
     }
     #[test]

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use std::collections::BTreeMap;
 
 use super::ui::count;
+use crate::i18n::rooms::say;
 
 /// A reason, what it means, and what to do about it.
 const REASONS: [(&str, &str, &str); 29] = [
@@ -151,7 +152,7 @@ pub fn list(reasons: &BTreeMap<&str, u64>) -> Markup {
                 @let (sentence, remedy) = explain(code);
                 li {
                     b { (count(times)) "\u{d7}" }
-                    div { (sentence) div class="remedy" { (remedy) } }
+                    div { (say(sentence)) div class="remedy" { (say(remedy)) } }
                 }
             }
         }

@@ -234,7 +234,7 @@ fn when(entry: &Entry, zone: &regie_model::Zone) -> Markup {
         section class="card" {
             h2 { (t!("words-when")) }
             dl class="facts" {
-                dt { (t!("record-intended")) } dd { (th!("record-to", starts_at = zone.local_text(period.starts_at))) " " @match period.ends_at { Some(end) => (zone.local_text(end)), None => (t!("words-until-stopped")) } }
+                dt { (t!("record-intended")) } dd { (th!("record-to", starts_at = ui::when(period.starts_at, zone))) " " @match period.ends_at { Some(end) => (ui::when(end, zone)), None => (t!("words-until-stopped")) } }
                 dt { (t!("record-first-shown")) } dd { @match period.first_day { Some(day) => (day), None => (t!("record-not-yet")) } }
                 dt { (t!("record-last-shown")) } dd { @match period.last_day { Some(day) => (day), None => (t!("record-not-yet")) } }
                 dt { (t!("record-days-of")) } dd { (period.zone) }
@@ -321,7 +321,7 @@ fn history(entry: &Entry, zone: &regie_model::Zone) -> Markup {
             @if entry.history.is_empty() { (ui::empty(t!("record-none"))) } @else {
                 table {
                     thead { tr { th { (t!("words-when")) } th { (t!("words-what")) } th { (t!("record-of")) } th { (t!("words-reason")) } } }
-                    tbody { @for line in &entry.history { tr { td class="nowrap" { (zone.local_text(line.at)) } td { (line.event.replace('_', " ")) } td { (about(&line.about)) } td { (line.reason) } } } }
+                    tbody { @for line in &entry.history { tr { td class="nowrap" { (ui::when(line.at, zone)) } td { (line.event.replace('_', " ")) } td { (about(&line.about)) } td { (line.reason) } } } }
                 }
             }
         }

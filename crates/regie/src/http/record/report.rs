@@ -202,14 +202,14 @@ async fn receipt(
     let zone = crate::http::console::act::zone(&app);
     let body = html! {
         h1 { (th!("record-your-report", id = id)) }
-        p { (th!("record-on-ad-received", link = html! { a href={ "/record/ads/" (report.spec.ad) } { (report.spec.ad) } }, filed_at = zone.local_text(report.filed_at))) }
+        p { (th!("record-on-ad-received", link = html! { a href={ "/record/ads/" (report.spec.ad) } { (report.spec.ad) } }, filed_at = ui::when(report.filed_at, &zone))) }
         @match &report.decided {
             Some((decision, at)) => div class="card" {
                 h2 { (t!("record-the-decision")) }
-                p { (ui::badge("good", decision.outcome.word())) " " (zone.local_text(*at)) }
+                p { (ui::badge("good", decision.outcome.word())) " " (ui::when(*at, &zone)) }
                 p { (decision.reason) }
             },
-            None => div class="card" { p { (th!("record-it-waits-for-a-decision", strong = html! { strong { (zone.local_text(report.spec.due_at)) } })) } },
+            None => div class="card" { p { (th!("record-it-waits-for-a-decision", strong = html! { strong { (ui::when(report.spec.due_at, &zone)) } })) } },
         }
         p class="muted" { (t!("record-keep-the-address-of-this")) }
     };

@@ -155,7 +155,7 @@ fn name(app: &AppState, dimension: Dimension, key: &str, report: &Report) -> Str
     let catalogue = app.platform.catalogue();
     let named = |name: Option<String>| name.map_or_else(|| key.to_owned(), |n| format!("{n} ({key})"));
     match dimension {
-        Dimension::Hour => UtcMs::parse(key).map_or_else(|| key.to_owned(), |at| report.zone.local_text(at)),
+        Dimension::Hour => UtcMs::parse(key).map_or_else(|| key.to_owned(), |at| ui::when(at, &report.zone)),
         Dimension::Campaign => named(
             key.parse::<CampaignId>()
                 .ok()
