@@ -344,3 +344,7 @@ console-there-is-no-placement = There is no placement { $placement }.
 console-the-version-does-not-fit = The version does not fit the format of this placement.
 console-the-page-is-not-on = The page is not on one of the site's origins.
 console-to-time = to { $end }
+console-switched-on = on
+console-switched-off = off
+console-allowed = allowed
+console-impressions-in-words = { $count } impressions

@@ -158,3 +158,5 @@ record-they-declared-the-same-controller = They declared the same controller, or
 record-spend-a-day = Spend a day, { $value }
 record-spend-a-day-the-table = Spend a day; the table below has the same figures
 record-as-a-table = As a table
+record-day-in-words = { $count } impressions, { $spend }
+record-running-to = to

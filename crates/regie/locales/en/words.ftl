@@ -88,3 +88,4 @@ words-net = Net
 words-csv = CSV
 words-password = Password
 words-new-password-at-least-characters = New password, at least { $password } characters
+words-e-mail = E-mail

@@ -344,3 +344,7 @@ console-there-is-no-placement = Il n’y a pas d’emplacement { $placement }.
 console-the-version-does-not-fit = La version ne convient pas au format de cet emplacement.
 console-the-page-is-not-on = La page n’est sur aucune des origines du site.
 console-to-time = au { $end }
+console-switched-on = activé
+console-switched-off = désactivé
+console-allowed = admises
+console-impressions-in-words = { $count } impressions

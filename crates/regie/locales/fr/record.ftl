@@ -158,3 +158,5 @@ record-they-declared-the-same-controller = Ils ont déclaré le même contrôleu
 record-spend-a-day = Dépense par jour, { $value }
 record-spend-a-day-the-table = Dépense par jour ; le tableau ci-dessous donne les mêmes chiffres
 record-as-a-table = En tableau
+record-day-in-words = { $count } impressions, { $spend }
+record-running-to = au

@@ -88,3 +88,4 @@ words-net = Net
 words-csv = CSV
 words-password = Mot de passe
 words-new-password-at-least-characters = Nouveau mot de passe, au moins { $password } caractères
+words-e-mail = Adresse électronique

@@ -6,13 +6,13 @@ pub mod mine;
 pub mod pages;
 pub mod people;
 
-use crate::{t, th};
 use super::{
     Access, AppState, Route,
     auth::{self, Caller, CsrfForm, attempts::Attempts, csrf, links, password, second_factor},
     facts,
     problem::Problem,
 };
+use crate::{t, th};
 use axum::{
     Extension,
     extract::{ConnectInfo, Path, Query, State},

@@ -1,8 +1,8 @@
 //! What runs inside an ad's frame: its creative as a document of its own, sandboxed, under a strict content security
 //! policy. Ads are hostile input: no same-origin rights, no network but the ad's own listed origins.
 
-use crate::t;
 use super::{AppState, Route, problem::Problem};
+use crate::t;
 use axum::{
     extract::{Path, State},
     http::{HeaderValue, Method, header},

@@ -3,7 +3,6 @@
 //! A link names a version and a placement, never a ticket: it cannot be billed, and its clicks go to the landing page
 //! uncounted. The page's tag reads it from the address's fragment, which browsers do not send to the page's server.
 
-use crate::t;
 use super::{
     AppState, Route,
     auth::Caller,
@@ -12,6 +11,7 @@ use super::{
     problem::Problem,
 };
 use crate::platform::{Platform, view::AdView};
+use crate::t;
 use axum::{
     Json,
     body::Bytes,
@@ -222,12 +222,7 @@ fn check(catalogue: &Catalogue, caller: &Caller, input: &Input) -> Result<(Versi
     };
     if let (Some(placement), Some(version)) = (placement, version.and_then(|v| catalogue.versions.get(&v))) {
         let misfit = !fits(&placement.spec.format, version.kept.spec.shape);
-        faults.when(
-            misfit,
-            "placement",
-            "contradiction",
-            t!("console-the-version-does-not-fit"),
-        );
+        faults.when(misfit, "placement", "contradiction", t!("console-the-version-does-not-fit"));
     }
     match version {
         Some(version) if faults.is_empty() => Ok((version, page)),

@@ -217,7 +217,9 @@ macro_rules! th {
 /// Names a key where a constant table holds it; [`text`] turns it into words when the table is read.
 #[macro_export]
 macro_rules! k {
-    ($key:literal) => { $key };
+    ($key:literal) => {
+        $key
+    };
 }
 
 #[cfg(test)]
@@ -226,13 +228,15 @@ mod tests {
 
     #[test]
     fn tags_are_read_by_their_first_part() {
-        for (tag, want) in [("fr", Some(Lang::Fr)), ("FR-ca", Some(Lang::Fr)), (" en_GB", Some(Lang::En)), ("de", None)] {
+        for (tag, want) in
+            [("fr", Some(Lang::Fr)), ("FR-ca", Some(Lang::Fr)), (" en_GB", Some(Lang::En)), ("de", None)]
+        {
             assert_eq!(Lang::parse(tag), want, "{tag}");
         }
     }
     #[test]
     fn values_of_rich_messages_stay_markup_and_words_are_escaped() {
-        let page = || crate::th!("frame-published-by", publisher = html! { b { "A & B" } });
+        let page = || crate::th!("frame-published-by-with-regie", publisher = html! { b { "A & B" } });
         let english = page().0;
         assert!(english.contains("<b>A &amp; B</b>"), "{english}");
         let french = within(Lang::Fr, page).0;

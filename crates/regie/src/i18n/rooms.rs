@@ -101,6 +101,10 @@ pub fn say(english: &str) -> String {
     }
     fitting(&patterns().open, english).unwrap_or_else(|| english.to_owned())
 }
+/// A text that stands within others, such as one condition of a targeting.
+pub fn say_part(english: &str) -> String {
+    if lang() == Lang::En { english.to_owned() } else { say_value(english) }
+}
 /// Values may be texts of the rooms themselves, and lists of such.
 fn say_value(english: &str) -> String {
     if let Some(key) = patterns().exact.get(english) {

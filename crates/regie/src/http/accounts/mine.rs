@@ -1,6 +1,5 @@
 //! One's own account: password and second factor.
 
-use crate::{t, th};
 use super::{ANYBODY, hash, open_session, pages, verify};
 use crate::{
     http::{
@@ -11,6 +10,7 @@ use crate::{
     },
     platform::secrets::UserSecret,
 };
+use crate::{t, th};
 use axum::{
     Extension,
     extract::State,
@@ -65,8 +65,12 @@ fn page(app: &AppState, caller: &Caller, message: &str, status: StatusCode) -> R
 }
 
 fn factor(app: &AppState, me: &UserSecret, field: &Markup) -> Markup {
-    let issuer =
-        app.platform.catalogue().publisher.as_ref().map_or(t!("words-regie").to_owned(), |p| p.spec.name.clone());
+    let issuer = app
+        .platform
+        .catalogue()
+        .publisher
+        .as_ref()
+        .map_or(t!("words-regie").to_owned(), |p| p.spec.name.clone());
     match (&me.totp, me.totp_on) {
         (_, true) => html! {
             p { (t!("accounts-a-code-from-your-authenticator")) }
@@ -112,7 +116,12 @@ async fn change_password(
 ) -> Result<Response, Problem> {
     let me = me(&app, &caller)?;
     if !verify(&attempts, form.current, me.password.clone()).await? {
-        return page(&app, &caller, t!("accounts-the-current-password-is-not"), StatusCode::UNPROCESSABLE_ENTITY);
+        return page(
+            &app,
+            &caller,
+            t!("accounts-the-current-password-is-not"),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        );
     }
     let mut faults = Faults::new();
     password::check(&form.new, &mut faults);
@@ -169,7 +178,12 @@ async fn switch_off(
 ) -> Result<Response, Problem> {
     let me = me(&app, &caller)?;
     if !verify(&attempts, form.password, me.password.clone()).await? {
-        return page(&app, &caller, t!("accounts-the-password-is-not-right"), StatusCode::UNPROCESSABLE_ENTITY);
+        return page(
+            &app,
+            &caller,
+            t!("accounts-the-password-is-not-right"),
+            StatusCode::UNPROCESSABLE_ENTITY,
+        );
     }
     app.platform.secrets.set_totp(me.id, None, false).map_err(Problem::internal)?;
     page(&app, &caller, t!("accounts-the-second-factor-is-off"), StatusCode::OK)

@@ -1,7 +1,7 @@
 //! Pages of accounts in the console's frame: they work without scripts, under its strict content security policy.
 
-use crate::t;
 use crate::http::{auth::Caller, console::layout, problem::Problem};
+use crate::t;
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
     response::Response,

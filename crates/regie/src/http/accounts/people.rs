@@ -179,12 +179,7 @@ async fn edit_user(
     check_role(&app.platform.catalogue(), role, advertiser, &mut faults);
     let was = before.role == Role::Owner && before.active;
     let stays = record.role == Role::Owner && record.active;
-    faults.when(
-        was && !stays && owners == 1,
-        "role",
-        "last_owner",
-        t!("accounts-the-last-owner-stays-make"),
-    );
+    faults.when(was && !stays && owners == 1, "role", "last_owner", t!("accounts-the-last-owner-stays-make"));
     faults.into_result().map_err(Problem::faults)?;
     let (platform, kept) = (app.platform.clone(), record.clone());
     let changes = vec![Change::UserPut { id, record: kept }];

@@ -2,8 +2,8 @@
 //!
 //! Refuses more than what is left of the charge (law B1); the ledger judges again in journal order.
 
-use crate::t;
 use crate::http::{AppState, auth::Caller, booking::parse, console::act, problem::Problem};
+use crate::t;
 use axum::{
     body::Bytes,
     extract::State,
@@ -66,7 +66,12 @@ fn check(input: &Input, charge: Option<&Charge>) -> Result<i64, Faults> {
         }
     }
     let amount = input.amount_nanos.unwrap_or(left);
-    faults.when(input.amount_nanos.is_some_and(|n| n <= 0), "amount_nanos", "too_small", t!("console-above-zero"));
+    faults.when(
+        input.amount_nanos.is_some_and(|n| n <= 0),
+        "amount_nanos",
+        "too_small",
+        t!("console-above-zero"),
+    );
     let over = charge.is_some() && amount > left;
     faults.when(over, "amount_nanos", "too_large", t!("console-at-most-what-is-left", left = left));
     faults.into_result().map(|()| amount)

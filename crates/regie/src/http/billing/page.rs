@@ -1,6 +1,5 @@
 //! Invoices and statements as pages that print well.
 
-use crate::{t, th};
 use super::{Month, invoice, issue};
 use crate::http::{
     AppState, Route,
@@ -8,6 +7,7 @@ use crate::http::{
     console::{self, form::Data, layout, ui},
     problem::Problem,
 };
+use crate::{t, th};
 use axum::{
     extract::{Path, Query, State},
     routing::{get, post},
@@ -104,7 +104,9 @@ async fn show(
     let (id, month) = read(&advertiser, &month)?;
     super::super::reports::settle(&app).await?;
     let invoice = invoice(&app, &caller, id, month)?;
-    let title = invoice.number.map_or_else(|| t!("console-statement", month = month), |n| t!("console-invoice-no", n = n));
+    let title = invoice
+        .number
+        .map_or_else(|| t!("console-statement", month = month), |n| t!("console-invoice-no", n = n));
     let running = {
         let catalogue = app.platform.catalogue();
         months(&app, &catalogue, id).first() == Some(&month)
@@ -118,8 +120,9 @@ async fn show(
         }
     };
     let body = sheet(&app, &invoice, month);
-    let frame =
-        layout::Frame::new(&title, "/console/billing").crumb("/console/billing", t!("console-invoices")).actions(actions);
+    let frame = layout::Frame::new(&title, "/console/billing")
+        .crumb("/console/billing", t!("console-invoices"))
+        .actions(actions);
     Ok(layout::console(&app, &caller, &frame, &body))
 }
 

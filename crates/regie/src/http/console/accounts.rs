@@ -1,12 +1,12 @@
 //! Advertisers with their money, and sponsors and payers.
 
-use crate::{t, th};
 use super::{
     OPERATES, SIGNED, act, action,
     form::{Data, Form},
     layout, page, ui,
 };
 use crate::http::{App, AppState, Route, auth::Caller, booking};
+use crate::{t, th};
 use axum::{
     extract::{Path, State},
     http::StatusCode,

@@ -1,8 +1,8 @@
 //! The page of an ad: its versions as they look, its landing page, its review, its figures.
 
-use crate::{t, th};
 use super::{SIGNED, act, campaigns, layout, page, ui};
 use crate::http::{App, AppState, Route, auth::Caller};
+use crate::{t, th};
 use axum::{
     extract::{Path, State},
     routing::get,

@@ -2,13 +2,13 @@
 //!
 //! An uploaded picture is stored at once, so that a fault elsewhere in the form does not lose it.
 
-use crate::t;
 use super::{
     BOOKS, act, action,
     form::{Data, Form},
     layout, page,
 };
 use crate::http::{App, AppState, Route, auth::Caller, uploads};
+use crate::t;
 use axum::{
     extract::{DefaultBodyLimit, Path, Query, State},
     http::StatusCode,
@@ -144,12 +144,16 @@ fn show_ad(
         (None, None) => "/console/campaigns".into(),
     };
     let to = id.map_or_else(|| format!("/console/ad-sets/{set}/ads"), |id| format!("/console/ads/{id}"));
-    let (title, button) =
-        if id.is_some() { (t!("booking-edit-the-ad"), t!("booking-save-the-ad")) } else { (t!("words-add-an-ad"), t!("booking-add-the-ad")) };
+    let (title, button) = if id.is_some() {
+        (t!("booking-edit-the-ad"), t!("booking-save-the-ad"))
+    } else {
+        (t!("words-add-an-ad"), t!("booking-add-the-ad"))
+    };
     let body = form.wrap(caller, &to, &fields, button, &back);
     let status =
         if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let frame = layout::Frame::new(title, "/console/campaigns").crumb("/console/campaigns", t!("words-campaigns"));
+    let frame =
+        layout::Frame::new(title, "/console/campaigns").crumb("/console/campaigns", t!("words-campaigns"));
     layout::console_with(status, app, caller, &frame, &body)
 }
 

@@ -1,12 +1,12 @@
 //! Booking a campaign: objective, money, dates, sponsor and payer, and the declaration of a political one.
 
-use crate::t;
 use super::{
     BOOKS, act, action,
     form::{Data, Form, micros_text},
     layout, page,
 };
 use crate::http::{App, AppState, Route, auth::Caller, booking};
+use crate::t;
 use axum::{
     extract::{Path, State},
     http::StatusCode,
@@ -151,7 +151,12 @@ fn read_declaration(data: &Data, faults: &mut Faults) -> Declaration {
         let at = |field: &str| format!("political.linked[{row}].{field}");
         let day = data.text(&at("held_on"));
         let held_on = regie_model::Day::parse(&day);
-        faults.when(!day.is_empty() && held_on.is_none(), at("held_on"), "malformed", t!("booking-a-day-as-2027-03"));
+        faults.when(
+            !day.is_empty() && held_on.is_none(),
+            at("held_on"),
+            "malformed",
+            t!("booking-a-day-as-2027-03"),
+        );
         let official_url = Some(data.text(&at("official_url"))).filter(|t| !t.is_empty());
         let election = data.get(&at("election")).trim().parse().ok();
         linked.push(LinkedProcess { name: data.text(&at("name")), election, held_on, official_url });
@@ -271,10 +276,14 @@ fn show(
         details { summary { (t!("words-for-imports")) } (form.field("external_id", t!("words-your-own-id")).hint(t!("booking-sending-the-same-id-again"))) }
     };
     let (title, to, back) = match id {
-        Some(id) => {
-            (t!("booking-edit-the-campaign"), format!("/console/campaigns/{id}"), format!("/console/campaigns/{id}"))
+        Some(id) => (
+            t!("booking-edit-the-campaign"),
+            format!("/console/campaigns/{id}"),
+            format!("/console/campaigns/{id}"),
+        ),
+        None => {
+            (t!("words-book-a-campaign"), "/console/campaigns".to_owned(), "/console/campaigns".to_owned())
         }
-        None => (t!("words-book-a-campaign"), "/console/campaigns".to_owned(), "/console/campaigns".to_owned()),
     };
     let body = form.wrap(
         caller,
@@ -285,7 +294,8 @@ fn show(
     );
     let status =
         if faults.is_empty() && theirs.is_none() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    let frame = layout::Frame::new(title, "/console/campaigns").crumb("/console/campaigns", t!("words-campaigns"));
+    let frame =
+        layout::Frame::new(title, "/console/campaigns").crumb("/console/campaigns", t!("words-campaigns"));
     layout::console_with(status, app, caller, &frame, &body)
 }
 

@@ -1,12 +1,12 @@
 //! The publisher's own forms: settings, sites, placements, advertisers; and sponsors and payers, which advertisers edit too.
 
-use crate::t;
 use super::{
     BOOKS, HOUSE, OPERATES, act, action,
     form::{Data, Form, micros_text},
     layout, page,
 };
 use crate::http::{App, AppState, Route, auth::Caller, booking};
+use crate::t;
 use axum::{
     extract::{Path, State},
     http::StatusCode,

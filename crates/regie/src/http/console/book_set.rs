@@ -1,12 +1,12 @@
 //! Booking an ad set: where it appears, what is paid, how it is spread over time.
 
-use crate::t;
 use super::{
     BOOKS, act, action,
     form::{Data, Form, micros_text},
     layout, page, targeting_rows,
 };
 use crate::http::{App, AppState, Route, auth::Caller};
+use crate::t;
 use axum::{
     extract::{Path, State},
     http::StatusCode,
@@ -28,7 +28,10 @@ pub fn routes() -> Vec<Route> {
 /// A tier in words.
 pub fn tier_words(tier: &Tier) -> String {
     match tier {
-        Tier::Sponsorship { share_ppm } => t!("booking-sponsorship-of-of-the-matching", share_ppm = super::ui::percent(u64::from(*share_ppm), 1_000_000)),
+        Tier::Sponsorship { share_ppm } => t!(
+            "booking-sponsorship-of-of-the-matching",
+            share_ppm = super::ui::percent(u64::from(*share_ppm), 1_000_000)
+        ),
         Tier::Guaranteed { impressions_count } => {
             t!("booking-guaranteed-impressions", impressions_count = super::ui::count(*impressions_count))
         }

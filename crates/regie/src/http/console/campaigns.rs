@@ -1,8 +1,9 @@
 //! Campaigns: the list, and the page of one with its ad sets, budgets, ads and the reasons why it does not deliver.
 
-use crate::{t, th};
 use super::{BOOKS, SIGNED, act, action, form::Data, layout, page, ui, why};
 use crate::http::{App, AppState, Route, auth::Caller, problem::Problem};
+use crate::i18n::rooms::say;
+use crate::{t, th};
 use axum::{
     extract::{Path, Query, State},
     response::Response,
@@ -60,9 +61,10 @@ pub fn currency(catalogue: &Catalogue, id: AdvertiserId) -> Currency {
 /// A flight in words of the account's zone.
 pub fn flight_words(catalogue: &Catalogue, advertiser: AdvertiserId, flight: Flight) -> String {
     let zone = act::account_zone(catalogue, advertiser);
-    let end = flight
-        .ends_at
-        .map_or_else(|| t!("words-until-stopped").to_owned(), |end| t!("console-to-time", end = ui::when(end, &zone)));
+    let end = flight.ends_at.map_or_else(
+        || t!("words-until-stopped").to_owned(),
+        |end| t!("console-to-time", end = ui::when(end, &zone)),
+    );
     format!("{} {end}", ui::when(flight.starts_at, &zone))
 }
 
@@ -79,7 +81,7 @@ async fn list(State(app): State<AppState>, caller: Caller, Query(query): Query<L
     let body = html! {
         form class="filters" method="get" action="/console/campaigns" data-swap="#list" role="search" {
             div class="field" { label for="q" { (t!("console-name-or-id")) } input id="q" name="q" type="search" value=(query.q); }
-            div class="field" { label for="st" { (t!("words-status")) } select id="st" name="status" { @for (v, w) in [("", "any"), ("active", "active"), ("paused", "paused"), ("draft", "draft"), ("archived", "archived")] { option value=(v) selected[query.status == v] { (w) } } } }
+            div class="field" { label for="st" { (t!("words-status")) } select id="st" name="status" { @for (v, w) in [("", "any"), ("active", "active"), ("paused", "paused"), ("draft", "draft"), ("archived", "archived")] { option value=(v) selected[query.status == v] { (say(w)) } } } }
             @if !query.advertiser.is_empty() { input type="hidden" name="advertiser" value=(query.advertiser); }
             button { (t!("words-show")) }
         }
@@ -290,12 +292,22 @@ fn not_served(catalogue: &Catalogue, spec: &CampaignSpec, now: regie_model::UtcM
         let from = kept.map_or(Day(vote.0 - regie_model::booking::RESTRICTED_DAYS), |e| e.restricted_from());
         let admitted = sponsor.is_some_and(|s| s.may_sponsor_before_votes);
         if !admitted && (from..=vote).contains(&today) {
-            reasons.push(t!("console-not-served-until-is-over", vote = vote, from = from, name = linked.name));
+            reasons.push(t!(
+                "console-not-served-until-is-over",
+                vote = vote,
+                from = from,
+                name = linked.name
+            ));
         }
         if let Some(silent) = kept.and_then(|e| e.silent_from)
             && (silent..=vote).contains(&today)
         {
-            reasons.push(t!("console-not-served-until-is-over-2", vote = vote, name = linked.name, silent = silent));
+            reasons.push(t!(
+                "console-not-served-until-is-over-2",
+                vote = vote,
+                name = linked.name,
+                silent = silent
+            ));
         }
     }
     reasons
@@ -315,7 +327,7 @@ fn facts(app: &App, id: CampaignId, spec: &CampaignSpec, advertiser: &str) -> Ma
                 dt { (t!("words-advertiser")) } dd { a href={ "/console/advertisers/" (spec.advertiser) } { (advertiser) } }
                 dt { (t!("words-sponsor")) } dd { (act::party_name(app, spec.sponsor)) }
                 dt { (t!("words-payer")) } dd { (act::party_name(app, spec.payer)) }
-                dt { (t!("words-objective")) } dd { (super::book_campaign::objective_word(spec.objective)) }
+                dt { (t!("words-objective")) } dd { (say(super::book_campaign::objective_word(spec.objective))) }
                 dt { (t!("console-flight")) } dd { (flight_words(&catalogue, spec.advertiser, spec.flight)) " (" (act::account_zone(&catalogue, spec.advertiser).name()) ")" }
                 dt { (t!("words-budget-in-all")) } dd { (amount(spec.lifetime_budget_micros)) }
                 dt { (t!("words-budget-a-day")) } dd { (amount(spec.daily_budget_micros)) }
@@ -379,7 +391,7 @@ fn ad_set(app: &App, caller: &Caller, id: AdSetId, campaign: &CampaignSpec) -> M
                 h2 { (set.spec.name) " " (phase(set.status, set.spec.flight_in(campaign), now)) }
                 div class="actions" { (status_buttons(caller, &id.to_string(), set.status, &back)) @if caller.may_book() { a class="btn" href={ "/console/ad-sets/" (id) "/edit" } { (t!("words-edit")) } } }
             }
-            p class="muted" { (bid_words(&set.spec.bid, money)) ", " (super::book_set::tier_words(&set.spec.tier)) ". " (regie_record::targeting_in_words(&set.spec.targeting)) }
+            p class="muted" { (bid_words(&set.spec.bid, money)) ", " (super::book_set::tier_words(&set.spec.tier)) ". " (say(&regie_record::targeting_in_words(&set.spec.targeting))) }
             dl class="figures" {
                 (ui::figure(t!("words-impressions"), &ui::count(counts.impressions_count), ""))
                 (ui::figure(t!("words-clicks"), &ui::count(counts.clicks_count), ""))

@@ -1,8 +1,9 @@
 //! Reports of possibly non-compliant ads (Art. 15): the queue, what was said, the decision with its reasons.
 
-use crate::{t, th};
 use super::{HOUSE, OPERATES, act, action, form::Data, layout, page, ui};
 use crate::http::{AppState, Route, auth::Caller, problem::Problem, record::Reporter};
+use crate::i18n::rooms::say;
+use crate::{t, th};
 use axum::{
     extract::{Path, State},
     response::Response,
@@ -30,7 +31,7 @@ fn grounds(report: &ReportState) -> String {
     let told = report.spec.grounds.iter().map(|word| {
         REPORT_GROUNDS.iter().find(|(known, _)| known == word).map_or(word.as_str(), |(_, told)| *told)
     });
-    told.collect::<Vec<_>>().join("; ")
+    told.map(say).collect::<Vec<_>>().join("; ")
 }
 
 async fn queue(State(app): State<AppState>, caller: Caller) -> Response {
@@ -64,7 +65,12 @@ async fn queue(State(app): State<AppState>, caller: Caller) -> Response {
             } } }
         }
     };
-    layout::console(&app, &caller, &layout::Frame::new(t!("console-reports-of-ads"), "/console/complaints"), &body)
+    layout::console(
+        &app,
+        &caller,
+        &layout::Frame::new(t!("console-reports-of-ads"), "/console/complaints"),
+        &body,
+    )
 }
 
 fn find(app: &AppState, id: &str) -> Result<(ReportId, ReportState), Problem> {
@@ -111,8 +117,8 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
         }
     };
     let title = t!("console-report", id = id);
-    let frame =
-        layout::Frame::new(&title, "/console/complaints").crumb("/console/complaints", t!("console-reports-of-ads"));
+    let frame = layout::Frame::new(&title, "/console/complaints")
+        .crumb("/console/complaints", t!("console-reports-of-ads"));
     Ok(layout::console(&app, &caller, &frame, &body))
 }
 

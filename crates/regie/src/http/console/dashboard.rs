@@ -1,8 +1,8 @@
 //! The dashboard: what happens now, and what needs somebody's hand.
 
-use crate::{t, th};
 use super::{SIGNED, layout, live, page, ui};
 use crate::http::{App, AppState, Route, auth::Caller};
+use crate::{t, th};
 use axum::{extract::State, response::Response, routing::get};
 use maud::{Markup, html};
 use regie_model::{
@@ -116,7 +116,11 @@ fn attention(app: &App, caller: &Caller) -> Vec<Attention> {
     let mut found = Vec::new();
     if caller.sees_everything() {
         for (what, reason) in catalogue.stops.iter().take(5) {
-            let words = t!("console-is-stopped", what = super::stops::words(&catalogue, what), format = if reason.is_empty() { String::new() } else { format!(": {reason}") });
+            let words = t!(
+                "console-is-stopped",
+                what = super::stops::words(&catalogue, what),
+                format = if reason.is_empty() { String::new() } else { format!(": {reason}") }
+            );
             found.push(Attention { kind: "bad", words, href: "/console/stops".into() });
         }
         let waiting = super::review::waiting_count(&catalogue);

@@ -1,12 +1,12 @@
 //! The design system on one page: tokens and components as the pages use them.
 
-use crate::t;
 use super::{
     HOUSE,
     form::{Data, Form},
     layout, page, ui,
 };
 use crate::http::{AppState, Route, auth::Caller};
+use crate::t;
 use axum::{extract::State, response::Response, routing::get};
 use maud::html;
 use regie_model::{Fault, Faults, booking::Status, catalogue::Review};

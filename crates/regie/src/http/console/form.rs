@@ -2,10 +2,10 @@
 //!
 //! A field's name in the form is its path in the booking, so that a fault finds its field by itself.
 
-use crate::{t, th};
-use crate::i18n::rooms::say;
 use super::layout::csrf;
 use crate::http::{AppState, auth::Caller, problem::Problem};
+use crate::i18n::rooms::say;
+use crate::{t, th};
 use axum::{
     body::Bytes,
     extract::{FromRequest, Multipart, Request},
@@ -371,7 +371,8 @@ impl<'a> Field<'a> {
         mut self,
         options: impl IntoIterator<Item = (V, W)>,
     ) -> Field<'a> {
-        self.kind = Kind::Select(options.into_iter().map(|(v, w)| (v.to_string(), say(&w.to_string()))).collect());
+        self.kind =
+            Kind::Select(options.into_iter().map(|(v, w)| (v.to_string(), say(&w.to_string()))).collect());
         self
     }
     /// A box to tick.

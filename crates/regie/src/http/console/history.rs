@@ -1,8 +1,8 @@
 //! Who changed what: the journal's booked changes, newest first, of everything or of one thing.
 
-use crate::t;
 use super::{act, layout, page, ui};
 use crate::http::{Access, App, AppState, Route, auth::Caller, booking, problem::Problem};
+use crate::t;
 use axum::{
     extract::{Query, State},
     routing::get,

@@ -1,8 +1,8 @@
 //! Inventory: sites and placements, and the snippet that brings ads onto a page.
 
-use crate::{t, th};
 use super::{HOUSE, campaigns, layout, page, ui};
 use crate::http::{App, AppState, Route, auth::Caller, tag};
+use crate::{t, th};
 use axum::{
     extract::{Path, State},
     response::Response,
@@ -67,7 +67,7 @@ fn placements(catalogue: &Catalogue, site: SiteId) -> Markup {
                             th scope="row" { a href={ "/console/placements/" (id) "/edit" } { (placement.spec.name) } span class="small muted" { (id) } }
                             td { (format_words(&placement.spec.format)) }
                             td { @if placement.spec.floors.is_empty() { span class="muted" { (t!("words-none")) } } @for floor in &placement.spec.floors { div { (th!("console-cpm", floor = ui::money_micros(regie_model::Micros(floor.micros_per_mille), floor.currency), tier = super::book_house::tier_word(floor.tier))) } } }
-                            td { (if placement.spec.political { "allowed" } else { t!("console-not-here") }) }
+                            td { (if placement.spec.political { t!("console-allowed") } else { t!("console-not-here") }) }
                             td { (ui::status(placement.status)) }
                         }
                     }
@@ -159,9 +159,7 @@ fn empty_words(reason: &str) -> String {
     match reason {
         "not_set_up" => t!("console-the-publisher-s-settings-are").into(),
         "too_many_placements" => t!("console-the-page-asked-for-too").into(),
-        "unknown_placement" => {
-            t!("console-the-page-asked-for-a").into()
-        }
+        "unknown_placement" => t!("console-the-page-asked-for-a").into(),
         "other_site" => t!("console-the-page-asked-for-a-2").into(),
         "site_not_active" => t!("console-the-site-is-paused-or").into(),
         "placement_not_active" => t!("console-the-placement-is-paused-or").into(),

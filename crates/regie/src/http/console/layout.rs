@@ -2,9 +2,9 @@
 //!
 //! Pages load nothing from elsewhere and contain no inline script or style. Refuses business rules.
 
-use crate::{t, th};
-use crate::i18n::{choice, rooms::say};
 use crate::http::{App, AppState, Route, auth::Caller, problem::Problem};
+use crate::i18n::{choice, rooms::say};
+use crate::{t, th};
 use axum::{
     extract::Path,
     http::{HeaderValue, Method, StatusCode, header},
@@ -154,7 +154,11 @@ pub fn bare(title: &str, body: &Markup) -> Markup {
 
 /// The publisher's name, or the program's while there is none.
 pub fn publisher_name(app: &App) -> String {
-    app.platform.catalogue().publisher.as_ref().map_or_else(|| t!("words-regie").to_owned(), |p| p.spec.name.clone())
+    app.platform
+        .catalogue()
+        .publisher
+        .as_ref()
+        .map_or_else(|| t!("words-regie").to_owned(), |p| p.spec.name.clone())
 }
 
 /// A page of the public record.

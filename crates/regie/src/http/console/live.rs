@@ -1,8 +1,8 @@
 //! Live figures: what the ledger says now, as JSON each second by server-sent events.
 
-use crate::t;
 use super::{SIGNED, page, ui};
 use crate::http::{App, AppState, Route, auth::Caller, problem::Problem};
+use crate::t;
 use axum::{
     body::{Body, Bytes},
     extract::State,
@@ -173,7 +173,13 @@ async fn stream(State(app): State<AppState>, caller: Caller) -> Result<Response,
                 break;
             }
             let (platform, who) = (Arc::clone(&app), caller.clone());
-            let Ok(live) = tokio::task::spawn_blocking(move || crate::i18n::within(language, || figures(&platform, &who))).await else { break };
+            let Ok(live) = tokio::task::spawn_blocking(move || {
+                crate::i18n::within(language, || figures(&platform, &who))
+            })
+            .await
+            else {
+                break;
+            };
             let json = serde_json::to_string(&live).unwrap_or_default();
             if sender.send(Bytes::from(format!("data: {json}\n\n"))).await.is_err() {
                 break;

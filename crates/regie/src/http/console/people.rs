@@ -1,6 +1,5 @@
 //! Users and tokens: who may sign in, and which programs may. Their names live apart from the journal.
 
-use crate::{t, th};
 use super::{
     OWNER, PEOPLE, action,
     form::{Data, Form},
@@ -12,6 +11,8 @@ use crate::http::{
     auth::{Caller, links},
     problem::Problem,
 };
+use crate::i18n::rooms::say;
+use crate::{t, th};
 use axum::{
     extract::{Path, State},
     http::StatusCode,
@@ -83,8 +84,8 @@ fn users_page(
             tbody { @for (id, record) in &records { @let person = people.iter().find(|p| p.id == *id);
                 tr {
                     th scope="row" { (person.map_or("", |p| p.name.as_str())) span class="small muted" { (person.map_or("", |p| p.email.as_str())) " " (id) } }
-                    td { (layout::role_word(Some(record.role))) @if let Some(advertiser) = record.advertiser { span class="small muted" { (advertiser) } } }
-                    td { (if person.is_some_and(|p| p.totp_on) { "on" } else { "off" }) }
+                    td { (say(layout::role_word(Some(record.role)))) @if let Some(advertiser) = record.advertiser { span class="small muted" { (advertiser) } } }
+                    td { (if person.is_some_and(|p| p.totp_on) { t!("console-switched-on") } else { t!("console-switched-off") }) }
                     td { @if !record.active { (ui::badge("", t!("console-closed"))) } @else if person.is_some_and(|p| p.password.is_some()) { (ui::badge("good", t!("console-active"))) } @else { (ui::badge("warn", t!("console-invited"))) } }
                     td class="right" { @if owner { (user_buttons(caller, *id, record.active)) } }
                 }
@@ -94,14 +95,20 @@ fn users_page(
             form class="card" method="post" action="/console/users" data-guard="" novalidate {
                 h2 { (t!("console-invite-somebody")) }
                 (form.summary()) (layout::csrf(caller))
-                div class="row" { (form.field("email", "E-mail").required()) (form.field("name", t!("words-name"))) }
+                div class="row" { (form.field("email", t!("words-e-mail")).required()) (form.field("name", t!("words-name"))) }
                 (form.field("role", t!("console-role")).select(ROLES.map(|(v, w, _)| (v, w))).required())
                 (form.field("advertiser", t!("words-advertiser")).select(advertisers(app)).hint(t!("console-only-for-the-role-advertiser")))
                 button class="primary" { (t!("console-make-the-invitation")) }
             }
         }
     };
-    Ok(layout::console_with(status, app, caller, &layout::Frame::new(t!("console-users"), "/console/users"), &body))
+    Ok(layout::console_with(
+        status,
+        app,
+        caller,
+        &layout::Frame::new(t!("console-users"), "/console/users"),
+        &body,
+    ))
 }
 fn user_buttons(caller: &Caller, id: UserId, active: bool) -> Markup {
     html! {
@@ -210,13 +217,19 @@ fn tokens_page(
                 h2 { (t!("console-make-a-token")) }
                 (form.summary()) (layout::csrf(caller))
                 (form.field("name", t!("console-what-it-is-for")).required())
-                fieldset { legend { (t!("console-what-it-may-do")) } @for (value, words, _) in SCOPES { (form.field(format!("scope_{value}"), words).check()) } }
+                fieldset { legend { (t!("console-what-it-may-do")) } @for (value, words, _) in SCOPES { (form.field(format!("scope_{value}"), &say(words)).check()) } }
                 (form.field("advertiser", t!("console-limited-to-one-advertiser")).select(advertisers(app)))
                 button class="primary" { (t!("console-make-the-token")) }
             }
         }
     };
-    layout::console_with(status, app, caller, &layout::Frame::new(t!("console-tokens"), "/console/tokens"), &body)
+    layout::console_with(
+        status,
+        app,
+        caller,
+        &layout::Frame::new(t!("console-tokens"), "/console/tokens"),
+        &body,
+    )
 }
 fn scope_word(scope: Scope) -> &'static str {
     SCOPES.iter().find(|(_, _, s)| *s == scope).map_or("?", |(v, _, _)| v)

@@ -1,8 +1,8 @@
 //! The review queue: ads and versions that wait, an edit beside what is served now, approve or reject with a reason.
 
-use crate::{t, th};
 use super::{HOUSE, OPERATES, act, action, ads, form::Data, layout, page, ui};
 use crate::http::{App, AppState, Route, auth::Caller};
+use crate::{t, th};
 use axum::{
     extract::State,
     response::Response,

@@ -1,8 +1,8 @@
 //! One switch for everything paid, a sponsor, or an ad: in force in under a second, with the reason in public.
 
-use crate::t;
 use super::{HOUSE, OPERATES, act, action, form::Data, layout, page, ui};
 use crate::http::{AppState, Route, auth::Caller, problem::Problem};
+use crate::t;
 use axum::{
     extract::State,
     response::Response,

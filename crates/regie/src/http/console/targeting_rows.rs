@@ -1,7 +1,7 @@
 //! Targeting as rows of a form: what, in or not in, which values.
 
-use crate::{t, th};
 use super::form::{Data, Form};
+use crate::{t, th};
 use maud::{Markup, html};
 use regie_model::{
     Faults, Zone,

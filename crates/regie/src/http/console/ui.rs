@@ -1,8 +1,8 @@
 //! Components of the pages: money, numbers, badges, figures, charts. Every value is escaped by the templates.
 
+use crate::i18n::{format, rooms::say};
 use crate::t;
 use maud::{Markup, PreEscaped, html};
-use crate::i18n::{format, rooms::say};
 use regie_model::{Currency, Day, Micros, Nanos, UtcMs, Zone, booking::Status, catalogue::Review};
 use std::fmt::Write;
 
@@ -58,6 +58,15 @@ pub fn when(at: UtcMs, zone: &Zone) -> String {
 /// A day.
 pub fn day(day: Day) -> String {
     format::day(day)
+}
+
+/// A day as `2026-11-27`.
+pub fn date(iso: &impl std::fmt::Display) -> String {
+    format::date_text(&iso.to_string())
+}
+/// A decimal number as the page's language writes it.
+pub fn decimal(plain: &str) -> String {
+    plain.replace('.', &format::decimal().to_string())
 }
 
 /// A badge.

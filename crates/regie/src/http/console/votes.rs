@@ -1,8 +1,9 @@
 //! Elections, referendums and legislative processes that the publisher keeps: list, form, import from a file.
 
-use crate::{t, th};
 use super::{HOUSE, OPERATES, act, action, form::Data, layout, page, ui};
 use crate::http::{AppState, Route, auth::Caller, problem::Problem};
+use crate::i18n::rooms::say;
+use crate::{t, th};
 use axum::{
     extract::State,
     response::Response,
@@ -45,7 +46,7 @@ fn render(app: &AppState, caller: &Caller, data: &Data, faults: &Faults) -> Resp
                 thead { tr { th { (t!("words-day")) } th { (t!("words-name")) } th { (t!("words-kind")) } th { (t!("console-where")) } th { (t!("console-restricted-from")) } th { (t!("console-silent-from")) } } }
                 tbody { @for (id, kept) in &elections { tr {
                     td class="nowrap" { (kept.spec.held_on) } th scope="row" { (kept.spec.name) " " span class="small muted" { (id) } }
-                    td { (kept.spec.kind.word()) } td { (kept.spec.country) } td { (kept.spec.restricted_from()) }
+                    td { (say(kept.spec.kind.word())) } td { (kept.spec.country) } td { (kept.spec.restricted_from()) }
                     td { @match kept.spec.silent_from { Some(day) => (day), None => "\u{2013}" } }
                 } } }
             } } }
@@ -171,9 +172,9 @@ pub fn commands(
         let mut own = Faults::new();
         let spec = spec(&value, &mut own);
         spec.check(&mut own);
-        own.0
-            .into_iter()
-            .for_each(|f| faults.add(t!("console-line", line = line, field = f.field), "malformed", f.message));
+        own.0.into_iter().for_each(|f| {
+            faults.add(t!("console-line", line = line, field = f.field), "malformed", f.message)
+        });
         let same =
             |s: &ElectionSpec| s.name == spec.name && s.country == spec.country && s.held_on == spec.held_on;
         let id = known.iter().find(|(_, kept)| same(&kept.spec)).map(|(id, _)| *id);

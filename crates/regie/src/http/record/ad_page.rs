@@ -1,6 +1,5 @@
 //! One ad in the record: as it ran, with its label, facts, notice and figures.
 
-use crate::{t, th};
 use super::{data, known, open_json, wants_json};
 use crate::http::{
     App, AppState,
@@ -8,6 +7,8 @@ use crate::http::{
     frames,
     problem::Problem,
 };
+use crate::i18n::rooms::say;
+use crate::{t, th};
 use axum::{
     extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -147,7 +148,7 @@ fn page(app: &AppState, found: &Found) -> Markup {
         div class="grid" { (who(entry)) (when(entry, &zone)) }
         (reach(entry))
         (money(entry))
-        @if !entry.notice.is_empty() { (notice(entry)) }
+        @if !entry.notice.is_empty() { (notice(app, entry)) }
         (history(entry, &zone))
         (more(found, &path))
         (known::citation(app, &path, &t!("record-ad-on-behalf-of-2", id = entry.id, name = entry.sponsor.name), found.size, found.at))
@@ -185,7 +186,8 @@ fn state(entry: &Entry) -> Markup {
 }
 
 fn as_it_ran(entry: &Entry) -> Markup {
-    let label = if entry.political { t!("record-political-advertisement") } else { t!("words-advertisement") };
+    let label =
+        if entry.political { t!("record-political-advertisement") } else { t!("words-advertisement") };
     html! {
         section aria-label=(t!("record-the-ad-as-it-ran")) {
             @for version in entry.content.versions.iter().take(FRAMES_MAX) {
@@ -235,8 +237,8 @@ fn when(entry: &Entry, zone: &regie_model::Zone) -> Markup {
             h2 { (t!("words-when")) }
             dl class="facts" {
                 dt { (t!("record-intended")) } dd { (th!("record-to", starts_at = ui::when(period.starts_at, zone))) " " @match period.ends_at { Some(end) => (ui::when(end, zone)), None => (t!("words-until-stopped")) } }
-                dt { (t!("record-first-shown")) } dd { @match period.first_day { Some(day) => (day), None => (t!("record-not-yet")) } }
-                dt { (t!("record-last-shown")) } dd { @match period.last_day { Some(day) => (day), None => (t!("record-not-yet")) } }
+                dt { (t!("record-first-shown")) } dd { @match period.first_day { Some(day) => (ui::date(&day)), None => (t!("record-not-yet")) } }
+                dt { (t!("record-last-shown")) } dd { @match period.last_day { Some(day) => (ui::date(&day)), None => (t!("record-not-yet")) } }
                 dt { (t!("record-days-of")) } dd { (period.zone) }
             }
         }
@@ -247,11 +249,11 @@ fn reach(entry: &Entry) -> Markup {
     html! {
         section class="card" {
             h2 { (t!("record-by-what-it-was-targeted")) }
-            p { (entry.targeting.words) }
+            p { (say(&entry.targeting.words)) }
             @if !entry.targeting.clauses.is_empty() {
-                ul { @for clause in &entry.targeting.clauses { li { @if clause.op == "not_in" { (ui::badge("warn", t!("record-excluded"))) " " } (clause.words) } } }
+                ul { @for clause in &entry.targeting.clauses { li { @if clause.op == "not_in" { (ui::badge("warn", t!("record-excluded"))) " " } (crate::i18n::rooms::say_part(&clause.words)) } } }
             }
-            @for cap in &entry.targeting.caps { p class="small muted" { (th!("record-cap", cap = cap)) } }
+            @for cap in &entry.targeting.caps { p class="small muted" { (th!("record-cap", cap = say(cap))) } }
             @if entry.targeting.learned { p class="small muted" { (t!("record-it-has-several-versions-how")) } }
         }
     }
@@ -265,25 +267,24 @@ fn money(entry: &Entry) -> Markup {
         .map(|d| ui::Point {
             label: d.day.to_string().get(5..).unwrap_or("").to_owned(),
             value: d.impressions_count as f64,
-            words: format!(
-                "{} impressions, {} {}",
-                ui::count(d.impressions_count),
-                d.spend,
-                figures.currency
+            words: t!(
+                "record-day-in-words",
+                count = ui::count(d.impressions_count),
+                spend = amount(&d.spend_nanos, figures.currency)
             ),
         })
         .collect();
     html! {
         section class="card" {
             h2 { (t!("record-what-it-cost-and-how")) }
-            p { (entry.price.words) }
+            p { (say(&entry.price.words)) }
             @if points.len() > 1 { h3 { (t!("record-impressions-a-day")) } (ui::line_chart(t!("record-impressions-a-day-the-table"), &points, "")) }
             div class="scroll" { table {
                 thead { tr { th { (t!("words-day")) } th class="right" { (t!("words-impressions")) } th class="right" { (th!("record-spend", figures = figures.currency)) } } }
-                tbody { @for day in &figures.days { tr { th scope="row" { (day.day) } td class="right" { (ui::count(day.impressions_count)) } td class="right" { (day.spend) } } } }
+                tbody { @for day in &figures.days { tr { th scope="row" { (ui::date(&day.day)) } td class="right" { (ui::count(day.impressions_count)) } td class="right" { (ui::decimal(&day.spend)) } } } }
                 tfoot {
-                    tr { th scope="row" { (t!("record-this-ad-in-all")) } td class="right" { (ui::count(figures.impressions_count)) } td class="right" { (figures.spend) } }
-                    tr { th scope="row" { (t!("record-its-whole-campaign")) } td class="right" { (ui::count(entry.campaign_figures.impressions_count)) } td class="right" { (entry.campaign_figures.spend) } }
+                    tr { th scope="row" { (t!("record-this-ad-in-all")) } td class="right" { (ui::count(figures.impressions_count)) } td class="right" { (ui::decimal(&figures.spend)) } }
+                    tr { th scope="row" { (t!("record-its-whole-campaign")) } td class="right" { (ui::count(entry.campaign_figures.impressions_count)) } td class="right" { (ui::decimal(&entry.campaign_figures.spend)) } }
                 }
                 caption { (t!("record-exact-spend-is-what-was")) @if figures.credited_nanos != "0" { (th!("record-less", figures = amount(&figures.gross_nanos, figures.currency), figures2 = amount(&figures.credited_nanos, figures.currency))) } "." }
             } }
@@ -291,16 +292,18 @@ fn money(entry: &Entry) -> Markup {
     }
 }
 
-fn notice(entry: &Entry) -> Markup {
+fn notice(app: &AppState, entry: &Entry) -> Markup {
+    let texts = super::notice::texts_in(app, crate::i18n::lang().code());
+    let items = regie_record::texts::notice_in(&entry.notice, &texts);
     html! {
         section class="card" id="notice" {
             h2 { (t!("record-transparency-notice")) }
             p class="muted" { (t!("record-items-of-art-12-1")) }
             ol class="notice" {
-                @for item in &entry.notice {
+                @for item in &items {
                     li {
                         h3 { (item.title) }
-                        dl class="facts" { @for value in &item.values { dt { (value.label) } dd { @if value.value.starts_with("https://") { a href=(value.value) rel="noopener noreferrer nofollow" { (value.value) } } @else { (value.value) } } } }
+                        dl class="facts" { @for value in &item.values { dt { (value.label) } dd { @if value.value.starts_with("https://") { a href=(value.value) rel="noopener noreferrer nofollow" { (value.value) } } @else { (say(&value.value)) } } } }
                         p class="small muted" { (item.source) }
                     }
                 }
@@ -321,7 +324,7 @@ fn history(entry: &Entry, zone: &regie_model::Zone) -> Markup {
             @if entry.history.is_empty() { (ui::empty(t!("record-none"))) } @else {
                 table {
                     thead { tr { th { (t!("words-when")) } th { (t!("words-what")) } th { (t!("record-of")) } th { (t!("words-reason")) } } }
-                    tbody { @for line in &entry.history { tr { td class="nowrap" { (ui::when(line.at, zone)) } td { (line.event.replace('_', " ")) } td { (about(&line.about)) } td { (line.reason) } } } }
+                    tbody { @for line in &entry.history { tr { td class="nowrap" { (ui::when(line.at, zone)) } td { (say(&line.event.replace('_', " "))) } td { (say(&about(&line.about))) } td { (line.reason) } } } }
                 }
             }
         }

@@ -1,12 +1,12 @@
 //! The home of the record: what it is, search, the biggest spenders, ads running now.
 
-use crate::{t, th};
 use super::{ListQuery, data, narrowed};
 use crate::http::{
     AppState,
     console::{act, ads::thumb_class, layout, ui},
     problem::Problem,
 };
+use crate::{t, th};
 use axum::{
     extract::{Query, RawQuery, State},
     http::StatusCode,
@@ -108,7 +108,7 @@ fn search_form(query: &ListQuery) -> Markup {
                     (field("sponsor", t!("record-sponsor-s-id"), query.sponsor.as_deref().unwrap_or(""), "text"))
                     (field("payer", t!("record-payer-s-id"), query.payer.as_deref().unwrap_or(""), "text"))
                     (field("from", t!("record-running-from"), &query.from, "date"))
-                    (field("to", "to", &query.to, "date"))
+                    (field("to", t!("record-running-to"), &query.to, "date"))
                 }
             }
         }
@@ -159,7 +159,7 @@ pub(super) fn hits(lines: &[data::Line]) -> Markup {
                         }
                         p { (th!("record-paid-for-by", payer_name = line.payer_name)) " · " a href={ "/record/sponsors/" (line.sponsor) } { (t!("record-all-ads-of-this-sponsor")) } }
                         p class="num" { (th!("record-shown-times", strong = html! { strong { (ui::money(line.net, line.currency)) } }, strong2 = html! { strong { (ui::count(line.impressions_count)) } })) }
-                        @if let Some((first, last)) = line.days { p class="muted small" { @if first == last { (th!("record-on", first = first)) } @else { (th!("record-from-to", first = first, last = last)) } } }
+                        @if let Some((first, last)) = line.days { p class="muted small" { @if first == last { (th!("record-on", first = ui::day(first))) } @else { (th!("record-from-to", first = ui::day(first), last = ui::day(last))) } } }
                     }
                 }
             }
@@ -176,7 +176,7 @@ fn spenders(rows: &[(PartyId, String, Currency, Nanos)], since: Day) -> Markup {
                 h2 { (t!("record-biggest-spenders")) }
                 form class="filters" method="get" action="/record" { div class="field" { label for="since" { (t!("record-since")) } input id="since" type="date" name="since" value=(since); } button { (t!("words-show")) } }
             }
-            @if rows.is_empty() { p class="muted" { (th!("record-nobody-has-paid-for-an", since = since)) } }
+            @if rows.is_empty() { p class="muted" { (th!("record-nobody-has-paid-for-an", since = ui::day(since))) } }
             @for currency in &currencies {
                 @let of: Vec<_> = rows.iter().filter(|r| r.2 == *currency).take(SPENDERS).collect();
                 @let top = of.first().map_or(1, |r| r.3.0);
@@ -187,7 +187,7 @@ fn spenders(rows: &[(PartyId, String, Currency, Nanos)], since: Day) -> Markup {
                         td { (ui::bar(net.0, top, t!("record-share-of-the-largest"), "")) }
                         td class="right" { (ui::money(*net, *currency)) }
                     } } }
-                    caption { (th!("record-exact-net-of-credits-since", since = since)) }
+                    caption { (th!("record-exact-net-of-credits-since", since = ui::day(since))) }
                 } }
             }
         }

@@ -1,10 +1,11 @@
 //! The record as it was known: at a size of the log, on a date; what changed between two; permalinks and citations.
 
-use crate::{t, th};
+use crate::i18n::rooms::say;
 use crate::{
     http::{App, AppState, console::layout, problem::Problem},
     publication::{concerns, db::RecordDb},
 };
+use crate::{t, th};
 use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
@@ -147,10 +148,10 @@ fn line(version: &Version) -> Markup {
         td { (leaf.version) }
         td { @match (&leaf.figures, &version.facts) {
             (Some(figures), _) => {
-                (th!("record-impressions", word = figures.stage.word(), impressions_count = figures.amounts.impressions_count, amounts = figures.amounts.net().display(figures.amounts.currency, 9))) " " (figures.amounts.currency)
+                (th!("record-impressions", word = say(figures.stage.word()), impressions_count = figures.amounts.impressions_count, amounts = figures.amounts.net().display(figures.amounts.currency, 9))) " " (figures.amounts.currency)
                 @if let Some(before) = &figures.before { (th!("record-before", impressions_count = before.impressions_count, before = before.net().display(before.currency, 9))) }
             },
-            (None, Some(facts)) => { (facts.sponsor.name) ", " (format!("{:?}", facts.run).to_lowercase()) ", " (facts.targeting.words) },
+            (None, Some(facts)) => { (facts.sponsor.name) ", " (format!("{:?}", facts.run).to_lowercase()) ", " (say(&facts.targeting.words)) },
             (None, None) => (t!("record-withheld")),
         } }
         td { a href={ "/record/ads/" (leaf.ad) "?size=" (version.index + 1) } { (version.index) } }

@@ -1,8 +1,8 @@
 //! The transparency notice of one ad: in the reader's language, as HTML to read and print, as JSON and as JSON-LD.
 
-use crate::t;
 use super::{data, known, open_json};
 use crate::http::{App, AppState, console::layout, problem::Problem};
+use crate::t;
 use axum::{
     extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -32,6 +32,15 @@ pub(super) struct Wanted {
 pub(super) fn texts(app: &App, wanted: Option<&str>, headers: &HeaderMap) -> Texts {
     let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok());
     let first = accepted.and_then(|t| t.split(',').next()).map(|t| t.split(';').next().unwrap_or(t).trim());
+    choose(app, wanted.or(first))
+}
+
+/// The texts in a language of the pages.
+pub(super) fn texts_in(app: &App, language: &str) -> Texts {
+    choose(app, Some(language))
+}
+
+fn choose(app: &App, wanted: Option<&str>) -> Texts {
     let opted = app
         .platform
         .catalogue()
@@ -39,7 +48,7 @@ pub(super) fn texts(app: &App, wanted: Option<&str>, headers: &HeaderMap) -> Tex
         .as_ref()
         .map(|p| p.spec.label_languages.clone())
         .unwrap_or_default();
-    Texts::choose(wanted.or(first), &opted)
+    Texts::choose(wanted, &opted)
 }
 
 /// What an export says around an entry: its version is that of the facts and figures together.
@@ -129,6 +138,9 @@ fn label_words(entry: &Entry, texts: &Texts) -> Vec<String> {
 }
 
 fn document(app: &App, entry: &Entry, items: &[NoticeItem], texts: &Texts, publisher: &str) -> Markup {
+    // The notice may be in another language than the page around it.
+    let language = crate::i18n::Lang::parse(&texts.code).unwrap_or(crate::i18n::Lang::En);
+    let told = |words: &str| crate::i18n::within(language, || crate::i18n::rooms::say(words));
     let title = texts.get(if entry.political { Text::TransparencyNotice } else { Text::WhoPaid });
     let body = html! {
         p class="crumbs noprint" { a href="/record" { (t!("words-record")) } a href={ "/record/ads/" (entry.id) } { (entry.id) } span { (title) } }
@@ -139,15 +151,15 @@ fn document(app: &App, entry: &Entry, items: &[NoticeItem], texts: &Texts, publi
                 dl class="facts" {
                     dt { (texts.get(Text::A)) } dd { (entry.sponsor.name) }
                     dt { (texts.get(Text::B)) } dd { (entry.payer.name) }
-                    dt { (texts.get(Text::F)) } dd { (entry.price.words) }
-                    dt { (texts.get(Text::L)) } dd { (entry.targeting.words) }
+                    dt { (texts.get(Text::F)) } dd { (told(&entry.price.words)) }
+                    dt { (texts.get(Text::L)) } dd { (told(&entry.targeting.words)) }
                     dt { (texts.get(Text::M)) } dd { (entry.figures.impressions_count) }
                 }
             } @else {
                 ol class="notice" type="a" {
                     @for item in items { li {
                         h2 { (item.title) }
-                        dl class="facts" { @for value in &item.values { dt { (value.label) } dd { @if value.value.starts_with("https://") { a href=(value.value) rel="noopener noreferrer nofollow" { (value.value) } } @else { (value.value) } } } }
+                        dl class="facts" { @for value in &item.values { dt { (value.label) } dd { @if value.value.starts_with("https://") { a href=(value.value) rel="noopener noreferrer nofollow" { (value.value) } } @else { (told(&value.value)) } } } }
                         p class="small muted" { (item.source) }
                     } }
                 }

@@ -1,12 +1,13 @@
 //! More ways to read the record: elections, Atom feeds, the open API's own description, the completeness counter.
 
-use crate::{t, th};
 use super::{ListQuery, bulk, data, limits::Fair, open_json};
 use crate::http::{
     App, AppState,
     console::{layout, ui},
     problem::Problem,
 };
+use crate::i18n::rooms::say;
+use crate::{t, th};
 use axum::{
     extract::{Query, State},
     http::{HeaderValue, StatusCode, header},
@@ -111,7 +112,7 @@ pub(super) async fn elections(
                     a href={ "/record?" (linked_query(&o.name)) } { (o.name) }
                     @if let Some(spec) = &o.spec {
                         div class="small muted" {
-                            (th!("record-only-some-sponsors-from", word = spec.kind.word(), country = spec.country, restricted_from = spec.restricted_from()))
+                            (th!("record-only-some-sponsors-from", word = say(spec.kind.word()), country = spec.country, restricted_from = spec.restricted_from()))
                             @if let Some(day) = spec.silent_from { (th!("record-no-linked-ad-from", day = day)) }
                             @if let Some(url) = &spec.official_url { "; " a href=(url) rel="noopener noreferrer nofollow" { (t!("record-how-to-take-part")) } }
                         }
@@ -264,10 +265,10 @@ pub(super) async fn dictionary(State(app): State<AppState>, uri: axum::http::Uri
         h2 { (t!("record-columns-of-the-bulk-files")) }
         div class="scroll" { table {
             thead { tr { th { (t!("record-column")) } th { (t!("record-type")) } th { (t!("record-what-it-holds")) } } }
-            tbody { @for ((name, what), kind) in columns() { tr { th scope="row" { code { (name) } } td { (kind) } td { (what) } } } }
+            tbody { @for ((name, what), kind) in columns() { tr { th scope="row" { code { (name) } } td { (say(kind)) } td { (say(what)) } } } }
         } }
         h2 { (t!("record-what-the-data-cannot-tell")) }
-        ul { @for limit in LIMITS { li { (limit) } } }
+        ul { @for limit in LIMITS { li { (say(limit)) } } }
         p { a href="/record/data.json" { (t!("words-the-same-as-json")) } }
     };
     layout::page(StatusCode::OK, &layout::public(&app, t!("words-data"), &body))

@@ -4,8 +4,8 @@
 //! that key (J1). An address is not needed: the receipt's link leads to the answer. Refuses more than a few thousand open
 //! reports, and says so.
 
-use crate::{t, th};
 use super::{data, limits::Fair};
+use crate::i18n::rooms::say;
 use crate::{
     http::{
         AppState, Route,
@@ -14,6 +14,7 @@ use crate::{
     },
     platform::{Platform, commands::CommandError},
 };
+use crate::{t, th};
 use axum::{
     extract::{Path, Query, State},
     http::{Method, StatusCode},
@@ -99,19 +100,19 @@ fn page(app: &AppState, ad: AdId, data: &Data, faults: &Faults) -> Response {
         form class="card" method="post" action={ "/record/ads/" (ad) "/report" } {
             fieldset {
                 legend { (t!("record-what-is-wrong")) }
-                @if let Some(words) = fault("grounds") { p class="fault" role="alert" { (words) } }
+                @if let Some(words) = fault("grounds") { p class="fault" role="alert" { (say(&words)) } }
                 @for (word, told) in REPORT_GROUNDS {
-                    div { label { input type="checkbox" name={ "ground-" (word) } value="on" checked[data.has(&format!("ground-{word}"))]; " " (told) } }
+                    div { label { input type="checkbox" name={ "ground-" (word) } value="on" checked[data.has(&format!("ground-{word}"))]; " " (say(told)) } }
                 }
             }
             div class="field" {
                 label for="words" { (t!("record-in-your-words")) }
-                @if let Some(words) = fault("words") { p class="fault" role="alert" { (words) } }
+                @if let Some(words) = fault("words") { p class="fault" role="alert" { (say(&words)) } }
                 textarea id="words" name="words" rows="6" required { (data.get("words")) }
             }
             div class="field" {
                 label for="email" { (t!("record-your-e-mail-address-if")) }
-                @if let Some(words) = fault("email") { p class="fault" role="alert" { (words) } }
+                @if let Some(words) = fault("email") { p class="fault" role="alert" { (say(&words)) } }
                 input id="email" type="email" name="email" autocomplete="email" value=(data.get("email"));
             }
             button class="primary" { (t!("record-send-the-report")) }

@@ -1,12 +1,12 @@
 //! A sponsor or payer in the record: what it spent, on which ads.
 
-use crate::{t, th};
 use super::{data, open_json, wants_json};
 use crate::http::{
     AppState,
     console::{layout, ui},
     problem::Problem,
 };
+use crate::{t, th};
 use axum::{
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode},
@@ -232,7 +232,7 @@ fn chart(found: &Found, currency: Currency) -> Markup {
         section class="card" {
             h2 { (th!("record-spend-a-day", value = currency)) }
             (ui::line_chart(t!("record-spend-a-day-the-table"), &points, ""))
-            details { summary { (t!("record-as-a-table")) } table { tbody { @for (day, net) in &days { tr { th scope="row" { (day) } td class="right" { (ui::money(*net, currency)) } } } } } }
+            details { summary { (t!("record-as-a-table")) } table { tbody { @for (day, net) in &days { tr { th scope="row" { (ui::date(day)) } td class="right" { (ui::money(*net, currency)) } } } } } }
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The report as a page: filters, totals, a chart, the same data as a table, and the way to CSV.
 
-use crate::{t, th};
 use super::{Dimension, Report, Sums, parse, take};
 use crate::http::{
     AppState,
     auth::Caller,
     console::{layout, ui},
 };
+use crate::i18n::rooms::say;
+use crate::{t, th};
 use axum::extract::{RawQuery, State};
 use maud::{Markup, html};
 use regie_model::{CampaignId, Nanos, UtcMs};
@@ -93,7 +94,7 @@ fn filters(app: &AppState, caller: &Caller, report: &Report, campaign: Option<u3
             div class="field" { label for="to" { (t!("console-to")) } input id="to" type="date" name="to" value=(report.zone.day(UtcMs(report.to.0 - 1))); }
             div class="field" { label for="by" { (t!("console-by-2")) } select id="by" name="by" {
                 @if !BY.iter().any(|(v, _)| *v == by) { option value=(by) selected { (by.replace(',', ", ")) } }
-                @for (value, words) in BY { option value=(value) selected[value == by] { (words) } }
+                @for (value, words) in BY { option value=(value) selected[value == by] { (say(words)) } }
             } }
             div class="field" { label for="campaign" { (t!("words-campaign")) } select id="campaign" name="campaign" {
                 option value="" { (t!("console-all")) }
@@ -145,7 +146,7 @@ fn chart(report: &Report) -> Markup {
         .map(|(key, count)| ui::Point {
             label: label(key),
             value: *count as f64,
-            words: format!("{} impressions", ui::count(*count)),
+            words: t!("console-impressions-in-words", count = ui::count(*count)),
         })
         .collect();
     html! { section class="card" { h2 { (t!("words-impressions")) } (ui::line_chart(t!("console-impressions-over-time-the-table"), &points, "")) } }
@@ -179,7 +180,7 @@ fn name(app: &AppState, dimension: Dimension, key: &str, report: &Report) -> Str
 
 /// A dimension as a column's heading.
 fn heading(dimension: Dimension) -> String {
-    let words = dimension.word().replace('_', " ");
+    let words = say(&dimension.word().replace('_', " "));
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -1,7 +1,7 @@
 //! Sponsors and payers. What is typed is sealed before it is journalled (law J1).
 
-use crate::t;
 use super::*;
+use crate::t;
 
 fn current(app: &App, caller: &Caller, id: PartyId) -> Result<Data, layout::PageError> {
     let kept = {
@@ -117,13 +117,23 @@ fn render(
         fieldset {
             legend { (t!("words-for-political-ads")) }
             p { (t!("booking-the-notice-of-a-political")) }
-            (form.field("identity.email", "E-mail"))
+            (form.field("identity.email", t!("words-e-mail")))
             (form.field("identity.postal_address", t!("booking-postal-address")).area(3))
             (form.field("may_sponsor_before_votes", t!("booking-may-sponsor-in-the-three")).check().hint(t!("booking-union-citizen-resident-with-voting")))
         }
     };
     let to = id.map_or_else(|| "/console/parties".to_owned(), |id| format!("/console/parties/{id}"));
-    let title = if id.is_some() { t!("booking-edit-the-sponsor-or-payer") } else { t!("words-add-a-sponsor-or-payer") };
-    let place = Place { title, nav: "/console/parties", to, back: "/console/parties".into(), button: t!("words-save") };
+    let title = if id.is_some() {
+        t!("booking-edit-the-sponsor-or-payer")
+    } else {
+        t!("words-add-a-sponsor-or-payer")
+    };
+    let place = Place {
+        title,
+        nav: "/console/parties",
+        to,
+        back: "/console/parties".into(),
+        button: t!("words-save"),
+    };
     form_page(app, caller, &place, &form, &fields)
 }

@@ -1,7 +1,7 @@
 //! The publisher's settings.
 
-use crate::t;
 use super::*;
+use crate::t;
 
 fn current(app: &App) -> Data {
     let mut data = Data::default();

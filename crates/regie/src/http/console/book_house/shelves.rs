@@ -1,7 +1,7 @@
 //! Sites, placements and advertisers.
 
-use crate::t;
 use super::*;
+use crate::t;
 
 async fn finish<'a>(
     app: &AppState,
@@ -367,7 +367,13 @@ fn advertiser_page(
     form_page(
         app,
         caller,
-        &Place { title, nav: "/console/advertisers", back: to.clone(), to, button: t!("booking-save-the-advertiser") },
+        &Place {
+            title,
+            nav: "/console/advertisers",
+            back: to.clone(),
+            to,
+            button: t!("booking-save-the-advertiser"),
+        },
         &form,
         &fields,
     )
