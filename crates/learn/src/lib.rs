@@ -9,6 +9,7 @@ pub mod evaluate;
 pub mod experiment;
 pub mod factor;
 pub mod infer;
+pub mod served;
 pub mod stream;
 pub mod template;
 pub mod uploaded;

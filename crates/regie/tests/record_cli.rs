@@ -18,9 +18,8 @@ use std::{
 /// The binary: exit code, and its JSON (what it said, where that is none).
 fn regie(args: &[&str]) -> (i32, Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_regie")).arg("--json").args(args).output().unwrap();
-    let said = || {
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-    };
+    let said =
+        || format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let json = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| json!({ "said": said() }));
     (output.status.code().unwrap(), json)
 }
@@ -98,16 +97,7 @@ fn a_label_is_held_to_its_promise_and_a_broken_one_is_proved() {
     let (label, evidence) = (at("label.json"), at("evidence.json"));
     let check = |promise: &Value| {
         std::fs::write(&label, promise.to_string()).unwrap();
-        regie(&[
-            "verify",
-            &url,
-            "--key",
-            &key,
-            "--label",
-            text(&label),
-            "--write-evidence",
-            text(&evidence),
-        ])
+        regie(&["verify", &url, "--key", &key, "--label", text(&label), "--write-evidence", text(&evidence)])
     };
     // As a reader's browser keeps it: the answer of the server.
     let promise = stage.ask()["ad"]["label"]["promise"].clone();
@@ -185,8 +175,12 @@ fn keys_are_rotated_in_the_open_and_a_new_origin_names_the_old() {
     stage.harness.stop();
     let folder = stage.harness.folder().to_path_buf();
     let record = |args: &[&str]| {
-        let output =
-            Command::new(env!("CARGO_BIN_EXE_regie")).arg("--folder").arg(&folder).arg("record").args(args).output();
+        let output = Command::new(env!("CARGO_BIN_EXE_regie"))
+            .arg("--folder")
+            .arg(&folder)
+            .arg("record")
+            .args(args)
+            .output();
         let output = output.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -197,9 +191,8 @@ fn keys_are_rotated_in_the_open_and_a_new_origin_names_the_old() {
     assert_eq!(both.lines().next(), Some(first.as_str()));
     let state = tempfile::tempdir().unwrap();
     let seen = state.path().join("seen");
-    let verify = |key: &str| {
-        regie(&["verify", text(&folder.join("record")), "--key", key, "--state", text(&seen)])
-    };
+    let verify =
+        |key: &str| regie(&["verify", text(&folder.join("record")), "--key", key, "--state", text(&seen)]);
     // Both sign: who trusts either sees the one history.
     for key in [&first, &second] {
         let (code, told) = verify(key);
@@ -225,7 +218,8 @@ fn keys_are_rotated_in_the_open_and_a_new_origin_names_the_old() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let fresh = said.split_whitespace().find(|word| word.starts_with("gazette.example/record/log-2+"));
-    let (code, told) = regie(&["verify", text(&folder.join("record")), "--key", fresh.unwrap(), "--state", text(&seen)]);
+    let (code, told) =
+        regie(&["verify", text(&folder.join("record")), "--key", fresh.unwrap(), "--state", text(&seen)]);
     assert!(code == 0 || told.to_string().contains("other"), "{told}");
     let other = state.path().join("seen-2");
     let (code, told) =

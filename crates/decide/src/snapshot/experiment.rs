@@ -31,9 +31,7 @@ pub(crate) struct Experiment {
 
 /// The salt of an ad set's experiment: its name draws all units anew.
 pub fn experiment_salt(ad_set: AdSetId, name: &str) -> u64 {
-    name.bytes().fold(u64::from(ad_set.0).wrapping_add(0x9e37_79b9_7f4a_7c15), |salt, byte| {
-        (salt ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(17)
-    })
+    regie_learn::experiment::salt(ad_set.0, name)
 }
 
 /// What is randomised, in the words of the learning room.

@@ -82,6 +82,13 @@ impl Key {
     }
 }
 
+/// The salt of an ad set's experiment: its name draws all units anew.
+pub fn salt(ad_set: u32, name: &str) -> u64 {
+    name.bytes().fold(u64::from(ad_set).wrapping_add(0x9e37_79b9_7f4a_7c15), |salt, byte| {
+        (salt ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(17)
+    })
+}
+
 /// SplitMix64's finaliser (Steele, Lea, Flood 2014).
 const fn mix(x: u64) -> u64 {
     let mut x = x.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -9,6 +9,7 @@ use super::{
 };
 use anyhow::{Context, Result};
 use regie_journal::Appended;
+use regie_learn::served::Served;
 use regie_ledger::{LawBroken, Ledger, Outcome};
 use regie_model::{
     UtcMs,
@@ -28,6 +29,8 @@ pub type Watcher = Box<dyn FnMut(u64, UtcMs, &Event, &Outcome) + Send>;
 pub struct Folds {
     /// Balances, charges, duplicates.
     pub ledger: Ledger,
+    /// What was seen of every version that was shown; reads what the ledger has read.
+    pub served: Served,
     /// A broken law, once found: nothing is billed any more.
     pub broken: Option<LawBroken>,
     rollups_position: u64,
@@ -49,6 +52,7 @@ impl Folds {
     pub fn empty() -> Folds {
         Folds {
             ledger: Ledger::new(),
+            served: Served::default(),
             broken: None,
             rollups_position: 0,
             checkpoint_at: 0,
@@ -66,8 +70,12 @@ impl Folds {
     /// SQLite's error, or a checkpoint that cannot be read.
     pub fn restore(state: &StateDb) -> Result<Folds> {
         let mut folds = Folds::empty();
-        if let Some(bytes) = state.ledger()? {
-            folds.ledger = Ledger::from_bytes(&bytes)?;
+        // Two checkpoints of one position; where one is missing, both folds are made from the journal again.
+        if let (Some(ledger), Some(served)) = (state.ledger()?, state.served()?) {
+            let (ledger, served) = (Ledger::from_bytes(&ledger)?, postcard::from_bytes::<Served>(&served)?);
+            if ledger.position() == served.position() {
+                (folds.ledger, folds.served) = (ledger, served);
+            }
         }
         folds.rollups_position = state.rollups_position()?;
         folds.checkpoint_at = folds.ledger.position();
@@ -118,6 +126,9 @@ impl Folds {
         if matches!(outcome, Outcome::NeedsBlock(_)) {
             return Some((event, outcome));
         }
+        let counted = matches!(outcome, Outcome::Billed { .. } | Outcome::Free { .. } | Outcome::Counted);
+        let billed_nanos = i64::try_from(outcome.billed_nanos().0).unwrap_or(i64::MAX);
+        self.served.apply(position, &event, counted, billed_nanos);
         if let Some(watcher) = &mut self.watcher {
             watcher(position, at, &event, &outcome);
         }
@@ -176,6 +187,8 @@ impl Folds {
         flush.charge_blocks = self.ledger.take_charge_blocks();
         if due {
             flush.ledger = Some(self.ledger.to_bytes());
+            // Numbers and maps only: postcard cannot fail on them.
+            flush.served = postcard::to_allocvec(&self.served).ok();
             self.checkpoint_at = position;
         }
         self.rollups_position = position.max(self.rollups_position);

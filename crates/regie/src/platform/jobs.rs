@@ -36,6 +36,7 @@ impl Platform {
         self.refresh_whole_gate();
         self.mask_spent();
         self.accrue_flat_fees(now);
+        self.refresh_learning(now);
         self.update_tables(now);
     }
     /// Journals what was counted of decisions since the last time.
@@ -63,7 +64,14 @@ impl Platform {
             let mut pacing = lock(&self.pacing);
             rows(&catalogue, &folds.ledger, &mut pacing, now)
         };
-        let tables = Tables::new(rows);
+        // Where something was counted, rates are those of the current allocation.
+        let (learned, rates) = self.learned();
+        let mut rows: BTreeMap<AdSetId, Row> = rows.into_iter().collect();
+        for (id, (click_ppb, conversion_ppb)) in rates.iter() {
+            let row = rows.entry(*id).or_default();
+            (row.click_ppb, row.conversion_ppb) = (*click_ppb, *conversion_ppb);
+        }
+        let tables = Tables::new(rows).with_learned(learned);
         if tables != **self.tables.load() {
             let view = self.current_view();
             self.tables.store(Arc::new(tables.align(&view.snapshot)));

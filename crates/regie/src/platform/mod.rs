@@ -14,6 +14,7 @@ pub mod gate;
 pub mod image;
 pub mod intake;
 pub mod jobs;
+pub mod learning;
 pub mod log;
 pub mod objects;
 pub mod secrets;
@@ -123,6 +124,8 @@ pub struct Platform {
     /// Decisions in aggregate.
     pub traffic: traffic::TrafficCounters,
     pacing: Mutex<jobs::PacingState>,
+    /// Tables made of what was seen.
+    pub learning: learning::Learning,
     /// Ads whose facts are in the record's log; none while nothing is published.
     logged: Mutex<Option<view::Logged>>,
     keys: Vec<TicketKey>,
@@ -190,6 +193,7 @@ impl Platform {
             frequency: frequency::Frequency::default(),
             traffic: traffic::TrafficCounters::default(),
             pacing: Mutex::default(),
+            learning: learning::Learning::default(),
             logged: Mutex::default(),
             keys,
             epoch: AtomicU32::new(0),

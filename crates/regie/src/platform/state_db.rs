@@ -54,6 +54,8 @@ pub struct Flush {
     pub credits: Vec<(u64, i64, u64, i128)>,
     /// A checkpoint of the ledger, now and then.
     pub ledger: Option<Vec<u8>>,
+    /// One of the learner's fold, of the same position.
+    pub served: Option<Vec<u8>>,
 }
 
 /// The projections' file.
@@ -117,6 +119,14 @@ impl StateDb {
     /// SQLite's error.
     pub fn ledger(&self) -> Result<Option<Vec<u8>>> {
         let sql = "SELECT value FROM meta WHERE key = 'ledger'";
+        Ok(self.connection.query_row(sql, [], |r| r.get(0)).optional()?)
+    }
+    /// The checkpoint of the learner's fold.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn served(&self) -> Result<Option<Vec<u8>>> {
+        let sql = "SELECT value FROM meta WHERE key = 'served'";
         Ok(self.connection.query_row(sql, [], |r| r.get(0)).optional()?)
     }
     /// Every booked change behind a position, in order: (position, JSON of the event).
@@ -211,6 +221,9 @@ impl StateDb {
             set.execute(params!["rollups_position", flush.position as i64])?;
             if let Some(ledger) = &flush.ledger {
                 set.execute(params!["ledger", ledger])?;
+            }
+            if let Some(served) = &flush.served {
+                set.execute(params!["served", served])?;
             }
         }
         transaction.commit()?;

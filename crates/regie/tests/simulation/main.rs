@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod dice;
+mod learning;
 mod steps;
 mod world;
 

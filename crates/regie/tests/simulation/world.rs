@@ -13,6 +13,7 @@ use regie_journal::{
     CommitQueue, Journal, Options, Position, QueueFull, QueueLimits, SqliteJournal,
     simdisk::{SIM_DIR, SimDisk},
 };
+use regie_learn::served::Served;
 use regie_ledger::{Ledger, Outcome, audit::Audit};
 use regie_model::{
     PlacementId, SiteId, UtcMs,
@@ -138,6 +139,7 @@ impl World {
         self.keep_promises(&journal)?;
         let mut scratch = Ledger::new();
         let mut audit = Audit::new();
+        let mut served = Served::default();
         let from = self.platform.position();
         let mut after = 0;
         loop {
@@ -149,6 +151,9 @@ impl World {
                 let event = Event::decode(&record.payload).map_err(|e| e.to_string())?;
                 let outcome = scratch.apply(record.position.0, at, &event).map_err(|e| e.to_string())?;
                 audit.observe(record.position.0, at, &event, &outcome);
+                let counted =
+                    matches!(outcome, Outcome::Billed { .. } | Outcome::Free { .. } | Outcome::Counted);
+                served.apply(record.position.0, &event, counted, outcome.billed_nanos().0 as i64);
                 if record.position.0 > from {
                     self.platform.observe_one(record.position.0, at, &record.payload, true);
                 }
@@ -160,6 +165,13 @@ impl World {
             return Err(format!(
                 "law B2: at record {after} the running state differs from the journal folded anew"
             ));
+        }
+        // The learner's fold, too, is a function of the journal.
+        served.take_fresh();
+        let mut running = self.platform.folds().served.clone();
+        running.take_fresh();
+        if running != served {
+            return Err(format!("at record {after} the learner's fold differs from the journal folded anew"));
         }
         self.audit = Arc::new(Mutex::new(audit));
         self.watch();
@@ -346,7 +358,9 @@ impl World {
             }
             let snapshot = Snapshot::build(&catalogue, kept.snapshot);
             let bytes = objects.get(&kept.tables).ok_or("law D1: the tables are gone")?;
-            let tables = Tables::from_bytes(&bytes).ok_or("law D1: the tables are damaged")?.align(&snapshot);
+            let mut named = |hash: &_| objects.get(hash).map(|bytes| bytes.to_vec());
+            let tables = Tables::fetch(&bytes, &mut named).ok_or("law D1: the tables are damaged")?;
+            let tables = tables.align(&snapshot);
             let again = regie_decide::decide(&snapshot, &tables, &kept.request, &kept.gate, &mut |_, _| {});
             if serde_json::to_vec(&again).ok() != serde_json::to_vec(&kept.decision).ok() {
                 return Err(format!(

@@ -23,9 +23,7 @@ use regie_record::log::{
     Append, Checkpoint, Hash, Note, Signatory, VerifierKey,
     leaf::{Tombstone, tombstone},
     note::TYPE_ED25519,
-    outside::{
-        OwnFiles, QUESTIONS_MAX, Standing, WitnessClient, answered, catch_up, compare, question,
-    },
+    outside::{OwnFiles, QUESTIONS_MAX, Standing, WitnessClient, answered, catch_up, compare, question},
     promise::{self, Promise, SignedPromise},
     proof::TlogProof,
     read::{CHECKPOINT_PATH, inclusion_from, tile_bytes},
@@ -103,7 +101,11 @@ impl RecordLog {
             .log_witnesses
             .iter()
             .map(|text| {
-                HttpWitness::parse(text, &roots).map(|witness| Asked { witness, last: 0, not_before: UtcMs(0) })
+                HttpWitness::parse(text, &roots).map(|witness| Asked {
+                    witness,
+                    last: 0,
+                    not_before: UtcMs(0),
+                })
             })
             .collect::<Result<_>>()?;
         let opening = Opening { origin: &origin, keys: &keys, now_ms: now.0, continues: None, position: 0 };
@@ -238,9 +240,7 @@ impl RecordLog {
             let (status, body) = asked.witness.add_checkpoint(&request)?;
             let key = asked.witness.key().clone();
             let mut sequencer = lock(&self.sequencer);
-            if let Some(line) =
-                answered(&mut sequencer, &request, &key, (status, &body), &mut asked.last)?
-            {
+            if let Some(line) = answered(&mut sequencer, &request, &key, (status, &body), &mut asked.last)? {
                 return Ok(line);
             }
         }
