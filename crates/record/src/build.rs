@@ -29,6 +29,8 @@ pub struct Figures {
     pub gross: Nanos,
     /// Given back.
     pub credited: Nanos,
+    /// Places offered that matched its ad set's targeting, at least; none where that was not counted.
+    pub matched_count: Option<u64>,
     /// Impressions and net spend by day of the account's zone, oldest first; empty for a campaign.
     pub days: Vec<(Day, u64, Nanos)>,
 }
@@ -336,6 +338,7 @@ fn figures(figures: &Figures, currency: Currency) -> PublicFigures {
         credited_nanos: all.credited_nanos,
         spend_nanos: all.spend_nanos,
         spend: all.spend,
+        matched_count: figures.matched_count,
         days: days.collect(),
     }
 }

@@ -23,6 +23,8 @@ pub const FINAL_AFTER_DAYS: i64 = 7;
 pub const BREAKDOWN_PART: &str = "breakdown";
 /// The part that holds the manifest's lines.
 pub const MANIFEST_PART: &str = "manifest";
+/// The part that holds how many places the ad's targeting matched, beside how many showed it.
+pub const AUDIENCE_PART: &str = "audience";
 /// The part that holds the reason of a correction, in the publisher's words.
 pub const REASON_PART: &str = "reason";
 
@@ -38,6 +40,17 @@ pub struct Shown {
     pub impressions_count: u64,
     /// Charged, 10^-9 of a unit, as text.
     pub spend_nanos: String,
+}
+
+/// Delivered against eligible: of the places that an ad set could have had on a day, how many showed the ad.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audience {
+    /// Places offered on pages that matched the conditions and exclusions of its ad set while it could run. At least so many: one
+    /// that provably could not win there was passed over uncounted.
+    pub matched_count: u64,
+    /// Impressions of the ad.
+    pub shown_count: u64,
 }
 
 /// What the ledger says of an ad's closed day.
@@ -56,6 +69,8 @@ pub struct ClosedDay<'a> {
     pub breakdowns: &'a [Breakdown],
     /// For the first version: what was shown, by version.
     pub shown: &'a [Shown],
+    /// For the first version: places offered that matched the ad set's targeting on that day, at least; none where not counted.
+    pub matched_count: Option<u64>,
     /// Why figures changed, should they have.
     pub reason: &'a str,
 }
@@ -111,6 +126,10 @@ pub fn figures_sheet(
         if !day.shown.is_empty() {
             parts.insert(MANIFEST_PART.to_owned(), canonical(&day.shown)?);
             manifest = Some(manifest_root(day.shown)?);
+        }
+        if let Some(matched_count) = day.matched_count {
+            let shown_count = day.amounts.impressions_count;
+            parts.insert(AUDIENCE_PART.to_owned(), canonical(&Audience { matched_count, shown_count })?);
         }
         (commitments, objects) = commit_parts(&parts, None, salt);
     }

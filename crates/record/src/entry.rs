@@ -45,6 +45,7 @@ pub const ALLOWED_KEYS: &[&str] = &[
     "landing_url",
     "last_day",
     "learned",
+    "matched_count",
     "model",
     "name",
     "notice",
@@ -306,6 +307,10 @@ pub struct PublicFigures {
     pub spend_nanos: String,
     /// The same as decimal text, all digits.
     pub spend: String,
+    /// Places offered to its ad set whose page matched the conditions and exclusions while it could run, at least: the audience
+    /// that it could have reached, as far as it was counted. Of the whole ad set, however many ads it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matched_count: Option<u64>,
     /// By day of the account's zone, oldest first.
     pub days: Vec<DayFigures>,
 }

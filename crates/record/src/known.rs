@@ -78,6 +78,7 @@ impl KnownAd {
             conversions_count: total.conversions_count,
             gross: total.gross_nanos,
             credited: total.credited_nanos,
+            matched_count: None,
             days: self.days.iter().map(|(d, f)| (*d, f.amounts.impressions_count, f.amounts.net())).collect(),
         }
     }

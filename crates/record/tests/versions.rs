@@ -185,6 +185,7 @@ fn closed(amounts: &Amounts, previous: Option<&Leaf>, now: i64, reason: &str) ->
         others: &zero,
         breakdowns: &breakdowns,
         shown: &lines,
+        matched_count: Some(9),
         reason,
     };
     let none = |_: &Sha256Hash| None;

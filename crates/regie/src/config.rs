@@ -45,6 +45,8 @@ pub struct Config {
     pub record_requests_per_minute: u32,
     /// Show an ad only when its facts are in the record's log. Off only to measure without it.
     pub record_gate: bool,
+    /// Days that personal fields of the record are held after their ad last ran; then they are withheld, with a tombstone.
+    pub record_keep_days: u32,
     /// Where entries of political ads are sent for a repository (Art. 13); nowhere when empty.
     pub repository_url: String,
     /// Worker threads; 0 takes one per core.
@@ -83,6 +85,7 @@ impl Default for Config {
             exit_after_journal_stop_ms: 30_000,
             record_requests_per_minute: 1_200,
             record_gate: true,
+            record_keep_days: crate::publication::register::KEEP_DAYS,
             repository_url: String::new(),
             workers: 0,
             log_origin: String::new(),
@@ -161,6 +164,9 @@ impl Config {
                 self.log_filter
             );
         }
+        if !(1..=36_500).contains(&self.record_keep_days) {
+            bail!("record_keep_days is 1 to 36500, not {}", self.record_keep_days);
+        }
         if !(100..=60_000).contains(&self.traffic_flush_ms) {
             bail!("traffic_flush_ms is 100 to 60000, not {}", self.traffic_flush_ms);
         }
@@ -176,7 +182,7 @@ impl Config {
 }
 
 /// Every key, for the environment.
-pub const KEYS: [&str; 25] = [
+pub const KEYS: [&str; 26] = [
     "listen",
     "public_url",
     "trusted_proxies",
@@ -194,6 +200,7 @@ pub const KEYS: [&str; 25] = [
     "exit_after_journal_stop_ms",
     "record_requests_per_minute",
     "record_gate",
+    "record_keep_days",
     "repository_url",
     "workers",
     "log_origin",

@@ -330,6 +330,7 @@ fn open_publication(
 ) -> Result<Arc<Publication>> {
     let door = Box::new(Door(Arc::clone(log)));
     Publication::open(Arc::clone(platform), &folder.record_db(), folder.journal(), door, config.record_gate)
+        .inspect(|publication| publication.keep_personal_for(config.record_keep_days))
         .context("opening record.db")
 }
 

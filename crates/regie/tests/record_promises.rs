@@ -10,6 +10,7 @@ use regie::platform::{
     log::{client::HttpSource, files::FolderFiles, store::SqliteHead},
 };
 use regie_model::{AdId, UtcMs, time::DAY_MS};
+use regie_record::leaf::Kind;
 use regie_record::log::{
     Append, Policy,
     read::Source,
@@ -168,10 +169,34 @@ fn promise_groupings_have_evidence_author_and_dispute() {
         page().contains("Friends of Bicycles")
     });
     let page = page();
-    for part in ["Related sponsors", "declared", "its author", "/dispute"] {
+    for part in ["Related sponsors", "declared that Bicycle Shop controls it", "Author", "Since", "/dispute"] {
         assert!(page.contains(part), "{part}");
     }
-    assert_eq!(reader.get(&format!("/record/sponsors/{}/dispute", stage.shop.party)).status, 303);
+    // The same for programs: evidence, author, and the date and entry of the log in which it was first said.
+    let path = format!("/record/sponsors/{}", stage.shop.party);
+    let related = &get(&reader, &format!("{path}.json"))["related"][0];
+    assert_eq!((&related["name"], &related["author"]), (&json!("Friends of Bicycles"), &json!("Friends of Bicycles")));
+    let index = related["declared"]["entry_index"].as_u64().unwrap();
+    let leaf = stage.harness.app.publication.db().leaf_bytes(index).unwrap().unwrap();
+    let leaf = regie_record::leaf::Leaf::parse(&leaf).unwrap();
+    assert_eq!(json!(leaf.at), related["declared"]["at"]);
+    assert!(leaf.commitment("sponsor.controller").is_some(), "the entry has the declaration");
+    // A dispute has a form, a receipt with a day, and a decision that becomes an entry of the record.
+    let dispute = format!("{path}/dispute");
+    assert!(reader.get(&dispute).expect(200).text().contains("Dispute a grouping"));
+    reader.form(&dispute, &[("words", "")]).expect(422);
+    let reply = reader.form(&dispute, &[("words", "They have nothing to do with us, says Alix")]);
+    assert_eq!(reply.status, 303, "{}", reply.text());
+    let receipt = reply.header("location").to_owned();
+    assert!(reader.get(&receipt).expect(200).text().contains("waits for a decision"));
+    let report = receipt.split('?').next().unwrap().rsplit('/').next().unwrap().to_owned();
+    let decide = [("outcome", "complies"), ("reason", "It is what the sponsor declared.")];
+    assert_eq!(stage.owner.form(&format!("/console/complaints/{report}"), &decide).status, 303);
+    let ad: AdId = stage.shop.ad.parse().unwrap();
+    let decided = || regie::publication::decisions::of(&stage.harness.app.publication.db(), ad, None).unwrap();
+    stage.harness.wait_for("the decision in the log", || !decided().is_empty());
+    assert_eq!(decided()[0].decided.as_ref().unwrap().grounds, ["grouping"]);
+    assert!(!published(&stage).1.iter().any(|leaf| String::from_utf8_lossy(leaf).contains("Alix")));
 }
 
 /// "43,573 ads without a sponsor": there is no ad without sponsor and payer, and the counter says so.
@@ -189,6 +214,27 @@ fn promise_sponsor_and_payer_are_needed_to_book() {
     stage.show(1);
     let counter = get(&stage.harness.anonymous(), "/record/completeness.json");
     assert_eq!((&counter["without_sponsor_count"], &counter["without_payer_count"]), (&json!(0), &json!(0)));
+    // The counter counts: of an ad whose published facts name nobody it says so.
+    let app = &stage.harness.app;
+    let ad: AdId = stage.shop.ad.parse().unwrap();
+    let mut facts = app.publication.db().facts(ad).unwrap().unwrap();
+    facts.sponsor.name = String::new();
+    let mut salt = [7; 32];
+    let sheet = {
+        let db = app.publication.db();
+        let (leaf, object) = (db.latest(ad, Kind::Facts, None).unwrap().unwrap(), |hash: &_| db.object(hash));
+        let previous = regie_record::Previous { leaf: &leaf, object: &object };
+        let mut fresh = || {
+            salt[0] += 1;
+            salt
+        };
+        regie_record::facts_sheet(&facts, &|_| None, Some(&previous), app.platform.now(), &mut fresh).unwrap().unwrap()
+    };
+    let size = app.publication.log_size();
+    app.publication.db().ingest(size, &[sheet], None).unwrap();
+    let counter = get(&stage.harness.anonymous(), "/record/completeness.json");
+    // The sponsor pays itself: neither is named.
+    assert_eq!((&counter["without_sponsor_count"], &counter["without_payer_count"]), (&json!(1), &json!(1)));
 }
 
 /// "Result caps, logins, missing bulk files, no keyword search, no accented characters".
@@ -221,7 +267,8 @@ fn promise_open_bulk_full_text_in_any_script_and_a_counter() {
     assert!(get(&reader, "/record/ads.json?limit=1")["cursor"].is_null());
 }
 
-/// "Targeting missing or coarse": every condition with its values, exclusions included, in the leaf's facts and on the page.
+/// "Targeting missing or coarse": every condition with its values, exclusions included, in the leaf's facts and on the page; and
+/// what was delivered against the places that met them.
 #[test]
 fn promise_full_targeting_exclusions_included() {
     let stage = Stage::open();
@@ -243,6 +290,47 @@ fn promise_full_targeting_exclusions_included() {
         .map(|c| (c.dimension.as_str(), c.op.as_str(), c.values.len()))
         .collect();
     assert_eq!(told, [("topic", "not_in", 1), ("language", "in", 2)]);
+    // Of nine places, five met the conditions; two of these showed the ad.
+    let app = &stage.harness.app;
+    let ask = |topic: &str, language: &str| {
+        let body = json!({ "site": stage.site, "placements": [{ "name": "front-top" }],
+            "page": { "url": "https://gazette.example/", "topics": [topic], "language": language } });
+        stage.harness.anonymous().post("/v1/decisions", body).expect(200).json()["decisions"][0].clone()
+    };
+    let matched = |figures: &Value| figures["figures"]["matched_count"].as_u64().unwrap_or(0);
+    stage.harness.wait_for("the targeting in decisions", || ask("war", "en")["ad"].is_null() && !ask("sport", "en")["ad"].is_null());
+    let reader = stage.harness.anonymous();
+    let settle = || {
+        app.platform.flush_traffic();
+        // What is acknowledged after it is behind it in the journal.
+        stage.fund(&stage.shop);
+        let head = app.metrics.head();
+        assert!(app.platform.wait_applied(head, 5_000));
+        app.platform.flush(false).unwrap();
+    };
+    settle();
+    stage.report(ask("sport", "fr")["ad"]["ticket"].as_str().unwrap(), &["impression"]);
+    settle();
+    let path = format!("/record/ads/{}", stage.shop.ad);
+    let before = matched(&get(&reader, &format!("{path}.json")));
+    for (topic, language) in [("sport", "en"), ("sport", "fr"), ("news", "en"), ("news", "fr"), ("sport", "en")] {
+        ask(topic, language);
+    }
+    for (topic, language) in [("war", "en"), ("war", "fr"), ("sport", "de"), ("news", "it")] {
+        assert!(ask(topic, language)["ad"].is_null());
+    }
+    settle();
+    let entry = get(&reader, &format!("{path}.json"));
+    assert_eq!(matched(&entry) - before, 5, "{}", entry["figures"]);
+    assert!(reader.get(&path).expect(200).text().contains("of what it could have had"));
+    // At the close of the day it stands in the log, beside what was shown.
+    app.publication.settle_at(UtcMs(app.platform.now().0 + 2 * DAY_MS)).unwrap();
+    let db = app.publication.db();
+    let leaf = db.versions(ad, None).unwrap().into_iter().find(|v| v.leaf.figures.is_some()).unwrap().leaf;
+    let hash = leaf.commitment("audience").unwrap();
+    let object = db.object(&hash).unwrap();
+    let told: Value = serde_json::from_slice(regie_record::commit::Object::open(hash, &object).unwrap()).unwrap();
+    assert_eq!((told["matched_count"].as_u64(), told["shown_count"].as_u64()), (Some(before + 5), Some(1)));
 }
 
 /// "Undeclared political ads missed": every ad is in the record, and a classification that is corrected is a visible version.

@@ -96,12 +96,13 @@ impl Outcome {
 }
 
 /// What a report is about, by stable word.
-pub const REPORT_GROUNDS: [(&str, &str); 6] = [
+pub const REPORT_GROUNDS: [(&str, &str); 7] = [
     ("undeclared", "It is political, and not labelled as such"),
     ("notice", "The transparency notice is missing, incomplete or wrong"),
     ("sponsor", "The sponsor or payer is wrong, or may not advertise before this vote"),
     ("targeting", "It is targeted by personal data that may not be used"),
     ("silence", "It is shown in a period in which it may not be shown"),
+    ("grouping", "It is grouped with a sponsor that it has nothing to do with"),
     ("other", "Something else"),
 ];
 

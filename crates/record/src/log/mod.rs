@@ -9,6 +9,7 @@ pub mod audit;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod day;
+pub mod dossier;
 pub mod evidence;
 pub mod hash;
 pub mod leaf;

@@ -154,7 +154,6 @@ record-its-ads = Its ads
 record-follow-atom = Follow (Atom)
 record-related-sponsors = Related sponsors
 record-dispute-this-grouping = Dispute this grouping
-record-they-declared-the-same-controller = They declared the same controller, or one of the two declared that the other controls it. That is the evidence, and each sponsor is its author; the publisher has not checked it. { $link }.
 record-spend-a-day = Spend a day, { $value }
 record-spend-a-day-the-table = Spend a day; the table below has the same figures
 record-as-a-table = As a table

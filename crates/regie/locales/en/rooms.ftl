@@ -59,6 +59,7 @@ room-the-ad-complies = the ad complies
 room-the-ad-was-corrected = the ad was corrected
 room-the-ad-was-stopped = the ad was stopped
 room-it-is-political-and-not-labelled = It is political, and not labelled as such
+room-it-is-grouped-with-a-sponsor = It is grouped with a sponsor that it has nothing to do with
 room-the-transparency-notice-is-missing-incomplete = The transparency notice is missing, incomplete or wrong
 room-the-sponsor-or-payer-is-wrong = The sponsor or payer is wrong, or may not advertise before this vote
 room-it-is-targeted-by-personal-data = It is targeted by personal data that may not be used

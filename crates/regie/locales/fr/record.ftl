@@ -154,7 +154,6 @@ record-its-ads = Ses annonces
 record-follow-atom = Suivre (Atom)
 record-related-sponsors = Commanditaires liés
 record-dispute-this-grouping = Contester ce regroupement
-record-they-declared-the-same-controller = Ils ont déclaré le même contrôleur, ou l’un des deux a déclaré que l’autre le contrôle. Voilà la preuve, et chaque commanditaire en est l’auteur ; l’éditeur ne l’a pas vérifiée. { $link }.
 record-spend-a-day = Dépense par jour, { $value }
 record-spend-a-day-the-table = Dépense par jour ; le tableau ci-dessous donne les mêmes chiffres
 record-as-a-table = En tableau

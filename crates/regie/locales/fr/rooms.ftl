@@ -59,6 +59,7 @@ room-the-ad-complies = l’annonce est conforme
 room-the-ad-was-corrected = l’annonce a été corrigée
 room-the-ad-was-stopped = l’annonce a été arrêtée
 room-it-is-political-and-not-labelled = Elle est politique et n’est pas signalée comme telle
+room-it-is-grouped-with-a-sponsor = Elle est regroupée avec un parrain auquel rien ne la lie
 room-the-transparency-notice-is-missing-incomplete = L’avis de transparence manque, est incomplet ou faux
 room-the-sponsor-or-payer-is-wrong = Le commanditaire ou le payeur est faux, ou ne peut pas faire de publicité avant ce vote
 room-it-is-targeted-by-personal-data = Elle est ciblée par des données personnelles qui ne peuvent pas servir

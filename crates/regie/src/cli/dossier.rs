@@ -1,23 +1,39 @@
-//! `regie dossier`: everything that was published about one sponsor or one vote, as one file (Regulation (EU) 2024/900,
-//! Art. 16 and 17): every version of every ad, each leaf as it stands in the log, each object that is still held.
+//! `regie dossier`: everything that was published about one sponsor or one vote, as one signed file (Regulation (EU) 2024/900,
+//! Art. 16 and 17): every version of every ad, each leaf with its proof, each object that is still held, each tombstone.
 //!
-//! Reads `record.db` only; the server may run. What was withheld is listed as withheld. The file's SHA-256 is printed, so
-//! that it can be given on another way.
+//! Reads `record.db` and the log's files; the server may run. `regie verify --dossier FILE` checks it anywhere.
 
 use super::Cli;
 use crate::{
-    platform::folder::Folder,
-    publication::db::{Query, RecordDb},
+    platform::{
+        folder::Folder,
+        log::{
+            PURPOSE,
+            files::FolderFiles,
+            files_of, head_of,
+            store::{places, reader},
+        },
+        secrets::Secrets,
+    },
+    publication::{
+        db::RecordDb,
+        dossier::{From, document},
+        register,
+    },
+    server::system_clock,
 };
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use regie_model::{AdId, PartyId};
-use regie_record::commit::{Object, Sha256Hash};
-use serde_json::{Value, json};
+use regie_model::PartyId;
+use regie_record::{
+    commit::Sha256Hash,
+    log::{
+        dossier::{About, Dossier},
+        note::TYPE_ED25519,
+    },
+};
+use serde_json::json;
 use std::{path::PathBuf, process::ExitCode};
-
-/// Format of the file.
-pub const FORMAT: &str = "regie-dossier/1";
 
 /// Arguments of `regie dossier`.
 #[derive(Debug, Args)]
@@ -36,94 +52,40 @@ pub struct DossierArgs {
 /// Runs it.
 ///
 /// # Errors
-/// Neither or both of sponsor and election; a file that cannot be written.
+/// Neither or both of sponsor and election; nothing published about it; a file that cannot be written.
 pub fn run(cli: &Cli, args: &DossierArgs) -> Result<ExitCode> {
-    let db = RecordDb::open(&Folder::existing(&cli.folder)?.record_db())?;
+    let folder = Folder::existing(&cli.folder)?;
     let about = match (&args.sponsor, &args.election) {
-        (Some(party), None) => json!({ "sponsor": party }),
-        (None, Some(name)) => json!({ "election": name }),
+        (Some(_), None) | (None, Some(_)) => {
+            About { sponsor: args.sponsor, election: args.election.clone() }
+        }
         _ => bail!("name one of the two: --sponsor party_3 or --election \"NAME\""),
     };
+    let db = RecordDb::open(&folder.record_db())?;
+    register::catch_up(&db, cli.configuration()?.record_keep_days)?;
+    let mut files = FolderFiles::new(&files_of(&folder))?;
+    let head = reader(&head_of(&folder))?;
+    let now = (system_clock())();
     let bar = super::progress::bar("collecting", cli.json);
-    let ads = ads(&db, args.sponsor, args.election.as_deref())?;
-    if ads.is_empty() {
-        bail!("nothing was published about it; ids and names stand on the record's pages");
-    }
-    let document = document(&db, &about, &ads, &mut |done| bar.set_position(done))?;
+    let of = |kind: &str, id: &str| places(&head, kind, id);
+    let mut from = From { db: &db, files: &mut files, places: &of };
+    let document = document(&mut from, about, now, usize::MAX, &mut |done, of| {
+        bar.set_length(of);
+        bar.set_position(done);
+    })?;
     bar.finish_and_clear();
-    let bytes = serde_json::to_vec(&document)?;
+    let keys = Secrets::open(&folder.secrets_db())?.signing_keys(PURPOSE, &document.origin, TYPE_ED25519, now)?;
+    let by = keys.last().context("secrets.db has no key of this log")?;
+    let ads_count = document.ads.len();
+    let bytes = serde_json::to_vec(&Dossier::sign(document, by)?)?;
     std::fs::write(&args.to, &bytes).with_context(|| format!("cannot write {}", args.to.display()))?;
     let hash = Sha256Hash::of(&bytes);
     if cli.json {
-        println!("{}", json!({ "ads": ads.len(), "bytes": bytes.len(), "sha256": hash, "to": args.to }));
+        println!("{}", json!({ "ads": ads_count, "bytes": bytes.len(), "sha256": hash, "to": args.to }));
     } else {
-        println!(
-            "Wrote {} ads, {} bytes, to {}.\nSHA-256: {hash}",
-            ads.len(),
-            bytes.len(),
-            args.to.display()
-        );
+        let to = args.to.display();
+        println!("Wrote {ads_count} ads, {} bytes, to {to}.\nSHA-256: {hash}", bytes.len());
+        println!("Signed by the log's key; whoever gets it checks it with: regie verify --dossier {to} --key ...");
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The ads that a dossier is about: all that were ever shown.
-///
-/// # Errors
-/// SQLite's error.
-pub fn ads(db: &RecordDb, sponsor: Option<PartyId>, election: Option<&str>) -> Result<Vec<AdId>> {
-    let mut found = std::collections::BTreeSet::new();
-    let searches: Vec<(&str, String)> = match (sponsor, election) {
-        (Some(party), _) => vec![("sponsor", party.to_string()), ("payer", party.to_string())],
-        (None, Some(name)) => vec![("linked", name.to_owned())],
-        (None, None) => Vec::new(),
-    };
-    for (name, value) in searches {
-        let mut query = Query { limit: 10_000, ..Query::default() };
-        query.filters.add(name, &value);
-        loop {
-            let (ids, next) = db.search(&query)?;
-            found.extend(ids);
-            query.before = next;
-            if next.is_none() {
-                break;
-            }
-        }
-    }
-    Ok(found.into_iter().collect())
-}
-
-/// The document.
-///
-/// # Errors
-/// SQLite's error.
-pub fn document(db: &RecordDb, about: &Value, ads: &[AdId], step: &mut dyn FnMut(u64)) -> Result<Value> {
-    use base64::{Engine, engine::general_purpose::STANDARD};
-    let mut told = Vec::new();
-    for (index, ad) in ads.iter().enumerate() {
-        let mut versions = Vec::new();
-        for version in db.versions(*ad, None)? {
-            let bytes = db.leaf_bytes(version.index)?.unwrap_or_default();
-            let objects: Vec<Value> = version
-                .leaf
-                .commitments
-                .iter()
-                .map(|c| match db.object(&c.sha256) {
-                    Some(object) => {
-                        let fits = Object::open(c.sha256, &object).is_some();
-                        json!({ "part": c.part, "sha256": c.sha256, "fits": fits, "object": STANDARD.encode(object) })
-                    }
-                    None => json!({ "part": c.part, "sha256": c.sha256, "withheld": true }),
-                })
-                .collect();
-            versions.push(json!({
-                "index": version.index, "leaf": STANDARD.encode(&bytes), "facts": version.facts, "figures": version.leaf.figures,
-                "objects": objects,
-            }));
-        }
-        told.push(json!({ "ad": ad, "versions": versions }));
-        step(index as u64 + 1);
-    }
-    let size = db.size()?;
-    Ok(json!({ "format": FORMAT, "about": about, "log_size": size, "as_of": db.time_of(size)?, "ads": told }))
 }

@@ -6,6 +6,7 @@ pub mod bench;
 pub mod check;
 pub mod demo;
 pub mod dossier;
+pub mod elections;
 pub mod evaluate;
 pub mod explain;
 pub mod export;
@@ -65,8 +66,10 @@ pub enum Command {
     Forecast(forecast::ForecastArgs),
     /// Write events or reports as Parquet, partitioned by day.
     Export(export::ExportArgs),
-    /// Everything published about one sponsor or vote, as one file (Art. 16 and 17).
+    /// Everything published about one sponsor or vote, as one signed file (Art. 16 and 17).
     Dossier(dossier::DossierArgs),
+    /// Votes and processes that the publisher keeps: import from a file, list.
+    Elections(elections::ElectionsArgs),
     /// Check the journal's chain and rebuild every fold to the same balances.
     Check(check::CheckArgs),
     /// Copy the data folder, consistently, while the server is stopped.
@@ -139,6 +142,7 @@ pub fn run() -> Result<ExitCode> {
         Command::Forecast(args) => forecast::run(&cli, args),
         Command::Export(args) => export::run(&cli, args),
         Command::Dossier(args) => dossier::run(&cli, args),
+        Command::Elections(args) => elections::run(&cli, args),
         Command::Check(args) => check::run(&cli, args),
         Command::Backup(args) => backup::run(&cli, args),
         Command::Restore(args) => backup::restore(&cli, args),

@@ -284,7 +284,7 @@ fn existing(cli: &Cli) -> Result<Folder> {
 }
 
 /// Users and tokens as `state.db` has them; a running server may be half a second ahead.
-fn read_catalogue(folder: &Folder) -> Result<Catalogue> {
+pub(super) fn read_catalogue(folder: &Folder) -> Result<Catalogue> {
     let mut catalogue = Catalogue::new();
     StateDb::open(&folder.state_db())?.for_each_change(0, |_, body| {
         if let Ok(Event::Booked(booked)) = Event::decode(body) {
@@ -306,7 +306,7 @@ fn find(folder: &Folder, user: &str) -> Result<(Secrets, UserSecret)> {
 }
 
 /// Runs the engine for one thing, then stops it.
-fn with_platform<T>(cli: &Cli, folder: &Folder, work: impl FnOnce(&Arc<Platform>) -> Result<T>) -> Result<T> {
+pub(super) fn with_platform<T>(cli: &Cli, folder: &Folder, work: impl FnOnce(&Arc<Platform>) -> Result<T>) -> Result<T> {
     let engine = Engine::start(folder, &cli.configuration()?, &mut |_, _| {});
     let engine = engine
         .context("if a server runs on this folder, stop it first, or use its console (Settings, Users)")?;

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use regie_record::log::{
     Checkpoint, Policy, VerifierKey,
+    dossier::{self, Dossier},
     evidence::Evidence,
     mirror::folder_of,
     note::Note,
@@ -29,7 +30,7 @@ use std::{
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Address of a log (`https://example.org/record/log`), or a folder with its files (a mirror).
-    #[arg(required_unless_present = "evidence")]
+    #[arg(required_unless_present_any = ["evidence", "dossier"])]
     log: Option<String>,
     /// Whom you trust: a policy file (c2sp.org/tlog-policy) with the log's key, your witnesses and the quorum.
     #[arg(long, conflicts_with = "key")]
@@ -46,6 +47,9 @@ pub struct VerifyArgs {
     /// Check an evidence file instead of a log.
     #[arg(long, conflicts_with_all = ["label", "state"])]
     evidence: Option<PathBuf>,
+    /// Check a dossier (`regie dossier`); with a log beside it, also that the log has nothing more of its subject.
+    #[arg(long, conflicts_with_all = ["label", "state", "evidence"])]
+    dossier: Option<PathBuf>,
     /// Write evidence here, if there is any.
     #[arg(long, default_value = "evidence.json")]
     write_evidence: PathBuf,
@@ -99,6 +103,9 @@ pub fn run(cli: &Cli, args: &VerifyArgs) -> Result<ExitCode> {
     let policy = policy_of(args.policy.as_deref(), args.key.as_deref())?;
     if let Some(path) = &args.evidence {
         return evidence(cli, path, &policy);
+    }
+    if let Some(path) = &args.dossier {
+        return dossier(cli, args, path, &policy);
     }
     let Some(log) = &args.log else { bail!("name a log") };
     let mut source = source_of(log, &policy, args.ca.as_deref())?;
@@ -254,6 +261,49 @@ fn label(
         println!("{words}");
     }
     Ok(ExitCode::from(code))
+}
+
+fn dossier(cli: &Cli, args: &VerifyArgs, path: &Path, policy: &Policy) -> Result<ExitCode> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = Dossier::parse(&bytes)?;
+    let mut report = dossier::check(&file, policy)?;
+    let mut compared = false;
+    if let Some(log) = &args.log {
+        let mut source = source_of(log, policy, args.ca.as_deref())?;
+        let bytes = source.get(CHECKPOINT_PATH)?.context("there is no checkpoint")?;
+        let (checkpoint, _) = Checkpoint::open(&bytes, &policy.log_keys())?;
+        let (made, _) = Checkpoint::open(file.document.checkpoint.as_bytes(), &policy.log_keys())?;
+        // What was published after the dossier was made is no fault of it.
+        let size = made.size.min(checkpoint.size);
+        report.faults.extend(dossier::left_out(&file.document, &mut *source, size)?);
+        compared = true;
+    }
+    let fits = report.faults.is_empty();
+    if cli.json {
+        println!(
+            "{}",
+            json!({ "fits": fits, "faults": report.faults, "ads": report.ads_count, "versions": report.versions_count,
+                "objects": report.objects_count, "withheld": report.withheld_count, "witnessed": report.witnessed,
+                "compared_with_log": compared, "made_at": file.document.made_at, "about": file.document.about })
+        );
+        return Ok(ExitCode::from(u8::from(!fits)));
+    }
+    println!("A dossier of {}, signed by its log on {}.", file.document.origin, file.document.made_at);
+    println!(
+        "  {} ads, {} versions, {} objects as committed to, {} withheld by a tombstone",
+        report.ads_count, report.versions_count, report.objects_count, report.withheld_count
+    );
+    for fault in &report.faults {
+        println!("  WRONG: {fault}");
+    }
+    if fits {
+        println!("Every version stands in the log, none is left out between two, and every object fits.");
+        println!("{}", match compared {
+            true => "The log has nothing more of it, up to when the dossier was made.",
+            false => "Name the log or a mirror too, and it is compared whether the log has more.",
+        });
+    }
+    Ok(ExitCode::from(u8::from(!fits)))
 }
 
 fn evidence(cli: &Cli, path: &Path, policy: &Policy) -> Result<ExitCode> {

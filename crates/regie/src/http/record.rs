@@ -6,6 +6,7 @@
 mod ad_page;
 pub mod bulk;
 mod data;
+mod dossier;
 mod home;
 mod known;
 pub mod limits;
@@ -55,12 +56,14 @@ pub fn routes() -> Vec<Route> {
         public("/record/days/{name}", get(bulk::file)),
         public("/record/elections", get(reading::elections)),
         public("/record/elections.json", get(reading::elections)),
+        public("/record/elections/dossier.json", get(dossier::of_election)),
         public("/record/feed.atom", get(reading::feed)),
         public("/record/completeness.json", get(reading::completeness)),
         public("/record/openapi.json", get(reading::openapi)),
         public("/record/data", get(reading::dictionary)),
         public("/record/data.json", get(reading::dictionary)),
         public("/record/sponsors/{id}", get(sponsor_page::show)),
+        public("/record/sponsors/{id}/dossier.json", get(dossier::of_sponsor)),
     ];
     all.extend(report::routes());
     all

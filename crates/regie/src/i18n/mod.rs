@@ -83,6 +83,7 @@ pub const AREAS: &[(&str, &str, &str)] = &[
     area!("accounts"),
     area!("study"),
     area!("rooms"),
+    area!("proofs"),
 ];
 
 /// The messages of one language.

@@ -8,14 +8,16 @@ use super::{
     view::{refresh_account, refresh_campaign},
 };
 use anyhow::{Context, Result};
+use regie_decide::Stage;
 use regie_journal::Appended;
 use regie_learn::served::Served;
 use regie_ledger::{LawBroken, Ledger, Outcome};
 use regie_model::{
     UtcMs,
     command::{Change, EntityRef},
-    event::{Booked, Event},
+    event::{Booked, Event, Traffic},
     ticket::{Billing, Ticket},
+    time::MINUTE_MS,
 };
 use std::sync::atomic::Ordering;
 
@@ -156,8 +158,26 @@ impl Folds {
             Event::Booked(booked) => {
                 self.waiting.changes.push((position, at.0, entity_of(booked), payload.to_vec()));
             }
+            Event::Traffic(traffic) => self.count_matched(at, traffic),
             Event::Sampled(sample) => self.waiting.samples.push((sample.epoch, sample.sequence, position)),
             _ => {}
+        }
+    }
+    /// Places offered that matched an ad set: those where it was shown, and those where it was passed over for another reason.
+    fn count_matched(&mut self, at: UtcMs, traffic: &Traffic) {
+        let minute = traffic.minute.min(at.minute());
+        let hour = UtcMs(minute.saturating_mul(MINUTE_MS)).hour();
+        let served = traffic.served.iter().map(|(key, count)| (key.ad_set, *count));
+        let passed = traffic.eliminated.iter().map(|(ad_set, reason, count)| (*ad_set, reason.as_str(), *count));
+        // What the place or the flight rules out could not have been shown, and is no audience.
+        let late = |reason: &str| {
+            let stages = Stage::ALL.iter().skip_while(|stage| **stage != Stage::HouseOnly);
+            stages.into_iter().any(|stage| stage.code() == reason)
+        };
+        let passed = passed.filter(|(_, reason, _)| late(reason)).map(|(ad_set, _, count)| (ad_set, count));
+        for (ad_set, count) in served.chain(passed) {
+            let sum = self.waiting.matched.entry((ad_set, hour)).or_default();
+            *sum = sum.saturating_add(count);
         }
     }
     /// Notes whose budgets a change may have moved.

@@ -6,9 +6,12 @@
 
 use anyhow::{Context, Result};
 use regie_ledger::{Counters, RefusalKey};
-use regie_model::{UtcHour, event::RollupKey};
+use regie_model::{AdSetId, UtcHour, event::RollupKey};
 use rusqlite::{Connection, OptionalExtension, params};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 const SCHEMA: &str = "
 PRAGMA journal_mode = WAL;
@@ -29,6 +32,7 @@ CREATE TABLE IF NOT EXISTS refusals (
   PRIMARY KEY (hour, kind, reason, placement)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS charge_blocks (block INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS credits (position INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, charged INTEGER NOT NULL, nanos INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS matched (ad_set INTEGER NOT NULL, hour INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (ad_set, hour)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS samples (epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (epoch, sequence)) WITHOUT ROWID;
 ";
 
@@ -52,6 +56,8 @@ pub struct Flush {
     pub samples: Vec<(u32, u64, u64)>,
     /// Credits that were granted: (position, time, position of the charge, nanos).
     pub credits: Vec<(u64, i64, u64, i128)>,
+    /// Places offered that matched an ad set's targeting: (ad set, hour) to how many more.
+    pub matched: BTreeMap<(AdSetId, UtcHour), u64>,
     /// A checkpoint of the ledger, now and then.
     pub ledger: Option<Vec<u8>>,
     /// One of the learner's fold, of the same position.
@@ -151,6 +157,18 @@ impl StateDb {
         let sql = "SELECT body FROM charge_blocks WHERE block = ?1";
         Ok(self.connection.query_row(sql, [block as i64], |r| r.get(0)).optional()?)
     }
+    /// Places offered from one hour to before another that matched an ad set's targeting; none where none were counted.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn matched(&self, ad_set: AdSetId, from: UtcHour, to: UtcHour) -> Result<Option<u64>> {
+        let sql = "SELECT sum(count) FROM matched WHERE ad_set = ?1 AND hour >= ?2 AND hour < ?3";
+        let sum: Option<i64> = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row(params![ad_set.0, from.0, to.0], |r| r.get(0))?;
+        Ok(sum.map(|count| count as u64))
+    }
     /// Writes everything in one transaction.
     ///
     /// # Errors
@@ -216,6 +234,12 @@ impl StateDb {
                 transaction.prepare_cached("INSERT OR REPLACE INTO credits VALUES (?1, ?2, ?3, ?4)")?;
             for (position, at_ms, charged, nanos) in &flush.credits {
                 put.execute(params![*position as i64, at_ms, *charged as i64, *nanos as i64])?;
+            }
+            let mut add = transaction.prepare_cached(
+                "INSERT INTO matched VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET count = count + ?3",
+            )?;
+            for ((ad_set, hour), count) in &flush.matched {
+                add.execute(params![ad_set.0, hour.0, *count as i64])?;
             }
             let mut set = transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?;
             set.execute(params!["rollups_position", flush.position as i64])?;

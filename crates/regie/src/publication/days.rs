@@ -54,6 +54,8 @@ impl Publication {
         let more = sheets.len() >= BATCH_MAX;
         self.publish(&sheets, work.position, None)?;
         if !more {
+            self.publish_decisions(work.position)?;
+            self.withhold_expired(now)?;
             (work.hour, work.credits) = (hour, credits);
         }
         Ok(more)
@@ -189,6 +191,7 @@ impl Publication {
                 others: &others,
                 breakdowns: &breakdowns,
                 shown: &shown,
+                matched_count: self.matched(&account, day)?.filter(|_| last.is_none()),
                 reason: &reason,
             };
             let none = |_: &Sha256Hash| None;
@@ -256,6 +259,11 @@ impl Publication {
                 })
             });
         Ok((made, shown.collect()))
+    }
+    /// Places offered on a day that matched the ad set's targeting; none where they were not counted.
+    fn matched(&self, account: &Account, day: Day) -> Result<Option<u64>> {
+        let (from, to) = (account.zone.day_start(day), account.zone.day_start(Day(day.0 + 1)));
+        self.platform.state().matched(account.set, from.hour(), to.hour())
     }
     fn reason(&self, ad: AdId, day: Day) -> Result<String> {
         let db = self.db();

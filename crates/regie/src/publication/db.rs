@@ -54,6 +54,7 @@ impl RecordDb {
         let connection = Connection::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.execute_batch(SCHEMA)?;
+        connection.execute_batch(super::register::SCHEMA)?;
         Ok(RecordDb { connection })
     }
     /// In memory only.
@@ -63,6 +64,7 @@ impl RecordDb {
     pub fn in_memory() -> Result<RecordDb> {
         let connection = Connection::open_in_memory()?;
         connection.execute_batch(SCHEMA)?;
+        connection.execute_batch(super::register::SCHEMA)?;
         Ok(RecordDb { connection })
     }
     /// The connection, for reading.
@@ -304,6 +306,15 @@ impl RecordDb {
             one("SELECT count(*) FROM leaves WHERE kind = 'facts'")?,
             one("SELECT count(*) FROM leaves WHERE kind = 'figures'")?,
         ])
+    }
+    /// Ads whose facts are in the record.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn ads_with_facts(&self) -> Result<std::collections::HashSet<AdId>> {
+        let mut statement = self.connection.prepare_cached("SELECT ad FROM ads")?;
+        let rows = statement.query_map([], |r| r.get::<_, u32>(0))?;
+        Ok(rows.map(|ad| ad.map(AdId)).collect::<Result<_, _>>()?)
     }
     /// The last leaf at or before a moment: the size of the record as it was known then.
     ///

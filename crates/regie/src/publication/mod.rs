@@ -8,7 +8,10 @@
 pub mod concerns;
 pub mod days;
 pub mod db;
+pub mod decisions;
+pub mod dossier;
 pub mod history;
+pub mod register;
 pub mod search;
 pub mod words;
 
@@ -34,7 +37,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread::JoinHandle,
 };
@@ -104,6 +107,8 @@ pub struct Publication {
     work: Mutex<Work>,
     journal: PathBuf,
     stopping: AtomicBool,
+    /// How long personal fields are held after their ad last ran, in days.
+    keep_days: AtomicU32,
 }
 
 impl Publication {
@@ -128,6 +133,7 @@ impl Publication {
             work: Mutex::new(Work { position, hour: -1, ..Work::default() }),
             journal,
             stopping: AtomicBool::new(false),
+            keep_days: AtomicU32::new(register::KEEP_DAYS),
         };
         publication.catch_up()?;
         let logged: Vec<AdId> = {
@@ -268,6 +274,9 @@ impl Publication {
                 work.touched.extend(touched);
                 drop(catalogue);
                 self.withhold_erased(&booked.change)?;
+                if matches!(booked.change, regie_model::command::Change::ReportDecided { .. }) {
+                    self.publish_decisions(work.position)?;
+                }
             }
             work.position = position;
         }

@@ -1,11 +1,14 @@
 //! One ad in the record: as it ran, with its label, facts, notice and figures.
 
 use super::{data, known, open_json, wants_json};
-use crate::http::{
-    App, AppState,
-    console::{act, layout, ui},
-    frames,
-    problem::Problem,
+use crate::{
+    http::{
+        App, AppState,
+        console::{act, layout, ui},
+        frames,
+        problem::Problem,
+    },
+    publication::decisions,
 };
 use crate::i18n::rooms::say;
 use crate::{t, th};
@@ -65,6 +68,8 @@ struct Found {
     then: bool,
     /// The facts in force: index and version.
     facts: Option<(u64, u32)>,
+    /// Decisions on reports of it.
+    decisions: Vec<decisions::Line>,
 }
 
 fn collect(app: &App, id: AdId, when: &known::When) -> Result<Option<Found>, Problem> {
@@ -82,6 +87,7 @@ fn collect(app: &App, id: AdId, when: &known::When) -> Result<Option<Found>, Pro
     let db = app.publication.db();
     let whole = db.size().map_err(Problem::internal)?;
     let at = |size| db.time_of(size).map_err(Problem::internal);
+    let decisions = decisions::of(&db, id, size).map_err(Problem::internal)?;
     match (size, entry) {
         (Some(size), _) => {
             let known = known::entry_at(app, &db, id, size)?;
@@ -92,11 +98,12 @@ fn collect(app: &App, id: AdId, when: &known::When) -> Result<Option<Found>, Pro
                 at,
                 then: size < whole,
                 facts: Some((known.facts_index, known.facts_version)),
+                decisions,
             }))
         }
         (None, Some(entry)) => {
             let facts = known::ad_at(&db, id, whole)?.map(|k| (k.facts_index, k.facts_version));
-            Ok(Some(Found { entry, size: whole, at: at(whole)?, then: false, facts }))
+            Ok(Some(Found { entry, size: whole, at: at(whole)?, then: false, facts, decisions }))
         }
         (None, None) => Ok(None),
     }
@@ -150,6 +157,7 @@ fn page(app: &AppState, found: &Found) -> Markup {
         (money(entry))
         @if !entry.notice.is_empty() { (notice(app, entry)) }
         (history(entry, &zone))
+        (decided(&found.decisions, &zone))
         (more(found, &path))
         (known::citation(app, &path, &t!("record-ad-on-behalf-of-2", id = entry.id, name = entry.sponsor.name), found.size, found.at))
     }
@@ -254,6 +262,7 @@ fn reach(entry: &Entry) -> Markup {
                 ul { @for clause in &entry.targeting.clauses { li { @if clause.op == "not_in" { (ui::badge("warn", t!("record-excluded"))) " " } (crate::i18n::rooms::say_part(&clause.words)) } } }
             }
             @for cap in &entry.targeting.caps { p class="small muted" { (th!("record-cap", cap = say(cap))) } }
+            (audience(entry))
             @if entry.targeting.learned { p class="small muted" { (t!("record-it-has-several-versions-how")) } }
         }
     }
@@ -290,6 +299,45 @@ fn money(entry: &Entry) -> Markup {
             } }
         }
     }
+}
+
+/// Delivered against eligible.
+fn audience(entry: &Entry) -> Markup {
+    let shown = entry.figures.impressions_count;
+    let strong = |count: u64| html! { strong { (ui::count(count)) } };
+    html! { @if let Some(matched) = entry.figures.matched_count.filter(|count| *count > 0) {
+        h3 { (t!("proofs-delivered")) }
+        @if shown <= matched {
+            p { (th!("proofs-matched-share", shown = strong(shown), matched = strong(matched), share = html! { strong { (ui::percent(shown as f64 / matched as f64)) } })) }
+        } @else { p { (th!("proofs-matched", shown = strong(shown), matched = strong(matched))) } }
+        p class="small muted" { (t!("proofs-matched-means")) }
+    } }
+}
+
+fn decided(lines: &[decisions::Line], zone: &regie_model::Zone) -> Markup {
+    html! { @if !lines.is_empty() {
+        section class="card flush" {
+            div class="cardhead" { h2 { (t!("proofs-reports-decided")) } }
+            div class="scroll" { table {
+                thead { tr { th { (t!("proofs-decided")) } th { (t!("proofs-reported")) } th { (t!("proofs-ground")) } th { (t!("proofs-found")) } th { (t!("proofs-reason")) } th { (t!("proofs-entry")) } } }
+                tbody { @for line in lines { tr {
+                    @match &line.decided {
+                        Some(d) => {
+                            td class="nowrap" { (ui::when(d.decided_at, zone)) } td class="nowrap" { (ui::when(d.filed_at, zone)) }
+                            td { @for ground in &d.grounds { div { (say(ground_words(ground))) } } } td { (say(d.outcome.word())) }
+                        },
+                        None => { td colspan="4" class="muted" { (t!("proofs-withheld")) } },
+                    }
+                    td { (line.reason) } td { (line.index) }
+                } } }
+            } }
+        }
+    } }
+}
+/// A ground of a report, in words.
+fn ground_words(ground: &str) -> &str {
+    let known = regie_model::booking::REPORT_GROUNDS.iter().find(|(word, _)| *word == ground);
+    known.map_or(ground, |(_, told)| *told)
 }
 
 fn notice(app: &AppState, entry: &Entry) -> Markup {

@@ -115,6 +115,12 @@ pub fn entry(app: &App, id: AdId) -> Result<Option<Entry>, Problem> {
         let figures = figures(&catalogue, &folds.ledger, &subject, flat);
         (figures, campaign(&catalogue, &folds.ledger, subject.campaign, app.platform.now()))
     };
+    let matched_count = app
+        .platform
+        .state()
+        .matched(subject.ad_set, UtcHour(i64::MIN), UtcHour(i64::MAX))
+        .map_err(Problem::internal)?;
+    let figures = Figures { matched_count, ..figures };
     let sources = Sources {
         catalogue: &catalogue,
         now: app.platform.now(),
@@ -152,6 +158,7 @@ pub(super) fn figures(
         conversions_count: total.conversions_count,
         gross: total.gross_nanos,
         credited: total.credited_nanos,
+        matched_count: None,
         days: Vec::new(),
     };
     let mut days: BTreeMap<Day, (u64, Nanos)> = BTreeMap::new();
@@ -188,6 +195,7 @@ fn campaign(catalogue: &Catalogue, ledger: &Ledger, id: CampaignId, now: regie_m
         conversions_count: counts.conversions_count,
         gross: budget.map_or(Nanos::ZERO, |b| b.gross),
         credited: budget.map_or(Nanos::ZERO, |b| b.credited),
+        matched_count: None,
         days: Vec::new(),
     }
 }

@@ -3,7 +3,7 @@
 use crate::i18n::rooms::say;
 use crate::{
     http::{App, AppState, console::layout, problem::Problem},
-    publication::{concerns, db::RecordDb},
+    publication::{concerns, db::RecordDb, register},
 };
 use crate::{t, th};
 use axum::{
@@ -112,12 +112,18 @@ pub(super) async fn versions(
         if !super::data::is_shown(&reader, id) {
             return Err(super::ad_page::not_here(&id.to_string()));
         }
+        reader.publication.register().map_err(Problem::internal)?;
         let db = reader.publication.fresh_db().map_err(Problem::internal)?;
         let versions = db.versions(id, None).map_err(Problem::internal)?;
         let mut told = Vec::new();
         for version in versions {
             let bytes = db.leaf_bytes(version.index).map_err(Problem::internal)?.unwrap_or_default();
-            let json = version_json(&version, &bytes);
+            let mut json = version_json(&version, &bytes);
+            // Until when each personal field is held; then it is withheld, with a tombstone.
+            let dates = register::kept_until(&db, &version.leaf).map_err(Problem::internal)?;
+            if !dates.is_empty() {
+                json["personal_kept_until"] = dates.into_iter().map(|(part, at)| (part, json!(at))).collect();
+            }
             told.push((version, json));
         }
         Ok(told)
@@ -144,7 +150,7 @@ fn line(version: &Version) -> Markup {
     let leaf = &version.leaf;
     html! { tr {
         td class="nowrap" { (leaf.at) }
-        td { @match &leaf.figures { Some(figures) => { (th!("record-figures-of", day = figures.day)) }, None => (t!("record-facts")) } }
+        td { @match &leaf.figures { Some(figures) => { (th!("record-figures-of", day = figures.day)) }, None if leaf.kind == Kind::Decision => (t!("proofs-decision")), None => (t!("record-facts")) } }
         td { (leaf.version) }
         td { @match (&leaf.figures, &version.facts) {
             (Some(figures), _) => {
@@ -152,6 +158,7 @@ fn line(version: &Version) -> Markup {
                 @if let Some(before) = &figures.before { (th!("record-before", impressions_count = before.impressions_count, before = before.net().display(before.currency, 9))) }
             },
             (None, Some(facts)) => { (facts.sponsor.name) ", " (format!("{:?}", facts.run).to_lowercase()) ", " (say(&facts.targeting.words)) },
+            (None, None) if leaf.kind == Kind::Decision => (t!("proofs-decision-elsewhere")),
             (None, None) => (t!("record-withheld")),
         } }
         td { a href={ "/record/ads/" (leaf.ad) "?size=" (version.index + 1) } { (version.index) } }

@@ -13,6 +13,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use crate::publication::register;
 use maud::{Markup, PreEscaped, html};
 use regie_model::{Currency, Day, ElectionId, Nanos};
 use serde_json::{Value, json};
@@ -110,6 +111,7 @@ pub(super) async fn elections(
                 td class="nowrap" { @match o.held_on { Some(day) => (day), None => (t!("record-no-day")) } }
                 th scope="row" {
                     a href={ "/record?" (linked_query(&o.name)) } { (o.name) }
+                    @if o.ads > 0 { " " a class="small" href={ "/record/elections/dossier.json?" (linked_query(&o.name)) } { (t!("proofs-dossier-short")) } }
                     @if let Some(spec) = &o.spec {
                         div class="small muted" {
                             (th!("record-only-some-sponsors-from", word = say(spec.kind.word()), country = spec.country, restricted_from = spec.restricted_from()))
@@ -195,27 +197,26 @@ pub(super) async fn completeness(State(app): State<AppState>, _: Fair) -> Result
 fn counter(app: &App) -> Result<Value, Problem> {
     let [entries, ads, shown, facts, days] =
         app.publication.fresh_db().map_err(Problem::internal)?.counts().map_err(Problem::internal)?;
+    app.publication.register().map_err(Problem::internal)?;
     let (mut counted, mut impressions) = (0u64, 0u64);
     let mut missing = Vec::new();
     let all: Vec<_> = app.platform.folds().ledger.ads().map(|(id, c)| (id, c.impressions_count)).collect();
     let db = app.publication.db();
+    let logged = db.ads_with_facts().map_err(Problem::internal)?;
     for (id, count) in all.into_iter().filter(|(_, n)| *n > 0) {
         counted += 1;
         impressions += count;
-        if db.facts(id).map_err(Problem::internal)?.is_none() {
+        if !logged.contains(&id) {
             missing.push(id);
         }
     }
-    let unknown = [("without_sponsor_count", 0), ("without_payer_count", 0)];
-    let mut told = json!({
+    let [sponsorless, payerless] = register::unnamed_counts(&db).map_err(Problem::internal)?;
+    Ok(json!({
         "ads_shown_by_the_ledger_count": counted, "ads_shown_in_the_record_count": shown, "ads_in_the_record_count": ads,
         "impressions_by_the_ledger_count": impressions, "entries_count": entries, "facts_versions_count": facts,
         "day_versions_count": days, "shown_but_not_in_the_record": missing,
-    });
-    for (key, count) in unknown {
-        told[key] = count.into();
-    }
-    Ok(told)
+        "without_sponsor_count": sponsorless, "without_payer_count": payerless,
+    }))
 }
 
 /// `GET /record/openapi.json`.

@@ -42,6 +42,9 @@ pub const URGENT_HOURS: i64 = 48;
 /// And after so many days otherwise.
 pub const USUAL_DAYS: i64 = 14;
 
+/// The ground of who disputes a grouping of sponsors.
+const GROUPING: &str = "grouping";
+
 /// What is sealed of a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reporter {
@@ -58,6 +61,7 @@ pub fn routes() -> Vec<Route> {
         Route::public("record", Method::POST, "/record/ads/{id}/report", post(file)),
         Route::public("record", Method::GET, "/record/reports/{id}", get(receipt)),
         Route::public("record", Method::GET, "/record/sponsors/{id}/dispute", get(dispute)),
+        Route::public("record", Method::POST, "/record/sponsors/{id}/dispute", post(file_dispute)),
     ]
 }
 
@@ -101,7 +105,7 @@ fn page(app: &AppState, ad: AdId, data: &Data, faults: &Faults) -> Response {
             fieldset {
                 legend { (t!("record-what-is-wrong")) }
                 @if let Some(words) = fault("grounds") { p class="fault" role="alert" { (say(&words)) } }
-                @for (word, told) in REPORT_GROUNDS {
+                @for (word, told) in REPORT_GROUNDS.iter().filter(|(word, _)| *word != GROUPING) {
                     div { label { input type="checkbox" name={ "ground-" (word) } value="on" checked[data.has(&format!("ground-{word}"))]; " " (say(told)) } }
                 }
             }
@@ -126,17 +130,27 @@ async fn file(State(app): State<AppState>, _: Fair, Path(id): Path<String>, data
     let ad = shown(&app, &id)?;
     let grounds: Vec<String> = REPORT_GROUNDS
         .iter()
-        .filter(|(word, _)| data.has(&format!("ground-{word}")))
+        .filter(|(word, _)| *word != GROUPING && data.has(&format!("ground-{word}")))
         .map(|(word, _)| (*word).to_owned())
         .collect();
     let reporter = Reporter { email: data.text("email"), words: data.text("words") };
-    let mut faults = Faults::new();
+    let mut faults = faults_of(&reporter);
     faults.when(grounds.is_empty(), "grounds", "missing", t!("record-choose-at-least-one"));
-    faults.text("words", &reporter.words, TEXT_CHARS_MAX);
-    faults.optional_text("email", &reporter.email, NAME_CHARS_MAX);
     if !faults.is_empty() {
         return Ok(page(&app, ad, &data, &faults));
     }
+    send(&app, ad, grounds, reporter).await
+}
+
+fn faults_of(reporter: &Reporter) -> Faults {
+    let mut faults = Faults::new();
+    faults.text("words", &reporter.words, TEXT_CHARS_MAX);
+    faults.optional_text("email", &reporter.email, NAME_CHARS_MAX);
+    faults
+}
+
+/// Files a report, and leads to its receipt.
+async fn send(app: &AppState, ad: AdId, grounds: Vec<String>, reporter: Reporter) -> layout::Html {
     let secret = crate::platform::secrets::fresh_text().map_err(Problem::internal)?;
     let platform = Arc::clone(&app.platform);
     let receipt_hash = Sha256Hash::of(secret.as_bytes()).to_string();
@@ -217,14 +231,56 @@ async fn receipt(
     Ok(layout::page(StatusCode::OK, &layout::public(&app, t!("record-your-report-2"), &body)))
 }
 
-/// Who disputes a grouping of sponsors reports the newest ad that it touches.
-async fn dispute(State(app): State<AppState>, Path(id): Path<String>) -> layout::Html {
+/// The newest ad of a sponsor in the record.
+async fn newest(app: &AppState, id: &str) -> Result<(PartyId, AdId), Problem> {
     let missing = || Problem::not_found("sponsor of this number in the record");
     let sponsor: PartyId = id.parse().map_err(|_| missing())?;
     let wanted = data::Wanted { sponsor: Some(sponsor), ..data::Wanted::default() };
-    let reader = Arc::clone(&app);
+    let reader = Arc::clone(app);
     let found = tokio::task::spawn_blocking(move || data::search(&reader, &wanted, 1)).await;
     let (ids, _) = found.map_err(Problem::internal)??;
-    let ad = ids.first().ok_or_else(missing)?;
-    Ok(layout::go(format!("/record/ads/{ad}/report")))
+    Ok((sponsor, *ids.first().ok_or_else(missing)?))
+}
+
+/// `GET /record/sponsors/{id}/dispute`: the form by which a grouping of sponsors is disputed.
+async fn dispute(State(app): State<AppState>, Path(id): Path<String>) -> layout::Html {
+    let (sponsor, _) = newest(&app, &id).await?;
+    Ok(dispute_page(&app, sponsor, &Data::default(), &Faults::new()))
+}
+fn dispute_page(app: &AppState, sponsor: PartyId, data: &Data, faults: &Faults) -> Response {
+    let fault = |field: &str| faults.0.iter().find(|f| f.field == field).map(|f| f.message.clone());
+    let body = html! {
+        p class="crumbs" { a href="/record" { (t!("words-record")) } a href={ "/record/sponsors/" (sponsor) } { (sponsor) } span { (t!("proofs-dispute")) } }
+        h1 { (t!("proofs-dispute-title")) }
+        p class="intro" { (t!("proofs-dispute-intro")) }
+        form class="card" method="post" action={ "/record/sponsors/" (sponsor) "/dispute" } {
+            div class="field" {
+                label for="words" { (t!("proofs-dispute-words")) }
+                @if let Some(words) = fault("words") { p class="fault" role="alert" { (say(&words)) } }
+                textarea id="words" name="words" rows="6" required { (data.get("words")) }
+            }
+            div class="field" {
+                label for="email" { (t!("proofs-dispute-email")) }
+                @if let Some(words) = fault("email") { p class="fault" role="alert" { (say(&words)) } }
+                input id="email" type="email" name="email" autocomplete="email" value=(data.get("email"));
+            }
+            button class="primary" { (t!("proofs-send")) }
+        }
+    };
+    let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    layout::page(status, &layout::public(app, t!("proofs-dispute-title"), &body))
+}
+async fn file_dispute(
+    State(app): State<AppState>,
+    _: Fair,
+    Path(id): Path<String>,
+    data: Data,
+) -> layout::Html {
+    let (sponsor, ad) = newest(&app, &id).await?;
+    let reporter = Reporter { email: data.text("email"), words: data.text("words") };
+    let faults = faults_of(&reporter);
+    if !faults.is_empty() {
+        return Ok(dispute_page(&app, sponsor, &data, &faults));
+    }
+    send(&app, ad, vec![GROUPING.to_owned()], reporter).await
 }

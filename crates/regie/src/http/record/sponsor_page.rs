@@ -21,6 +21,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Ads on the page.
 const ADS: usize = 50;
+/// Ads of a sponsor in which the first declaration of its controller is looked for.
+const GROUPING_ADS_MAX: usize = 200;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -29,8 +31,18 @@ pub(super) struct After {
     size: Option<u64>,
 }
 
-/// Another that the same controller stands behind, with what it spent.
-type Committee = (PartyId, String, Vec<(Currency, Nanos)>);
+/// Another sponsor that this one is grouped with: what it spent, and what the grouping rests on.
+struct Committee {
+    id: PartyId,
+    name: String,
+    spent: Vec<(Currency, Nanos)>,
+    /// Who was declared to be behind it.
+    controller: String,
+    /// Who declared it.
+    author: String,
+    /// Where and when it was first published: place in the log, ad, time.
+    declared: Option<(u64, AdId, regie_model::UtcMs)>,
+}
 
 struct Found {
     party: PublicParty,
@@ -116,17 +128,47 @@ fn committees(
     let spent = data::spenders(app, regie_model::UtcHour(0))?;
     let same =
         |text: &str, other: &str| !text.trim().is_empty() && text.trim().eq_ignore_ascii_case(other.trim());
-    let mut found: BTreeMap<PartyId, Vec<(Currency, Nanos)>> = BTreeMap::new();
+    let mut found: BTreeMap<PartyId, (PublicParty, Vec<(Currency, Nanos)>)> = BTreeMap::new();
     for (id, currency, net) in spent.into_iter().filter(|(id, ..)| *id != party.id) {
         let other = data::public_party(view, id);
         let related = same(&other.controller, &party.controller)
             || same(&other.controller, &party.name)
             || same(&party.controller, &other.name);
         if related && !other.withheld {
-            found.entry(id).or_default().push((currency, net));
+            found.entry(id).or_insert_with(|| (other, Vec::new())).1.push((currency, net));
         }
     }
-    Ok(found.into_iter().map(|(id, sums)| (id, data::public_party(view, id).name, sums)).collect())
+    found.into_iter().map(|(id, (other, spent))| committee(app, party, id, &other, spent)).collect()
+}
+
+/// On what a grouping rests: which of the two declared the other, or the same third, and when that was first published.
+fn committee(
+    app: &AppState,
+    party: &PublicParty,
+    id: PartyId,
+    other: &PublicParty,
+    spent: Vec<(Currency, Nanos)>,
+) -> Result<Committee, Problem> {
+    let by_other = !other.controller.trim().is_empty();
+    let (by, author) = if by_other { (id, &other.name) } else { (party.id, &party.name) };
+    let controller = if by_other { &other.controller } else { &party.controller };
+    let wanted = data::Wanted { sponsor: Some(by), ..data::Wanted::default() };
+    let (ads, _) = data::search(app, &wanted, 10_000)?;
+    let db = app.publication.db();
+    let mut declared: Option<(u64, AdId, regie_model::UtcMs)> = None;
+    // Its oldest ads first: the declaration is as old as the first version that has it.
+    for ad in ads.iter().rev().take(GROUPING_ADS_MAX) {
+        let versions = db.versions(*ad, None).map_err(Problem::internal)?;
+        let has = |v: &&regie_record::known::Version| {
+            v.facts.as_ref().is_some_and(|f| f.sponsor.controller == *controller)
+        };
+        if let Some(first) = versions.iter().find(has)
+            && declared.is_none_or(|(index, ..)| first.index < index)
+        {
+            declared = Some((first.index, *ad, first.leaf.at));
+        }
+    }
+    Ok(Committee { id, name: other.name.clone(), spent, controller: controller.clone(), author: author.clone(), declared })
 }
 
 /// `GET /record/sponsors/{id}`, also with `.json`.
@@ -166,9 +208,19 @@ fn as_json(found: &Found) -> serde_json::Value {
         .iter()
         .map(|(currency, net)| json!({ "currency": currency, "spend_nanos": net.0.to_string(), "spend": net.display(*currency, 9) }))
         .collect();
+    let related: Vec<_> = found
+        .committees
+        .iter()
+        .map(|one| {
+            let declared = one.declared.map(|(index, ad, at)| json!({ "entry_index": index, "ad": ad, "at": at }));
+            let spent: Vec<_> = one.spent.iter().map(|(c, n)| json!({ "currency": c, "spend_nanos": n.0.to_string() })).collect();
+            json!({ "id": one.id, "name": one.name, "evidence": format!("{} declared that {} controls it", one.author, one.controller), "author": one.author, "declared": declared, "spend": spent,
+                "dispute": format!("/record/sponsors/{}/dispute", found.party.id) })
+        })
+        .collect();
     json!({
         "schema_version": regie_record::SCHEMA_VERSION, "id": found.party.id, "name": found.party.name, "withheld": found.party.withheld,
-        "established_in": found.party.established_in, "controller": found.party.controller, "totals": totals, "ads": ads,
+        "related": related, "established_in": found.party.established_in, "controller": found.party.controller, "totals": totals, "ads": ads,
         "cursor": found.next.map(|id| id.to_string()),
     })
 }
@@ -193,7 +245,7 @@ fn page(app: &AppState, found: &Found) -> Markup {
         h2 { (t!("record-its-ads")) }
         (super::home::hits(&found.lines))
         @if let Some(next) = found.next { p { a class="btn" href={ "/record/sponsors/" (party.id) "?cursor=" (next) } { (t!("words-older-ads")) } } }
-        p { a href={ "/record/sponsors/" (party.id) ".json" } { (t!("words-the-same-as-json")) } " \u{b7} " a href={ "/record/feed.atom?sponsor=" (party.id) } { (t!("record-follow-atom")) } }
+        p { a href={ "/record/sponsors/" (party.id) ".json" } { (t!("words-the-same-as-json")) } " \u{b7} " a href={ "/record/sponsors/" (party.id) "/dossier.json" } { (t!("proofs-dossier")) } " \u{b7} " a href={ "/record/feed.atom?sponsor=" (party.id) } { (t!("record-follow-atom")) } }
         (super::known::citation(app, &format!("/record/sponsors/{}", party.id), &format!("sponsor {}", party.name), found.size, found.at))
     }
 }
@@ -202,12 +254,14 @@ fn committee_list(found: &Found) -> Markup {
     html! { @if !found.committees.is_empty() {
         section class="card" {
             h2 { (t!("record-related-sponsors")) }
-            p class="muted" { (th!("record-they-declared-the-same-controller", link = html! { a href={ "/record/sponsors/" (found.party.id) "/dispute" } { (t!("record-dispute-this-grouping")) } })) }
+            p class="muted" { (th!("proofs-grouping", link = html! { a href={ "/record/sponsors/" (found.party.id) "/dispute" } { (t!("record-dispute-this-grouping")) } })) }
             div class="scroll" { table {
-                thead { tr { th { (t!("words-sponsor")) } th class="right" { (t!("words-spent")) } } }
-                tbody { @for (id, name, sums) in &found.committees { tr {
-                    th scope="row" { a href={ "/record/sponsors/" (id) } { (name) } }
-                    td class="right" { @for (currency, net) in sums { div { (ui::money(*net, *currency)) } } }
+                thead { tr { th { (t!("words-sponsor")) } th { (t!("proofs-evidence")) } th { (t!("proofs-author")) } th { (t!("proofs-since")) } th class="right" { (t!("words-spent")) } } }
+                tbody { @for one in &found.committees { tr {
+                    th scope="row" { a href={ "/record/sponsors/" (one.id) } { (one.name) } }
+                    td { (t!("proofs-declared", author = one.author, controller = one.controller)) } td { (one.author) }
+                    td { @match one.declared { Some((index, ad, at)) => a href={ "/record/ads/" (ad) "?size=" (index + 1) } { (t!("proofs-declared-at", at = at, index = index)) }, None => (t!("proofs-not-published")) } }
+                    td class="right" { @for (currency, net) in &one.spent { div { (ui::money(*net, *currency)) } } }
                 } } }
             } }
         }
