@@ -3,10 +3,10 @@
 //! A frame is a tag and a body. Entities are JSON, as in the journal; versions are pages of rows. Refuses files,
 //! checksums and positions: those are the caller's. A reader takes any bytes: what does not fit is [`Damaged`].
 
-use super::{AdState, Catalogue, Kept, versions::Reading};
+use super::{AdState, Catalogue, Kept, ReportState, versions::Reading};
 use crate::{
-    AdId, AdSetId, AdvertiserId, CampaignId, PartyId, PersonKeyId, PlacementId, SegmentId, SiteId, TokenId,
-    UserId, booking::*, command::Stop,
+    AdId, AdSetId, AdvertiserId, CampaignId, ElectionId, PartyId, PersonKeyId, PlacementId, ReportId,
+    SegmentId, SiteId, TokenId, UserId, booking::*, command::Stop,
 };
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -41,6 +41,8 @@ enum Entity<'a> {
     Ad(AdId, Cow<'a, AdState>),
     User(UserId, Cow<'a, UserRecord>),
     Token(TokenId, Cow<'a, TokenRecord>),
+    Election(ElectionId, Given<'a, ElectionSpec>),
+    Report(ReportId, Cow<'a, ReportState>),
     Stop(Stop, Cow<'a, str>),
     Erased(PersonKeyId),
     LastPersonKey(u32),
@@ -77,23 +79,51 @@ impl Catalogue {
     }
     fn each_entity(&self, out: &mut dyn FnMut(Entity<'_>)) {
         use Cow::Borrowed as B;
-        self.publisher.iter().for_each(|kept| out(Entity::Publisher(B(kept))));
-        self.sites.iter().for_each(|(id, kept)| out(Entity::Site(*id, B(kept))));
-        self.placements.iter().for_each(|(id, kept)| out(Entity::Placement(*id, B(kept))));
-        self.segments.iter().for_each(|(id, kept)| out(Entity::Segment(*id, B(kept))));
-        self.advertisers.iter().for_each(|(id, kept)| out(Entity::Advertiser(*id, B(kept))));
-        self.parties.iter().for_each(|(id, kept)| out(Entity::Party(*id, B(kept))));
-        self.campaigns.iter().for_each(|(id, kept)| out(Entity::Campaign(*id, B(kept))));
-        self.ad_sets.iter().for_each(|(id, kept)| out(Entity::AdSet(*id, B(kept))));
-        self.ads.iter().for_each(|(id, state)| out(Entity::Ad(*id, B(state))));
-        self.users.iter().for_each(|(id, record)| out(Entity::User(*id, B(record))));
-        self.tokens.iter().for_each(|(id, record)| out(Entity::Token(*id, B(record))));
-        self.stops.iter().for_each(|(stop, reason)| out(Entity::Stop(*stop, B(reason))));
-        self.erased.iter().for_each(|key| out(Entity::Erased(*key)));
-        out(Entity::LastPersonKey(self.last_person_key));
-        self.external_campaigns.iter().for_each(|(text, id)| out(Entity::ExternalCampaign(B(text), *id)));
-        self.external_ad_sets.iter().for_each(|(text, id)| out(Entity::ExternalAdSet(B(text), *id)));
-        self.external_ads.iter().for_each(|(text, id)| out(Entity::ExternalAd(B(text), *id)));
+        // Named one by one, so that a part that is added later cannot be forgotten here.
+        let Catalogue {
+            publisher,
+            sites,
+            placements,
+            segments,
+            advertisers,
+            parties,
+            campaigns,
+            ad_sets,
+            ads,
+            versions: _,
+            users,
+            tokens,
+            elections,
+            reports,
+            stops,
+            erased,
+            last_person_key,
+            // These follow from the entities.
+            ad_sets_of: _,
+            ads_of: _,
+            external_campaigns,
+            external_ad_sets,
+            external_ads,
+        } = self;
+        publisher.iter().for_each(|kept| out(Entity::Publisher(B(kept))));
+        sites.iter().for_each(|(id, kept)| out(Entity::Site(*id, B(kept))));
+        placements.iter().for_each(|(id, kept)| out(Entity::Placement(*id, B(kept))));
+        segments.iter().for_each(|(id, kept)| out(Entity::Segment(*id, B(kept))));
+        advertisers.iter().for_each(|(id, kept)| out(Entity::Advertiser(*id, B(kept))));
+        parties.iter().for_each(|(id, kept)| out(Entity::Party(*id, B(kept))));
+        campaigns.iter().for_each(|(id, kept)| out(Entity::Campaign(*id, B(kept))));
+        ad_sets.iter().for_each(|(id, kept)| out(Entity::AdSet(*id, B(kept))));
+        ads.iter().for_each(|(id, state)| out(Entity::Ad(*id, B(state))));
+        users.iter().for_each(|(id, record)| out(Entity::User(*id, B(record))));
+        tokens.iter().for_each(|(id, record)| out(Entity::Token(*id, B(record))));
+        elections.iter().for_each(|(id, kept)| out(Entity::Election(*id, B(kept))));
+        reports.iter().for_each(|(id, state)| out(Entity::Report(*id, B(state))));
+        stops.iter().for_each(|(stop, reason)| out(Entity::Stop(*stop, B(reason))));
+        erased.iter().for_each(|key| out(Entity::Erased(*key)));
+        out(Entity::LastPersonKey(*last_person_key));
+        external_campaigns.iter().for_each(|(text, id)| out(Entity::ExternalCampaign(B(text), *id)));
+        external_ad_sets.iter().for_each(|(text, id)| out(Entity::ExternalAdSet(B(text), *id)));
+        external_ads.iter().for_each(|(text, id)| out(Entity::ExternalAd(B(text), *id)));
     }
 }
 
@@ -142,6 +172,8 @@ impl ImageReader {
             }
             Entity::User(id, record) => drop(catalogue.users.insert(id, record.into_owned())),
             Entity::Token(id, record) => drop(catalogue.tokens.insert(id, record.into_owned())),
+            Entity::Election(id, kept) => drop(catalogue.elections.insert(id, kept.into_owned())),
+            Entity::Report(id, state) => drop(catalogue.reports.insert(id, state.into_owned())),
             Entity::Stop(stop, reason) => drop(catalogue.stops.insert(stop, reason.into_owned())),
             Entity::Erased(key) => drop(catalogue.erased.insert(key)),
             Entity::LastPersonKey(key) => catalogue.last_person_key = key,

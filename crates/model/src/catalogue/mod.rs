@@ -91,7 +91,7 @@ pub struct VersionState {
 }
 
 /// A report and what became of it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReportState {
     /// As it was filed.
     pub spec: ReportSpec,

@@ -15,7 +15,7 @@ use std::{
 
 const MAGIC: &[u8; 8] = b"REGIEIMG";
 /// Raised when frames change their meaning; an older image is then built anew.
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 /// Ends the frames.
 const END: u32 = u32::MAX;
 /// Bytes before the frames: magic, version, position, mark.

@@ -308,7 +308,7 @@ fn audience(entry: &Entry) -> Markup {
     html! { @if let Some(matched) = entry.figures.matched_count.filter(|count| *count > 0) {
         h3 { (t!("proofs-delivered")) }
         @if shown <= matched {
-            p { (th!("proofs-matched-share", shown = strong(shown), matched = strong(matched), share = html! { strong { (ui::percent(shown as f64 / matched as f64)) } })) }
+            p { (th!("proofs-matched-share", shown = strong(shown), matched = strong(matched), share = html! { strong { (ui::percent(shown, matched)) } })) }
         } @else { p { (th!("proofs-matched", shown = strong(shown), matched = strong(matched))) } }
         p class="small muted" { (t!("proofs-matched-means")) }
     } }
