@@ -361,7 +361,7 @@ impl Jobs {
             }
             due
         };
-        let (mut second, mut traffic, mut flush, mut disk) = Default::default();
+        let (mut second, mut traffic, mut flush, mut disk, mut adapt) = Default::default();
         let mut image = start.elapsed();
         let mut rested = Duration::ZERO;
         let mut aside: Vec<JoinHandle<()>> = Vec::new();
@@ -384,6 +384,9 @@ impl Jobs {
             }
             if every(&mut traffic, config.traffic_flush_ms) {
                 platform.flush_traffic();
+            }
+            if every(&mut adapt, 15_000) {
+                platform.adapt();
             }
             if every(&mut second, 1_000) {
                 platform.tick();

@@ -421,3 +421,4 @@ room-part-page-keyword = page keyword
 room-part-page-topic = page topic
 room-part-publisher-s-own-audience-segment = publisher's own audience segment
 room-part-the-page-s-value = the page's value “{ $key }”
+room-learning = Learning

@@ -421,3 +421,4 @@ room-part-page-keyword = mot clé de la page
 room-part-page-topic = sujet de la page
 room-part-publisher-s-own-audience-segment = segment d’audience de l’éditeur
 room-part-the-page-s-value = la valeur « { $key } » de la page
+room-learning = Apprentissage

@@ -194,6 +194,7 @@ fn setting(app: &App, stage: &Stage, args: &DemoArgs) -> Setting {
         site: stage.site,
         kept: stage.kept.clone(),
         appeals: bookings::appeals(&app.platform.catalogue()),
+        templates: bookings::templates(&app.platform.catalogue()),
         per_second: args.visitors,
         seed: args.seed,
     }
@@ -218,7 +219,8 @@ fn show(cli: &Cli, stage: &Stage) {
          \x20 2. Watch money and figures in the console     {sign_in}\n\
          \x20    (signs you in; or as {}, password {})\n\
          \x20 3. See in public who paid for which ad        {ads}/record\n\
-         \x20 4. Read a study of another platform's archive {ads}/study\n\n\
+         \x20 4. Read a study of another platform's archive {ads}/study\n\
+         \x20 5. See what readers like, and Regie find out  {pages}/demo/taste\n\n\
          \x20 Ctrl-C ends it.\n",
         kept.email, kept.password
     );

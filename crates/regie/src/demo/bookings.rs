@@ -33,6 +33,7 @@ pub fn appeal(slug: &str) -> Appeal {
     let (click_rate, order_rate, topics) = match slug {
         "bikes" => (0.014, 0.06, [0.6, 0.0, 0.1, 0.2, 0.9]),
         "guesthouse" => (0.016, 0.05, [0.0, 0.5, 0.0, 0.4, 0.8]),
+        "ferry" => (0.045, 0.10, [0.2, 0.4, 0.3, 0.4, 0.8]),
         "coffee" => (0.040, 0.40, [0.0, 0.5, 0.2, 1.0, 0.1]),
         "trail" => (0.030, 0.15, [1.0, 0.0, 0.0, 0.0, 0.7]),
         "opera" => (0.010, 0.10, [0.0, 1.0, 0.1, 0.1, 0.0]),
@@ -50,6 +51,12 @@ pub fn appeals(catalogue: &Catalogue) -> BTreeMap<String, Appeal> {
     ads.map(|(id, ad)| (id.to_string(), appeal(slug(&ad.kept.spec.landing_url)))).collect()
 }
 
+/// The ads that are templates, by their id.
+pub fn templates(catalogue: &Catalogue) -> BTreeMap<String, TemplateSpec> {
+    let ads = catalogue.ads.iter();
+    ads.filter_map(|(id, ad)| Some((id.to_string(), ad.kept.spec.template.clone()?))).collect()
+}
+
 /// The landing page's name in its address.
 pub fn slug(landing_url: &str) -> &str {
     let path = landing_url.split("/demo/at/").nth(1).unwrap_or("");
@@ -64,6 +71,7 @@ pub fn book(desk: &Desk, origins: Vec<String>) -> Result<()> {
     let site = inventory(desk, origins)?;
     house(desk)?;
     bikes(desk)?;
+    ferry(desk)?;
     guesthouse(desk)?;
     coffee_and_trail(desk)?;
     opera(desk)?;
@@ -258,6 +266,7 @@ fn bikes(desk: &Desk) -> Result<()> {
     let campaign = campaign(desk, firm, "Cargo bikes, spring", Objective::ViewableImpressions, budgets)?;
     let set = AdSetSpec {
         caps: once_a_page(),
+        learning: Some(LearningSpec { explore_ppm: 100_000, ..LearningSpec::default() }),
         ..ad_set(campaign, "All pages", Tier::Auction, cpm(320), Pacing::Even)
     };
     let set = desk.ad_set(set)?;
@@ -278,6 +287,61 @@ fn bikes(desk: &Desk) -> Result<()> {
     let words = Words { over, title: "Carries the market, parks at the door.", button: "See the bikes" };
     versions.push(("market, billboard", html(&looks::BIKES, words, BILLBOARD)));
     desk.ad(set, "Cargo bikes", "bikes", versions).map(drop)
+}
+
+/// A template: 6 headlines x 4 lines x 4 grounds x 4 buttons, of which nobody knows yet what readers like.
+fn ferry(desk: &Desk) -> Result<()> {
+    let firm = firm(desk, "Night Ferry Line", "night-ferry", "travel", None)?;
+    let budgets = (Some(euros(9_000)), Some(euros(2_000)));
+    let campaign = campaign(desk, firm, "The last boat", Objective::Clicks, budgets)?;
+    let set = AdSetSpec {
+        caps: once_a_page(),
+        learning: Some(LearningSpec { explore_ppm: 150_000, ..LearningSpec::default() }),
+        ..ad_set(campaign, "One template", Tier::Auction, cpm(460), Pacing::Asap)
+    };
+    let set = desk.ad_set(set)?;
+    let slot = |name: &str, texts: &[&str]| SlotSpec {
+        name: name.into(),
+        capacity: 16,
+        assets: texts.iter().map(|t| AssetSpec { text: (*t).into(), asset: None, retired: false }).collect(),
+    };
+    let markup = "<!doctype html><meta charset=utf-8><style>html,body{margin:0}\
+        a{position:relative;display:block;width:300px;height:250px;overflow:hidden;background:{slot:ground};color:white;\
+        text-decoration:none;font-family:system-ui,sans-serif}small,b,span,u{position:absolute;left:18px;right:18px}\
+        small{top:16px;font-size:12px;letter-spacing:.08em;opacity:.85}\
+        b{top:46px;font:700 25px/1.15 Georgia,'DejaVu Serif',serif}span{top:142px;font-size:15px;line-height:1.35}\
+        u{bottom:18px;right:auto;background:white;color:{slot:ground};border-radius:20px;padding:8px 16px;font-size:14px;font-weight:600;text-decoration:none}</style>\
+        <a href=\"{CLICK_URL}\" target=_blank rel=noopener><small>NIGHT FERRY LINE</small><b>{slot:headline}</b><span>{slot:line}</span><u>{slot:button}</u></a>";
+    let template = TemplateSpec {
+        layout: Layout::Html { markup: markup.into(), size: RECTANGLE },
+        slots: vec![
+            slot(
+                "headline",
+                &[
+                    "The night ferry runs again.",
+                    "Miss the last boat. Take the next.",
+                    "Home by two, asleep by three.",
+                    "Nine passengers, one double bass.",
+                    "The harbour by moonlight.",
+                    "No bridge. No jam. No hurry.",
+                ],
+            ),
+            slot(
+                "line",
+                &[
+                    "Every night at a quarter past one.",
+                    "Bicycles travel free.",
+                    "Return for 6, hot soup included.",
+                    "Twenty minutes across, under the stars.",
+                ],
+            ),
+            slot("ground", &["midnightblue", "darkslategray", "firebrick", "seagreen"]),
+            slot("button", &["Buy a ticket", "See the timetable", "Come aboard", "Reserve a seat"]),
+        ],
+        never: vec![[Element { slot: 0, asset: 5 }, Element { slot: 3, asset: 1 }]],
+        context: LearningContext::None,
+    };
+    desk.template(set, "The last boat", "ferry", template).map(drop)
 }
 
 /// Image ads and words, paid by the click.

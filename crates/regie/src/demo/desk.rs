@@ -171,15 +171,28 @@ impl Desk {
     pub fn put_ad(&self, id: Option<AdId>, ad_set: AdSetId, name: &str, slug: &str) -> Result<AdId> {
         let landing_url = format!("{}/demo/at/{slug}?from={{PLACEMENT}}", self.base);
         let name = name.to_owned();
+        let template = id.and_then(|id| self.platform.catalogue().ads.get(&id)?.kept.spec.template.clone());
+        let third_party_origins = Vec::new();
+        let spec = AdSpec { ad_set, name, landing_url, third_party_origins, external_id: None, template };
+        self.put(Command::PutAd { id, revision: None, spec })
+    }
+    /// Books an ad that is a template, and approves it.
+    ///
+    /// # Errors
+    /// As [`Desk::send`].
+    pub fn template(&self, ad_set: AdSetId, name: &str, slug: &str, template: TemplateSpec) -> Result<AdId> {
+        let landing_url = format!("{}/demo/at/{slug}?from={{PLACEMENT}}", self.base);
         let spec = AdSpec {
             ad_set,
-            name,
+            name: name.into(),
             landing_url,
             third_party_origins: Vec::new(),
             external_id: None,
-            template: None,
+            template: Some(template),
         };
-        self.put(Command::PutAd { id, revision: None, spec })
+        let id = self.put(Command::PutAd { id: None, revision: None, spec })?;
+        self.approve(vec![id])?;
+        Ok(id)
     }
     /// Approves ads.
     ///

@@ -9,6 +9,7 @@ pub mod keep;
 pub mod looks;
 pub mod pages;
 pub mod study;
+pub mod taste;
 pub mod visitors;
 
 mod articles;

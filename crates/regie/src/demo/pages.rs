@@ -54,12 +54,30 @@ pub fn router(shared: Shared) -> Router<AppState> {
         )
         .route("/demo/live", page(|facts, _| live(facts, "all")))
         .route("/demo/live/{tab}", page(live))
+        .route("/demo/taste", get(taste))
         .route("/demo/without-script", page(|facts, _| Some(without_script(facts))))
         .route("/demo/at/{slug}", get(landing))
         .route("/demo/order/{slug}", get(move |path, query| order(ordering, path, query)))
         .route("/demo/console", get(move |state, query| sign_in(signing, state, query)))
         .route("/demo/demo.css", get(|| async { text("text/css; charset=utf-8", STYLE) }))
         .route("/demo/live.js", get(|| async { text("text/javascript; charset=utf-8", LIVE_SCRIPT) }))
+}
+
+/// Behind the curtain: the readers' hidden taste beside what was found of it.
+async fn taste(State(app): State<AppState>) -> Response {
+    let page = tokio::task::spawn_blocking(move || super::taste::page(&app).into_string()).await;
+    let Ok(page) = page else { return missing() };
+    let mut response = Html(page).into_response();
+    let policy = "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'";
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::REFRESH, "3"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    for (name, value) in headers {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
 }
 
 fn text(kind: &'static str, body: &'static str) -> Response {
@@ -112,6 +130,7 @@ fn layout(facts: &Facts, section: &str, topics: &str, title: &str, tag: bool, bo
                             a href={ "/demo" @if s.word != "front" { "/" (s.word) } } class=[(s.word == section).then_some("here")] { (s.name) }
                         }
                         a href="/demo/live" class=[(section == "live").then_some("here")] { "Live" }
+                        a href="/demo/taste" { "Hidden taste" }
                         a href="/demo/without-script" class=[(section == "other").then_some("here")] { "Without a script" }
                     }
                 }
@@ -256,6 +275,7 @@ fn shop(slug: &str) -> Option<(&'static str, &'static str, &'static str)> {
         "bikes" => ("Brume Bikes", "Reserve a trial ride", super::looks::BIKES.art),
         "guesthouse" => ("Lighthouse Guesthouse", "Book a room", super::looks::GUESTHOUSE.art),
         "coffee" => ("Saltwind Coffee Roasters", "Order a first bag", super::looks::COFFEE.art),
+        "ferry" => ("Night Ferry Line", "Buy a ticket", super::looks::TRAIL.art),
         "trail" => ("Kestrel Trail Shoes", "Order a pair", super::looks::TRAIL.art),
         "opera" => ("Harbour Opera", "Buy a ticket", super::looks::OPERA.art),
         "wind" => ("Northlight Energy Cooperative", "Become a member", super::looks::WIND.art),

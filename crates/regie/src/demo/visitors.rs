@@ -3,8 +3,12 @@
 //! What they like is known to the simulation alone (`regie-sim`); Regie sees only what they do. Refuses to hurry the
 //! server: when requests take longer than visitors come, visitors stay away, and are counted as such.
 
-use super::{bookings::TOPICS, keep::Kept};
-use regie_model::SiteId;
+use super::{
+    bookings::TOPICS,
+    keep::Kept,
+    taste::{charm, combination_charm},
+};
+use regie_model::{SiteId, VersionId, booking::TemplateSpec};
 use regie_sim::{Appeal, Arrivals, Audience, DayShape, Page, Visitor};
 use serde_json::{Value, json};
 use std::{
@@ -46,6 +50,8 @@ pub struct Setting {
     pub kept: Kept,
     /// What each ad offers, by ad id.
     pub appeals: BTreeMap<String, Appeal>,
+    /// Ads that are templates, by ad id.
+    pub templates: BTreeMap<String, TemplateSpec>,
     /// Mean visitors a second.
     pub per_second: f64,
     /// Source of all chance.
@@ -167,7 +173,9 @@ fn visit(agent: &ureq::Agent, setting: &Setting, mut visitor: Visitor) -> Option
         events.push(json!({ "kind": "viewable", "ticket": ticket }));
         let appeal = ad["ad"].as_str().and_then(|id| setting.appeals.get(id));
         let Some(appeal) = appeal else { continue };
-        let chance = appeal.click_probability(&visitor.taste) * charm(ad["version"].as_str().unwrap_or(""));
+        let id = ad["ad"].as_str().unwrap_or_default();
+        let version = ad["version"].as_str().unwrap_or_default();
+        let chance = appeal.click_probability(&visitor.taste) * liking(setting, id, version);
         if visitor.does(chance) {
             clicked.push((ad["click_path"].as_str()?.to_owned(), appeal.order_rate));
         }
@@ -197,20 +205,11 @@ fn order(agent: &ureq::Agent, setting: &Setting, landing: &str) -> Option<()> {
     post.send(body.to_string().as_bytes()).ok().map(drop)
 }
 
-/// How much better or worse than its ad a version does: 0.5 to 1.8, fixed by its id and hidden from the platform.
-fn charm(version: &str) -> f64 {
-    let number = version.bytes().fold(7u64, |sum, b| sum.wrapping_mul(31).wrapping_add(u64::from(b)));
-    0.5 + regie_sim::Random::new(number).unit() * 1.3
-}
-
-#[cfg(test)]
-mod tests {
-    use super::charm;
-    #[test]
-    fn versions_differ_and_stay_as_they_are() {
-        let charms: Vec<f64> = (1..50).map(|n| charm(&format!("ver_{n}"))).collect();
-        assert!(charms.iter().all(|c| (0.5..1.8).contains(c)));
-        assert!(charms.iter().copied().fold(0.0, f64::max) > 1.5);
-        assert_eq!(charm("ver_3"), charms[2]);
+/// What the version's own charm, or that of a template's elements, does to a click's chance.
+fn liking(setting: &Setting, ad: &str, version: &str) -> f64 {
+    let code = version.parse::<VersionId>().ok().and_then(VersionId::template_code);
+    match (code, setting.templates.get(ad)) {
+        (Some(code), Some(template)) => combination_charm(ad, template, code),
+        _ => charm(version),
     }
 }

@@ -1,7 +1,7 @@
 //! What runs inside an ad's frame: its creative as a document of its own, sandboxed, under a strict content security
 //! policy. Ads are hostile input: no same-origin rights, no network but the ad's own listed origins.
 
-use super::{AppState, Route, problem::Problem};
+use super::{AppState, Route, creatives, problem::Problem};
 use crate::t;
 use axum::{
     extract::{Path, State},
@@ -34,7 +34,7 @@ async fn frame(State(app): State<AppState>, Path(text): Path<String>) -> Result<
     let Some(ad) = view.ads.get(&ticket.ad) else {
         return Err(Problem::not_found("ad that this ticket was issued for"));
     };
-    let creative = app.creatives.get(&app.platform.objects, &ticket.creative);
+    let creative = creatives::shown(&app, &view, ticket.ad, ticket.version, &ticket.creative);
     let Some(creative) = creative else { return Err(Problem::not_found("creative of this ticket")) };
     let placement = view.placements.get(&ticket.placement).map_or("", |p| p.name.as_str());
     let click = format!("{}/v1/click/{text}", app.config.public_url);

@@ -18,6 +18,7 @@ pub mod forecast;
 pub mod frames;
 pub mod health;
 pub mod labels;
+pub mod learning;
 pub mod log;
 pub mod preview;
 pub mod problem;
@@ -118,6 +119,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(accounts::routes());
     all.extend(booking::routes());
     all.extend(forecast::routes());
+    all.extend(learning::routes());
     all.extend(uploads::routes());
     all.extend(preview::routes());
     all.extend(console::routes());

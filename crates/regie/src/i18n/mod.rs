@@ -82,6 +82,7 @@ pub const AREAS: &[(&str, &str, &str)] = &[
     area!("booking"),
     area!("accounts"),
     area!("study"),
+    area!("learning"),
     area!("rooms"),
     area!("proofs"),
 ];

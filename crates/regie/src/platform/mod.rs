@@ -4,6 +4,7 @@
 //! simulated clock and disk. Order of everything: append durably, then acknowledge, then publish (B4, R2). Holds D1 and
 //! D2 by handing `decide` recorded inputs, B1 to B3 by leaving every charge to the ledger fold.
 
+pub mod adapting;
 pub mod commands;
 pub mod deciding;
 pub mod folder;
@@ -124,6 +125,7 @@ pub struct Platform {
     /// Decisions in aggregate.
     pub traffic: traffic::TrafficCounters,
     pacing: Mutex<jobs::PacingState>,
+    adapting: Mutex<adapting::Adapting>,
     /// Tables made of what was seen.
     pub learning: learning::Learning,
     /// Ads whose facts are in the record's log; none while nothing is published.
@@ -193,6 +195,7 @@ impl Platform {
             frequency: frequency::Frequency::default(),
             traffic: traffic::TrafficCounters::default(),
             pacing: Mutex::default(),
+            adapting: Mutex::default(),
             learning: learning::Learning::default(),
             logged: Mutex::default(),
             keys,

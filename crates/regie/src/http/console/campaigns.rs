@@ -235,6 +235,7 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
         (phase(status, spec.flight, app.platform.now())) (ui::political(spec.political.is_some()))
         (status_buttons(&caller, &id.to_string(), status, &back))
         @if caller.may_book() { a class="btn" href={ (back) "/edit" } { (t!("words-edit")) } }
+        a class="btn" href={ (back) "/adapting" } { (t!("learning-adapting")) }
         a class="btn" href={ "/console/reports?campaign=" (id) } { (t!("words-report")) }
     };
     let frame = layout::Frame::new(&spec.name, "/console/campaigns")
@@ -389,7 +390,7 @@ fn ad_set(app: &App, caller: &Caller, id: AdSetId, campaign: &CampaignSpec) -> M
         section class="card" id=(id) {
             div class="head" {
                 h2 { (set.spec.name) " " (phase(set.status, set.spec.flight_in(campaign), now)) }
-                div class="actions" { (status_buttons(caller, &id.to_string(), set.status, &back)) @if caller.may_book() { a class="btn" href={ "/console/ad-sets/" (id) "/edit" } { (t!("words-edit")) } } }
+                div class="actions" { (status_buttons(caller, &id.to_string(), set.status, &back)) a class="btn" href={ "/console/ad-sets/" (id) "/learning" } { (t!("learning-title")) } @if caller.may_book() { a class="btn" href={ "/console/ad-sets/" (id) "/edit" } { (t!("words-edit")) } } }
             }
             p class="muted" { (bid_words(&set.spec.bid, money)) ", " (super::book_set::tier_words(&set.spec.tier)) ". " (say(&regie_record::targeting_in_words(&set.spec.targeting))) }
             dl class="figures" {

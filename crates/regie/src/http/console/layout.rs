@@ -226,6 +226,7 @@ const NAVIGATION: [(&str, &[Item]); 4] = [
             Item("/console/campaigns", "Campaigns", Sees::All),
             Item("/console/review", "Review", Sees::House),
             Item("/console/reports", "Reports", Sees::All),
+            Item("/console/learning", "Learning", Sees::All),
         ],
     ),
     (

@@ -19,6 +19,7 @@ pub mod frames;
 pub mod history;
 pub mod inventory;
 pub mod layout;
+pub mod learning;
 pub mod live;
 pub mod people;
 pub mod review;
@@ -80,5 +81,6 @@ pub fn routes() -> Vec<Route> {
     all.extend(book_ad::routes());
     all.extend(book_house::routes());
     all.extend(design::routes());
+    all.extend(learning::routes());
     all
 }

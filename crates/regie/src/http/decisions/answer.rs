@@ -5,7 +5,7 @@
 //! holds the very object that it was written from. Refuses to decide anything.
 
 use crate::{
-    http::{App, frames, labels},
+    http::{App, creatives, frames, labels},
     platform::{
         deciding::Answer,
         view::{AdView, View},
@@ -132,7 +132,8 @@ fn shown(
     let key = (ticket.ad, ticket.creative, key_of(Some(used)));
     let kept = parts.ads.get(&key).is_some_and(|(of, _)| Arc::ptr_eq(of, ad));
     if !kept {
-        let Some(creative) = app.creatives.get(&app.platform.objects, &ticket.creative) else { return false };
+        let creative = creatives::shown(app, view, ticket.ad, ticket.version, &ticket.creative);
+        let Some(creative) = creative else { return false };
         if parts.ads.len() >= ADS_COUNT_MAX {
             parts.ads.clear();
         }
