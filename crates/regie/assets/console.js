@@ -80,6 +80,25 @@
     } catch { form.submit(); }
   });
 
+  // Parts that change by themselves: <div id="x" data-refresh="1000"> is fetched anew until it no longer says so.
+  const refresh = (node) => setTimeout(async () => {
+    try {
+      const answer = await fetch(location.href, { headers: { accept: "text/html" }, credentials: "same-origin" });
+      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(node.id);
+      if (!fresh) return location.reload();
+      node.replaceWith(fresh);
+      if (fresh.dataset.refresh) refresh(fresh);
+    } catch { refresh(node); }
+  }, Number(node.dataset.refresh) || 2000);
+  all("[data-refresh]").forEach(refresh);
+
+  // What scrolls sideways can be reached by the keyboard.
+  const reach = () => all(".scroll, .preview, .adbox, figure, pre").forEach((node) => {
+    if (node.scrollWidth > node.clientWidth + 1) node.tabIndex = 0; else node.removeAttribute("tabindex");
+  });
+  reach();
+  window.addEventListener("resize", reach);
+
   // Snippets: <button data-copy="#id">.
   document.addEventListener("click", async (event) => {
     const button = event.target.closest?.("[data-copy]");

@@ -473,6 +473,7 @@ impl Server {
             witness,
             publication: Arc::clone(&publication),
             record_limits: Default::default(),
+            bulk: Default::default(),
             study: Arc::new(http::study::Study::of(folder.root())),
         });
         let sending = http::record::outbox::spawn(&app)?;

@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod auth;
 pub mod billing;
 pub mod booking;
+pub mod bulk;
 pub mod click;
 pub mod console;
 pub mod conversions;
@@ -58,6 +59,8 @@ pub struct App {
     pub publication: Arc<crate::publication::Publication>,
     /// Fair limits of the record's open interface.
     pub record_limits: record::limits::Limits,
+    /// Tables of bookings that are being taken in.
+    pub bulk: bulk::Jobs,
     /// Archives, groupings and published reports; apart from everything above.
     pub study: Arc<study::Study>,
 }
@@ -118,6 +121,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(tag::routes());
     all.extend(accounts::routes());
     all.extend(booking::routes());
+    all.extend(bulk::routes());
     all.extend(forecast::routes());
     all.extend(learning::routes());
     all.extend(uploads::routes());

@@ -1,7 +1,7 @@
 //! Pages of accounts in the console's frame: they work without scripts, under its strict content security policy.
 
 use crate::http::{auth::Caller, console::layout, problem::Problem};
-use crate::t;
+use crate::{i18n::rooms::say, t};
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode},
     response::Response,
@@ -26,8 +26,8 @@ pub fn csrf_field(caller: &Caller) -> Markup {
 pub fn refused(problem: &Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::FORBIDDEN);
     let body = html! {
-        p { (problem.detail) }
+        p { (say(&problem.detail)) }
         p { a href="/console" { (t!("accounts-back-to-the-console")) } }
     };
-    plain_page(status, &problem.title, &body)
+    plain_page(status, &say(&problem.title), &body)
 }

@@ -54,7 +54,8 @@ pub async fn check_token(request: Request, wanted: &str) -> Result<Request, Prob
     }
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     let multipart = kind.starts_with("multipart/form-data");
-    if multipart && request.uri().path() == crate::http::study::UPLOAD_PATH {
+    let streamed = [crate::http::study::UPLOAD_PATH, crate::http::bulk::UPLOAD_PATH];
+    if multipart && streamed.contains(&request.uri().path()) {
         return check_first_field(request, wanted).await;
     }
     let max = match kind.split(';').next() {

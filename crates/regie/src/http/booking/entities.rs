@@ -117,7 +117,7 @@ fn holder(c: &Catalogue, entity: EntityRef) -> Option<EntityRef> {
         EntityRef::Version(id) => Some(EntityRef::Ad(c.versions.brief(id)?.ad)),
     }
 }
-fn is_within(c: &Catalogue, entity: EntityRef, wanted: EntityRef) -> bool {
+pub(crate) fn is_within(c: &Catalogue, entity: EntityRef, wanted: EntityRef) -> bool {
     let mut at = holder(c, entity);
     while let Some(here) = at {
         if here == wanted {
@@ -247,6 +247,17 @@ fn command(
     revision: Option<u32>,
     json: Value,
 ) -> Result<Command, Problem> {
+    let (command, faults) = read_command(kind, entity, revision, json);
+    settle(app, caller, command, faults)
+}
+
+/// The command that puts a thing, made up where a field cannot be read; and what cannot be read.
+pub(crate) fn read_command(
+    kind: Kind,
+    entity: Option<EntityRef>,
+    revision: Option<u32>,
+    json: Value,
+) -> (Option<Command>, Faults) {
     macro_rules! put {
         ($command:ident, $entity:ident) => {{
             let id = match entity {
@@ -258,7 +269,7 @@ fn command(
             (command, read.faults)
         }};
     }
-    let (command, faults) = match kind {
+    match kind {
         Kind::Site => put!(PutSite, Site),
         Kind::Placement => put!(PutPlacement, Placement),
         Kind::Segment => put!(PutSegment, Segment),
@@ -268,8 +279,7 @@ fn command(
         Kind::AdSet => put!(PutAdSet, AdSet),
         Kind::Ad => put!(PutAd, Ad),
         Kind::Version => put!(PutVersion, Version),
-    };
-    settle(app, caller, command, faults)
+    }
 }
 
 /// A command that was read whole; or every fault of it.

@@ -217,6 +217,7 @@ enum Sees {
     Operates,
     People,
     History,
+    Books,
 }
 const NAVIGATION: [(&str, &[Item]); 4] = [
     (
@@ -227,6 +228,7 @@ const NAVIGATION: [(&str, &[Item]); 4] = [
             Item("/console/review", "Review", Sees::House),
             Item("/console/reports", "Reports", Sees::All),
             Item("/console/learning", "Learning", Sees::All),
+            Item("/console/bulk", "Tables", Sees::Books),
         ],
     ),
     (
@@ -262,6 +264,7 @@ fn visible(caller: &Caller, sees: Sees) -> bool {
     match sees {
         Sees::All => true,
         Sees::House => caller.sees_everything(),
+        Sees::Books => caller.may_book(),
         Sees::People => caller.may_see_people(),
         Sees::History => caller.is_one_of(&[Role::Owner, Role::AdOperations, Role::Auditor], None),
         Sees::Operates => caller.is_one_of(&[Role::Owner, Role::Auditor], None),
