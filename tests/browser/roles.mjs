@@ -32,6 +32,7 @@ export function shape(path) {
   return path.split('?')[0]
     .replace(/\/(?:[a-z]+_\d+|\d+)(?=\/|$)/g, found => `/{${found.slice(1).replace(/_?\d+$/, '') || 'n'}}`)
     .replace(/\/\d{4}-\d{2}(?=\/|$)/g, '/{month}')
+    .replace(/\/\d{4}-\d{2}-\d{2}-[a-z0-9-]+/g, '/{report}')
     + (path.includes('kind=') ? `?kind=${new URL(path, 'http://x').searchParams.get('kind')}` : '');
 }
 

@@ -27,12 +27,11 @@ before(async () => {
   for (const role of ROLES) people[role] = await signIn(browser, demo, role, role === 'advertiser' ? { advertiser, bypassCSP: true } : { bypassCSP: true });
   const { context } = await guarded(browser, { bypassCSP: true });
   people.nobody = { context };
-  map = new Map();
-  for (const starts of [['/console', '/console/design', '/console/account'], ['/record', '/record/data', '/study']]) {
-    for (const [key, path] of await crawl(people.owner.context, demo.url, starts)) map.set(key, path);
+  // The advertiser's own things first, so that the table says what the role may, and not only whose things they are.
+  map = await crawl(people.advertiser.context, demo.url, ['/console', '/console/account']);
+  for (const starts of [['/console', '/console/design'], ['/record', '/record/data', '/study']]) {
+    for (const [key, path] of await crawl(people.owner.context, demo.url, starts)) if (!map.has(key)) map.set(key, path);
   }
-  // What only an advertiser has, such as its own bookings.
-  for (const [key, path] of await crawl(people.advertiser.context, demo.url, ['/console'])) if (!map.has(key)) map.set(key, path);
 });
 after(async () => {
   await browser?.close();

@@ -108,7 +108,7 @@ impl Platform {
         commands: &[Command],
         permit: Permit<'_>,
     ) -> Result<(Vec<Change>, Vec<String>), CommandError> {
-        let (mut changes, mut ids) = (Vec::new(), Vec::new());
+        let (mut changes, mut ids, mut objects) = (Vec::new(), Vec::new(), Vec::new());
         let mut ahead: Option<Catalogue> = None;
         for (index, command) in commands.iter().enumerate() {
             let planned = {
@@ -119,13 +119,7 @@ impl Platform {
                     .and_then(|()| self.plan_one(base, command.clone()))
                     .map_err(|error| locate(error, index, commands.len()))?
             };
-            for (hash, bytes) in &planned.objects {
-                let stored = self
-                    .objects
-                    .put(bytes)
-                    .map_err(|e| CommandError::Internal(format!("storing {hash}: {e}")))?;
-                debug_assert_eq!(stored, *hash);
-            }
+            objects.extend(planned.objects);
             if index + 1 < commands.len() {
                 let next = ahead.get_or_insert_with(|| self.catalogue().clone());
                 planned.changes.iter().for_each(|change| next.apply(self.now(), change));
@@ -133,6 +127,9 @@ impl Platform {
             changes.extend(planned.changes);
             ids.push(planned.id);
         }
+        // Durable before the journal names them.
+        let stored = self.objects.put_all(objects.iter().map(|(_, bytes)| bytes.as_slice()));
+        stored.map_err(|e| CommandError::Internal(format!("storing objects: {e}")))?;
         Ok((changes, ids))
     }
     fn plan_one(&self, base: &Catalogue, command: Command) -> Result<Planned, CommandError> {
