@@ -2,6 +2,7 @@
 // copies snippets and asks before what cannot be taken back lightly. No dependency, no inline code.
 "use strict";
 (() => {
+  let dirty = false;
   const one = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 
@@ -110,8 +111,47 @@
     setTimeout(() => (button.textContent = before), 1500);
   });
 
+  // What was typed and not saved waits in this tab: a session's end or a lost page does not take it along.
+  const fields = (form) => all("input, select, textarea", form).filter((f) => f.name && f.name !== "csrf" && f.name !== "revision" && !["password", "file", "hidden"].includes(f.type));
+  const state = (form) => JSON.stringify(fields(form).map((f) => [f.name, f.type === "checkbox" || f.type === "radio" ? f.checked : f.value]));
+  all("form[data-guard]").forEach((form) => {
+    const key = `kept:${location.pathname}${location.search}`;
+    const before = state(form);
+    const kept = sessionStorage.getItem(key);
+    if (kept && kept !== before && !one("[role=alert]")) {
+      const note = document.createElement("div");
+      note.className = "note warn";
+      note.setAttribute("role", "status");
+      const words = document.createElement("p");
+      words.textContent = `${form.dataset.kept} `;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = form.dataset.restore;
+      button.addEventListener("click", () => {
+        const values = JSON.parse(kept);
+        fields(form).forEach((f, i) => {
+          const [name, value] = values[i] || [];
+          if (name !== f.name) return;
+          if (typeof value === "boolean") f.checked = value; else f.value = value;
+        });
+        dirty = true;
+        note.remove();
+      });
+      words.append(button);
+      note.append(words);
+      form.before(note);
+    }
+    form.addEventListener("input", () => sessionStorage.setItem(key, state(form)));
+    // Sent: kept until the page that follows shows that it arrived.
+    form.addEventListener("submit", () => { sessionStorage.setItem(key, state(form)); sessionStorage.setItem("sent", key); });
+  });
+  const sent = sessionStorage.getItem("sent");
+  if (sent && !one("[role=alert]") && !location.pathname.startsWith("/console/sign-in") && sent !== `kept:${location.pathname}${location.search}`) {
+    sessionStorage.removeItem(sent);
+    sessionStorage.removeItem("sent");
+  }
+
   // Leaving a form with unsaved edits asks first.
-  let dirty = false;
   document.addEventListener("input", (event) => { if (event.target.closest?.("form[data-guard]")) dirty = true; });
   document.addEventListener("submit", () => { dirty = false; });
   window.addEventListener("beforeunload", (event) => { if (dirty) event.preventDefault(); });

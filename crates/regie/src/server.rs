@@ -468,12 +468,13 @@ impl Server {
             config: config.clone(),
             geo,
             creatives: Default::default(),
-            metrics: http::health::Metrics::new(engine.committer().clone()),
+            metrics: http::health::Metrics::new(engine.committer().clone(), engine.platform.now()),
             log,
             witness,
             publication: Arc::clone(&publication),
             record_limits: Default::default(),
             bulk: Default::default(),
+            folder: folder.root().to_path_buf(),
             study: Arc::new(http::study::Study::of(folder.root())),
         });
         let sending = http::record::outbox::spawn(&app)?;

@@ -32,6 +32,10 @@ fn pages(stage: &Stage) -> Vec<(String, Vec<Role>)> {
     .collect();
     all.extend([
         (format!("/console/campaigns/{cam}"), vec![]),
+        (format!("/console/campaigns/{cam}/results"), vec![]),
+        ("/console/delivery".into(), vec![]),
+        ("/console/bulk".into(), books()),
+        ("/console/health".into(), vec![Role::Advertiser, Role::ReadOnly]),
         (format!("/console/ads/{ad}"), vec![]),
         (format!("/console/advertisers/{adv}"), vec![]),
         (format!("/console/billing/{adv}/2026-11"), vec![]),

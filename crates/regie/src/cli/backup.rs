@@ -54,6 +54,9 @@ pub fn run(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
         std::fs::write(target.root().join("regie.toml"), text)?;
     }
     let records = report.head.0;
+    // The folder remembers its last backup, for the console's page of health.
+    let mark = serde_json::json!({ "at": crate::server::system_clock()().to_string(), "records": records });
+    std::fs::write(folder.root().join(crate::http::console::operator::BACKUP_MARK), mark.to_string())?;
     if cli.json {
         println!("{}", serde_json::json!({ "backup": args.to, "records": records, "objects": count }));
     } else {

@@ -9,7 +9,10 @@ use axum::{
     routing::get,
 };
 use regie_journal::CommitterHandle;
-use regie_model::booking::{Role, Scope};
+use regie_model::{
+    UtcMs,
+    booking::{Role, Scope},
+};
 use std::{
     fmt::Write,
     sync::atomic::{AtomicU64, Ordering},
@@ -37,6 +40,7 @@ pub fn routes() -> Vec<Route> {
 /// Counters of this process.
 pub struct Metrics {
     committer: CommitterHandle,
+    started_at: UtcMs,
     /// Decisions answered.
     pub decisions_count: AtomicU64,
     /// Of these with an ad.
@@ -44,8 +48,16 @@ pub struct Metrics {
 }
 impl Metrics {
     /// Counters at zero.
-    pub fn new(committer: CommitterHandle) -> Metrics {
-        Metrics { committer, decisions_count: AtomicU64::new(0), fills_count: AtomicU64::new(0) }
+    pub fn new(committer: CommitterHandle, started_at: UtcMs) -> Metrics {
+        Metrics { committer, started_at, decisions_count: AtomicU64::new(0), fills_count: AtomicU64::new(0) }
+    }
+    /// When this process began to serve.
+    pub fn started_at(&self) -> UtcMs {
+        self.started_at
+    }
+    /// What the committer counts.
+    pub fn committer_counters(&self) -> regie_journal::CommitCounters {
+        self.committer.counters()
     }
     /// The last durable record.
     pub fn head(&self) -> u64 {

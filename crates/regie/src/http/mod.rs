@@ -59,6 +59,8 @@ pub struct App {
     pub publication: Arc<crate::publication::Publication>,
     /// Fair limits of the record's open interface.
     pub record_limits: record::limits::Limits,
+    /// The data folder.
+    pub folder: std::path::PathBuf,
     /// Tables of bookings that are being taken in.
     pub bulk: bulk::Jobs,
     /// Archives, groupings and published reports; apart from everything above.

@@ -82,6 +82,8 @@ pub const AREAS: &[(&str, &str, &str)] = &[
     area!("booking"),
     area!("bulk"),
     area!("accounts"),
+    area!("operations"),
+    area!("results"),
     area!("study"),
     area!("learning"),
     area!("rooms"),

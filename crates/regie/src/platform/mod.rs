@@ -279,6 +279,10 @@ impl Platform {
         drop(held);
         (position > 0).then_some((catalogue, position))
     }
+    /// Journal position of the last change of a booking that is durable.
+    pub fn catalogue_position(&self) -> u64 {
+        self.catalogue_position.load(Ordering::SeqCst)
+    }
     /// Up to which journal position the folds have read.
     pub fn position(&self) -> u64 {
         lock(&self.folds).position()

@@ -36,9 +36,10 @@ pub fn is_safe(method: &Method) -> bool {
 /// Lets a request through to its handler with its [`Caller`], or answers in its place.
 pub async fn guard(State(guarded): State<Guarded>, request: Request, next: Next) -> Response {
     let (uri, method) = (request.uri().clone(), request.method().clone());
+    let form = form_page(request.headers());
     let mut response = match admit(&guarded, request).await {
         Ok(request) => next.run(request).await,
-        Err(problem) => refuse(problem, &uri, &method),
+        Err(problem) => refuse(problem, &uri, &method, form.as_deref()),
     };
     let headers = response.headers_mut();
     if !headers.contains_key(header::CACHE_CONTROL) {
@@ -76,17 +77,25 @@ fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
+/// The page that a form was on, as the browser says; only its path counts, so that it leads nowhere else.
+fn form_page(headers: &axum::http::HeaderMap) -> Option<String> {
+    let referer = headers.get(header::REFERER)?.to_str().ok()?;
+    let url = url::Url::parse(referer).ok()?;
+    is_page(url.path()).then(|| url.path().to_owned())
+}
+
 /// A refusal in the form that the path's callers understand.
-pub fn refuse(problem: Problem, uri: &Uri, method: &Method) -> Response {
+pub fn refuse(problem: Problem, uri: &Uri, method: &Method, form: Option<&str>) -> Response {
     if !is_page(uri.path()) {
         return problem.into_response();
     }
     if problem.status == StatusCode::UNAUTHORIZED.as_u16() {
-        // A form that was sent without a session cannot be repeated by following a link.
+        // A form that was sent without a session is not repeated: its page is opened again, where the script still has
+        // what was typed.
         let next = if is_safe(method) {
             uri.path_and_query().map_or("/console", |p| p.as_str())
         } else {
-            "/console"
+            form.unwrap_or("/console")
         };
         let pairs = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
         return (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/console/sign-in?{pairs}"))])

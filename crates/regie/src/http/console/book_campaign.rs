@@ -216,7 +216,14 @@ async fn put(app: &AppState, caller: &Caller, id: Option<CampaignId>, mut data: 
     spec.adapt = id.and_then(|id| app.platform.catalogue().campaigns.get(&id)?.spec.adapt.clone());
     let command = Command::PutCampaign { id, revision: data.get("revision").parse().ok(), spec };
     match act::submit(app, caller, command, faults).await? {
-        act::Sent::Done(id) => Ok(layout::go(format!("/console/campaigns/{id}"))),
+        act::Sent::Done(done) => {
+            if id.is_none() && data.has("draft") {
+                let entity = regie_model::command::EntityRef::Campaign(done.parse().unwrap_or_default());
+                let status = regie_model::booking::Status::Draft;
+                act::run(app, caller, vec![Command::SetStatus { entity, status }]).await?;
+            }
+            Ok(layout::go(format!("/console/campaigns/{done}")))
+        }
         act::Sent::Faults(faults) => Ok(show(app, caller, id, &data, &faults, None)),
         act::Sent::Conflict => {
             let theirs = current(app, caller, id.unwrap_or_default())?;
@@ -273,6 +280,7 @@ fn show(
             }
         }
         (declaration(&form))
+        @if id.is_none() { (form.field("draft", t!("booking-keep-as-a-draft")).check().hint(t!("booking-a-draft-is-not-served"))) }
         details { summary { (t!("words-for-imports")) } (form.field("external_id", t!("words-your-own-id")).hint(t!("booking-sending-the-same-id-again"))) }
     };
     let (title, to, back) = match id {

@@ -174,7 +174,7 @@ pub fn status_buttons(caller: &Caller, id: &str, status: Status, back: &str) -> 
     let moves: &[(&str, &str, &str)] = match status {
         Status::Active => &[("paused", t!("console-pause"), "")],
         Status::Paused | Status::Draft => &[
-            ("active", t!("console-resume"), ""),
+            ("active", if status == Status::Draft { t!("console-start") } else { t!("console-resume") }, ""),
             ("archived", t!("console-archive"), t!("console-put-this-away-it-stays")),
         ],
         Status::Archived => &[("paused", t!("console-take-out-of-the-archive"), "")],
@@ -236,6 +236,8 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
         (status_buttons(&caller, &id.to_string(), status, &back))
         @if caller.may_book() { a class="btn" href={ (back) "/edit" } { (t!("words-edit")) } }
         a class="btn" href={ (back) "/adapting" } { (t!("learning-adapting")) }
+        a class="btn" href={ (back) "/results" } { (t!("console-results")) }
+        @if caller.may_book() { form class="inline" method="post" action={ (back) "/duplicate" } { (layout::csrf(&caller)) button { (t!("booking-duplicate")) } } }
         a class="btn" href={ "/console/reports?campaign=" (id) } { (t!("words-report")) }
     };
     let frame = layout::Frame::new(&spec.name, "/console/campaigns")

@@ -289,7 +289,7 @@ impl<'a> Form<'a> {
     pub fn wrap(&self, caller: &Caller, action: &str, fields: &Markup, button: &str, back: &str) -> Markup {
         html! {
             (self.summary())
-            form method="post" action=(action) enctype="multipart/form-data" data-guard="" novalidate {
+            form method="post" action=(action) enctype="multipart/form-data" data-guard="" data-kept=(t!("booking-kept-here")) data-restore=(t!("booking-restore")) novalidate {
                 (csrf(caller))
                 @if self.data.has("revision") { input type="hidden" name="revision" value=(self.data.get("revision")); }
                 (fields)

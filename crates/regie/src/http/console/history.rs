@@ -107,7 +107,7 @@ async fn show(
                             tr {
                                 td class="nowrap" { (ui::when(booked.at, &zone)) }
                                 td { (who(&app, &caller, &booked.by)) }
-                                td { (what(&booked.change)) }
+                                td { (what(&booked.change)) (undo_button(&caller, *position, &booked.change)) }
                                 td class="right" { (position) }
                             }
                         }
@@ -120,6 +120,20 @@ async fn show(
         }
     };
     Ok(layout::console(&app, &caller, &layout::Frame::new(t!("words-history"), "/console/history"), &body))
+}
+
+/// Offered for what can be taken back; whether something later stands in the way is said when it is tried.
+fn undo_button(caller: &Caller, position: u64, change: &Change) -> Markup {
+    html! {
+        @if super::undo::is_offered(caller, change) {
+            form class="inline" method="post" action="/console/history/undo" data-confirm=(t!("console-undo-sure")) {
+                (layout::csrf(caller))
+                input type="hidden" name="position" value=(position);
+                input type="hidden" name="entity" value=(super::undo::subject(change).unwrap_or_default());
+                button class="link small" { (t!("console-undo")) }
+            }
+        }
+    }
 }
 
 fn who(app: &App, caller: &Caller, actor: &Actor) -> String {

@@ -16,6 +16,9 @@ pub fn routes() -> Vec<Route> {
     vec![page("/console/inventory", HOUSE, get(list)), page("/console/sites/{id}", HOUSE, get(show))]
 }
 
+/// Versions that are looked through for one that fits a place.
+const PREVIEWS_LOOKED_AT: usize = 20_000;
+
 /// A format in words.
 pub fn format_words(format: &Format) -> String {
     match format {
@@ -87,7 +90,7 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
                 section class="card flush" { div class="cardhead" { h2 { (t!("console-placements")) } } (placements(&app.platform.catalogue(), id)) }
                 (reasons(&app, id))
             }
-            div { (snippets(&app, id)) div class="card" { h2 { (t!("words-booked")) } dl class="facts" { dt { (t!("words-id")) } dd { code { (id) } } dt { (t!("words-origins")) } dd { @for origin in &site.spec.origins { div { (origin) } } } } } }
+            div { (working(&app, id)) (snippets(&app, id)) div class="card" { h2 { (t!("words-booked")) } dl class="facts" { dt { (t!("words-id")) } dd { code { (id) } } dt { (t!("words-origins")) } dd { @for origin in &site.spec.origins { div { (origin) } } } } } }
         }
     };
     let actions = html! {
@@ -126,8 +129,79 @@ fn snippets(app: &App, site: SiteId) -> Markup {
                     pre id={ "snippet-" (name) } { (place) }
                     button data-copy={ "#snippet-" (name) } { (t!("words-copy")) }
                 }
+                @if let Some(placement) = catalogue.placements.values().find(|p| p.spec.site == site && p.spec.name == *name) { (preview(app, &placement.spec)) }
             }
             p class="small muted" { (t!("console-the-tag-sets-no-cookie")) }
+        }
+    }
+}
+
+/// Whether the tag of a site works: what the server heard from it, and what to look at when it heard nothing.
+fn working(app: &App, site: SiteId) -> Markup {
+    let now = app.platform.now();
+    let folds = app.platform.folds();
+    let traffic = folds.ledger.traffic();
+    let (mut lately, mut fills, mut last) = (0u64, 0u64, None);
+    for (hour, counts) in traffic.site_hours(site).filter(|(_, c)| c.requests_count > 0) {
+        last = last.max(Some(hour));
+        if now.0 - hour.start().0 < 2 * regie_model::time::HOUR_MS {
+            lately += counts.requests_count;
+            fills += counts.fills_count;
+        }
+    }
+    let zone = super::act::zone(app);
+    html! {
+        section class="card" id="working" {
+            h2 { (t!("console-is-my-tag-working")) }
+            @match (lately > 0, last) {
+                (true, _) => p { (ui::badge("good", t!("console-tag-works"))) " " (th!("console-requests-in-two-hours", requests = ui::count(lately), filled = ui::percent(fills, lately))) },
+                (false, Some(hour)) => p { (ui::badge("warn", t!("console-tag-silent"))) " " (th!("console-tag-last-heard", at = ui::when(hour.start(), &zone))) },
+                (false, None) => p { (ui::badge("bad", t!("console-tag-never-heard"))) },
+            }
+            @if lately == 0 {
+                ol {
+                    li { (t!("console-tag-check-open")) }
+                    li { (t!("console-tag-check-origin")) }
+                    li { (t!("console-tag-check-names")) }
+                    li { (t!("console-tag-check-policy")) " " code { "script-src " (app.config.public_url) "; frame-src " (app.config.public_url) "; connect-src " (app.config.public_url) } }
+                }
+            }
+            p class="small muted" { (t!("console-tag-counted-by-minute")) }
+        }
+    }
+}
+
+/// What a place looks like: a version that fits it, at its size, as it would be served; nothing is counted.
+fn preview(app: &App, placement: &regie_model::booking::PlacementSpec) -> Markup {
+    use regie_model::booking::Shape;
+    let catalogue = app.platform.catalogue();
+    let fits = |shape: Shape| match (&placement.format, shape) {
+        (Format::Banner { sizes }, Shape::Banner(size)) => sizes.contains(&size),
+        (Format::Native, Shape::Native) | (Format::Text, Shape::Text) => true,
+        _ => false,
+    };
+    let (width, height) = match &placement.format {
+        Format::Banner { sizes } => {
+            sizes.first().map_or((300, 250), |s| (u32::from(s.width), u32::from(s.height)))
+        }
+        Format::Native => (320, 380),
+        Format::Text => (320, 160),
+    };
+    let found = catalogue
+        .versions
+        .iter()
+        .take(PREVIEWS_LOOKED_AT)
+        .find(|(_, v)| v.approved.is_some_and(|(_, shape)| fits(shape)));
+    html! {
+        details {
+            summary { (t!("console-preview")) }
+            @match found {
+                Some((id, version)) => {
+                    p class="adlabel" { b { (t!("words-advertisement")) } }
+                    div class="preview" { iframe class="adframe" src={ "/console/ads/" (version.kept.spec.ad) "/versions/" (id) "/frame?what=approved" } width=(width) height=(height) sandbox="" loading="lazy" title={ (th!("console-preview-of-place", name = placement.name)) } {} }
+                }
+                None => p class="muted" { (th!("console-no-ad-fits", width = width, height = height)) },
+            }
         }
     }
 }
@@ -164,6 +238,9 @@ fn empty_words(reason: &str) -> String {
         "site_not_active" => t!("console-the-site-is-paused-or").into(),
         "placement_not_active" => t!("console-the-placement-is-paused-or").into(),
         "nothing_matches" => t!("console-no-ad-set-is-targeted").into(),
-        other => t!("console-the-ad-that-came-furthest", other = super::why::explain(other).0),
+        other => t!(
+            "console-the-ad-that-came-furthest",
+            other = crate::i18n::rooms::say(super::why::explain(other).0)
+        ),
     }
 }

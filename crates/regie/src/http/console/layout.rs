@@ -218,6 +218,7 @@ enum Sees {
     People,
     History,
     Books,
+    Keeps,
 }
 const NAVIGATION: [(&str, &[Item]); 4] = [
     (
@@ -225,6 +226,7 @@ const NAVIGATION: [(&str, &[Item]); 4] = [
         &[
             Item("/console", "Dashboard", Sees::All),
             Item("/console/campaigns", "Campaigns", Sees::All),
+            Item("/console/delivery", "Delivery", Sees::All),
             Item("/console/review", "Review", Sees::House),
             Item("/console/reports", "Reports", Sees::All),
             Item("/console/learning", "Learning", Sees::All),
@@ -256,6 +258,7 @@ const NAVIGATION: [(&str, &[Item]); 4] = [
             Item("/console/history", "History", Sees::History),
             Item("/console/users", "Users", Sees::People),
             Item("/console/tokens", "Tokens", Sees::Operates),
+            Item("/console/health", "Health", Sees::Keeps),
             Item("/console/design", "Design system", Sees::House),
         ],
     ),
@@ -265,6 +268,7 @@ fn visible(caller: &Caller, sees: Sees) -> bool {
         Sees::All => true,
         Sees::House => caller.sees_everything(),
         Sees::Books => caller.may_book(),
+        Sees::Keeps => caller.is_one_of(&[Role::Owner, Role::AdOperations, Role::Auditor], None),
         Sees::People => caller.may_see_people(),
         Sees::History => caller.is_one_of(&[Role::Owner, Role::AdOperations, Role::Auditor], None),
         Sees::Operates => caller.is_one_of(&[Role::Owner, Role::Auditor], None),

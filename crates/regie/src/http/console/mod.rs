@@ -13,7 +13,9 @@ pub mod book_set;
 pub mod campaigns;
 pub mod complaints;
 pub mod dashboard;
+pub mod delivery;
 pub mod design;
+pub mod duplicate;
 pub mod form;
 pub mod frames;
 pub mod history;
@@ -21,11 +23,15 @@ pub mod inventory;
 pub mod layout;
 pub mod learning;
 pub mod live;
+pub mod operator;
 pub mod people;
+pub mod plot;
+pub mod results;
 pub mod review;
 pub mod stops;
 pub mod targeting_rows;
 pub mod ui;
+pub mod undo;
 pub mod votes;
 pub mod why;
 
@@ -82,5 +88,10 @@ pub fn routes() -> Vec<Route> {
     all.extend(book_house::routes());
     all.extend(design::routes());
     all.extend(learning::routes());
+    all.extend(delivery::routes());
+    all.extend(results::routes());
+    all.extend(duplicate::routes());
+    all.extend(undo::routes());
+    all.extend(operator::routes());
     all
 }

@@ -174,14 +174,14 @@ pub fn line_chart(title: &str, points: &[Point], unit: &str) -> Markup {
 }
 
 /// A round number at or above the largest value.
-fn nice_top(largest: f64) -> f64 {
+pub(super) fn nice_top(largest: f64) -> f64 {
     if largest <= 0.0 {
         return 1.0;
     }
     let scale = 10f64.powf(largest.log10().floor());
     [1.0, 2.0, 4.0, 5.0, 8.0, 10.0].iter().map(|m| m * scale).find(|top| *top >= largest).unwrap_or(largest)
 }
-fn short_number(value: f64) -> String {
+pub(super) fn short_number(value: f64) -> String {
     let trim = |v: f64, unit: &str| {
         let text = format!("{v:.2}");
         let plain = text.trim_end_matches('0').trim_end_matches('.');

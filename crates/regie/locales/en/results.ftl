@@ -1,0 +1,17 @@
+results-of = Results of { $name }
+results-all-as-csv = Everything by day and version, as CSV
+results-compared = Compared with the period before: { $from } to { $to }.
+results-spent-so-far = Spent so far
+results-even-plan = Even plan
+results-spend-and-plan = Spend against plan
+results-on-the-day = On the day
+results-funnel = From ad to action
+results-step = Step
+results-number = Number
+results-of-the-step-before = Of the step before
+results-by-version = By version
+results-by-place = By place
+results-by-country = By country
+results-by-device = By device
+results-interval = CTR, 95% interval
+results-unknown = unknown

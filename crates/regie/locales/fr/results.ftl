@@ -1,0 +1,17 @@
+results-of = Résultats de { $name }
+results-all-as-csv = Tout par jour et version, en CSV
+results-compared = Comparé à la période précédente : du { $from } au { $to }.
+results-spent-so-far = Dépensé jusqu’ici
+results-even-plan = Plan régulier
+results-spend-and-plan = Dépense face au plan
+results-on-the-day = Dans la journée
+results-funnel = De l’annonce à l’action
+results-step = Étape
+results-number = Nombre
+results-of-the-step-before = De l’étape précédente
+results-by-version = Par version
+results-by-place = Par emplacement
+results-by-country = Par pays
+results-by-device = Par appareil
+results-interval = CTR, intervalle à 95 %
+results-unknown = inconnu

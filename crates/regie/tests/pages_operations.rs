@@ -1,0 +1,188 @@
+//! What operations, advertisers and operators do with what is booked: the delivery board, results, copies, undo, health.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod shown;
+
+use common::Client;
+use regie_model::booking::Role;
+use shown::Stage;
+
+/// The position of the latest change of a thing, as its history offers to take it back.
+fn latest(client: &Client, entity: &str) -> String {
+    let changes = client.get(&format!("/v1/history?entity={entity}")).expect(200).json();
+    changes["changes"][0]["position"].to_string()
+}
+fn undo(client: &Client, entity: &str, position: &str) -> u16 {
+    client.form("/console/history/undo", &[("entity", entity), ("position", position)]).status
+}
+fn name(client: &Client, path: &str) -> String {
+    client.get(path).expect(200).json()["spec"]["name"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_change_is_taken_back_as_a_new_event_and_only_the_latest() {
+    let stage = Stage::open();
+    let (owner, campaign) = (&stage.owner, &stage.shop.campaign);
+    let path = format!("/v1/campaigns/{campaign}");
+    let rename = |to: &str| {
+        let mut spec = owner.get(&path).expect(200).json()["spec"].clone();
+        spec["name"] = to.into();
+        owner.put(&path, spec).expect(200);
+    };
+    rename("Summer");
+    let first = latest(owner, campaign);
+    rename("Autumn");
+    let second = latest(owner, campaign);
+    assert_eq!(undo(owner, campaign, &first), 409, "a later change stands in the way");
+    assert_eq!(undo(owner, campaign, &second), 303);
+    assert_eq!(name(owner, &path), "Summer");
+    let count =
+        owner.get(&format!("/v1/history?entity={campaign}")).json()["changes"].as_array().unwrap().len();
+    assert_eq!(count, 4, "booked, renamed twice, taken back: nothing is deleted");
+    // A switch is taken back too; what was made has nothing before it.
+    owner.post(&format!("{path}/status"), serde_json::json!({ "status": "paused" })).expect(200);
+    assert_eq!(undo(owner, campaign, &latest(owner, campaign)), 303);
+    assert_eq!(owner.get(&path).json()["status"], "active");
+    assert_eq!(undo(owner, &stage.shop.ad_set, &latest(owner, &stage.shop.ad_set)), 409);
+    // Another advertiser cannot, and does not learn that there is anything.
+    let other = common::open_shop(owner, "Other Shop");
+    let stranger = stage.harness.user(Role::Advertiser, Some(other.advertiser.parse().unwrap()));
+    assert_eq!(undo(&stranger, campaign, &latest(owner, campaign)), 404);
+}
+
+#[test]
+fn a_copy_is_a_draft_with_everything_in_it() {
+    let stage = Stage::open();
+    let reply =
+        stage.owner.form(&format!("/console/campaigns/{}/duplicate", stage.shop.campaign), &[]).expect(303);
+    let copy = reply.header("location").rsplit('/').next().unwrap().to_owned();
+    assert_ne!(copy, stage.shop.campaign);
+    let json = stage.owner.get(&format!("/v1/campaigns/{copy}")).expect(200).json();
+    assert_eq!(
+        (json["status"].as_str(), json["spec"]["name"].as_str()),
+        (Some("draft"), Some("Copy of Spring"))
+    );
+    let versions = stage.owner.get(&format!("/v1/versions?within={copy}")).expect(200).json();
+    let items = versions["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1);
+    let original = stage.owner.get(&format!("/v1/versions/{}", stage.shop.version)).json();
+    assert_eq!(items[0]["creative_hash"], original["creative_hash"]);
+    assert_ne!(items[0]["id"], original["id"]);
+}
+
+#[test]
+fn a_campaign_may_be_booked_as_a_draft() {
+    let stage = Stage::open();
+    let fields = [
+        ("name", "Later"),
+        ("advertiser", stage.shop.advertiser.as_str()),
+        ("sponsor", &stage.shop.party),
+        ("payer", &stage.shop.party),
+        ("objective", "clicks"),
+        ("flight.starts_at", "2030-01-01 00:00"),
+        ("draft", "on"),
+    ];
+    let reply = stage.owner.form("/console/campaigns", &fields).expect(303);
+    let id = reply.header("location").rsplit('/').next().unwrap().to_owned();
+    assert_eq!(stage.owner.get(&format!("/v1/campaigns/{id}")).expect(200).json()["status"], "draft");
+    let page = stage.owner.get(&format!("/console/campaigns/{id}")).expect(200).text();
+    assert!(page.contains(">Start<"), "a draft is started");
+}
+
+#[test]
+fn the_board_says_where_each_ad_set_stands_to_those_who_may_see_it() {
+    let stage = Stage::open();
+    stage.show(3);
+    let rows = stage.owner.get("/v1/delivery").expect(200).json();
+    let row = &rows["ad_sets"][0];
+    assert_eq!(row["ad_set"], stage.shop.ad_set.as_str());
+    assert_eq!(row["delivered"], 3, "without a plan, by impressions");
+    assert_eq!(row["standing"], "no_plan");
+    // With a budget for the day that is far from spent, it is behind.
+    let path = format!("/v1/ad-sets/{}", stage.shop.ad_set);
+    let mut spec = stage.owner.get(&path).expect(200).json()["spec"].clone();
+    spec["lifetime_budget_micros"] = 900_000_000.into();
+    stage.owner.put(&path, spec).expect(200);
+    let row = stage.owner.get("/v1/delivery").expect(200).json()["ad_sets"][0].clone();
+    assert_eq!(row["standing"], "behind", "{row}");
+    assert!(row["planned"].as_i64().unwrap() > 0 && row["unit"] == "nanos");
+    let page = stage.owner.get("/console/delivery?promises=1").expect(200).text();
+    assert!(page.contains("Behind") && page.contains("nothing is oversold"), "{page}");
+    let other = common::open_shop(&stage.owner, "Other Shop");
+    let stranger = stage.harness.user(Role::Advertiser, Some(other.advertiser.parse().unwrap()));
+    let seen = stranger.get("/v1/delivery").expect(200).text();
+    assert!(!seen.contains(&format!("\"{}\"", stage.shop.ad_set)), "{seen}");
+}
+
+#[test]
+fn results_show_the_same_figures_as_the_report() {
+    let stage = Stage::open();
+    stage.show(5);
+    let page =
+        stage.owner.get(&format!("/console/campaigns/{}/results", stage.shop.campaign)).expect(200).text();
+    for words in [
+        "Spend against plan",
+        "From ad to action",
+        "By version",
+        "By place",
+        "front-top",
+        "95% interval",
+        "<svg",
+    ] {
+        assert!(page.contains(words), "{words}");
+    }
+    assert!(
+        page.contains("<dd>5</dd>") && page.contains("<dd>0.0075\u{a0}EUR</dd>"),
+        "five impressions at the floor: {page}"
+    );
+    let other = common::open_shop(&stage.owner, "Other Shop");
+    let stranger = stage.harness.user(Role::Advertiser, Some(other.advertiser.parse().unwrap()));
+    stranger.get(&format!("/console/campaigns/{}/results", stage.shop.campaign)).expect(404);
+}
+
+#[test]
+fn the_operator_sees_journal_folds_storage_and_backups() {
+    let stage = Stage::open();
+    stage.show(2);
+    let health = stage.owner.get("/v1/health").expect(200).json();
+    let head = health["journal_head"].as_u64().unwrap();
+    assert!(head > 10);
+    assert_eq!(health["folds"].as_array().unwrap().len(), 3);
+    let parts: Vec<&str> =
+        health["parts"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
+    assert!(parts.contains(&"journal") && parts.contains(&"objects"), "{parts:?}");
+    assert!(health["last_backup_at"].is_null());
+    let page = stage.owner.get("/console/health").expect(200).text();
+    assert!(page.contains("Everything keeps up") && page.contains("never"), "{page}");
+    let folder = stage.harness.folder().to_string_lossy().into_owned();
+    assert!(!page.contains(&folder) && !health.to_string().contains(&folder), "no path of the machine");
+}
+
+#[test]
+fn the_site_page_says_whether_its_tag_is_heard() {
+    let stage = Stage::open();
+    let path = format!("/console/sites/{}", stage.site);
+    let page = stage.owner.get(&path).expect(200).text();
+    assert!(page.contains("nothing heard yet") && page.contains("script-src"), "{page}");
+    stage.show(2);
+    stage.owner.get("/v1/reports").expect(200);
+    let page = stage.owner.get(&path).expect(200).text();
+    assert!(page.contains("requests in the last two hours") && page.contains("?what=approved"), "{page}");
+}
+
+#[test]
+fn a_form_sent_without_a_session_leads_back_to_its_page() {
+    let stage = Stage::open();
+    let referer = format!("{}/console/campaigns/new", stage.harness.url);
+    let reply =
+        stage.harness.anonymous().with("referer", &referer).form("/console/campaigns", &[("name", "Typed")]);
+    assert_eq!(reply.status, 303);
+    assert_eq!(reply.header("location"), "/console/sign-in?next=%2Fconsole%2Fcampaigns%2Fnew");
+    let elsewhere = stage
+        .harness
+        .anonymous()
+        .with("referer", "https://elsewhere.example/x")
+        .form("/console/campaigns", &[]);
+    assert_eq!(elsewhere.header("location"), "/console/sign-in?next=%2Fconsole");
+}
