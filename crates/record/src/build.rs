@@ -4,12 +4,13 @@
 
 use crate::{
     Content, DayFigures, Entry, Facts, HistoryLine, Period, Price, PublicClause, PublicFigures, PublicParty,
-    PublicTargeting, PublicVersion, RunState, RunStatus, SCHEMA_VERSION, Totals, notice,
+    PublicSlot, PublicTargeting, PublicTemplate, PublicVersion, RunState, RunStatus, SCHEMA_VERSION, Totals,
+    notice,
     words::{cap_in_words, clause_in_words, price_in_words, targeting_in_words},
 };
 use regie_model::{
     AdId, Currency, Day, Nanos, UtcMs, Zone,
-    booking::{AdSetSpec, AdvertiserSpec, Bid, CampaignSpec, Shape, Status},
+    booking::{AdSetSpec, AdvertiserSpec, Bid, CampaignSpec, Layout, Shape, Status, TemplateSpec},
     catalogue::{AdState, Catalogue},
     command::Stop,
     creative::{Creative, ObjectHash},
@@ -91,10 +92,14 @@ pub fn facts(id: AdId, sources: &Sources<'_>) -> Option<Facts> {
         content: content(id, sources, ad),
         period: period(&booked),
         currency: account.currency,
-        targeting: targeting(&booked, catalogue.versions_of(id).len()),
+        targeting: targeting(
+            &booked,
+            catalogue.versions_of(id).len() + if template(ad).is_some() { 2 } else { 0 },
+        ),
         price: price(&booked),
         history: sources.history.clone(),
         declaration: campaign.political.clone(),
+        template: template(ad).cloned(),
     })
 }
 
@@ -208,6 +213,29 @@ fn content(id: AdId, sources: &Sources<'_>, ad: &AdState) -> Content {
             .map_or(&ad.kept.spec.third_party_origins, |a| &a.third_party_origins)
             .clone(),
         versions: shown.collect(),
+        template: template(ad).map(public_template),
+    }
+}
+
+/// The template that is, or last was, approved.
+fn template(ad: &AdState) -> Option<&TemplateSpec> {
+    ad.approved.as_ref().and_then(|approved| approved.template.as_ref())
+}
+fn public_template(template: &TemplateSpec) -> PublicTemplate {
+    let kind = match &template.layout {
+        Layout::Text => "text",
+        Layout::Native => "native",
+        Layout::Html { .. } => "html",
+    };
+    let slots = template.slots.iter().map(|slot| PublicSlot {
+        name: slot.name.clone(),
+        assets_count: slot.assets.iter().filter(|asset| !asset.retired).count() as u64,
+    });
+    PublicTemplate {
+        kind: kind.into(),
+        combinations_count: template.combinations_count(),
+        slots: slots.collect(),
+        never_count: template.never.len() as u64,
     }
 }
 

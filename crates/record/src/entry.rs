@@ -10,12 +10,14 @@ use serde::{Deserialize, Serialize};
 pub const ALLOWED_KEYS: &[&str] = &[
     "about",
     "amount_micros",
+    "assets_count",
     "at",
     "campaign",
     "campaign_figures",
     "caps",
     "clauses",
     "clicks_count",
+    "combinations_count",
     "content",
     "controller",
     "conversions_count",
@@ -48,6 +50,7 @@ pub const ALLOWED_KEYS: &[&str] = &[
     "matched_count",
     "model",
     "name",
+    "never_count",
     "notice",
     "op",
     "payer",
@@ -58,6 +61,7 @@ pub const ALLOWED_KEYS: &[&str] = &[
     "reason",
     "register_id",
     "schema_version",
+    "slots",
     "source",
     "spend",
     "spend_nanos",
@@ -65,6 +69,7 @@ pub const ALLOWED_KEYS: &[&str] = &[
     "starts_at",
     "status",
     "targeting",
+    "template",
     "texts",
     "third_party_origins",
     "title",
@@ -181,6 +186,33 @@ pub struct Content {
     pub third_party_origins: Vec<String>,
     /// What is, or last was, approved.
     pub versions: Vec<PublicVersion>,
+    /// Where the versions are combined from a template: what it is made of. The whole is an object of the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<PublicTemplate>,
+}
+
+/// A template, in numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublicTemplate {
+    /// `text`, `native` or `html`.
+    pub kind: String,
+    /// Versions that can be combined now, constraints aside.
+    pub combinations_count: u64,
+    /// Its places for assets.
+    pub slots: Vec<PublicSlot>,
+    /// Pairs of assets that never meet.
+    pub never_count: u64,
+}
+
+/// A place of a template.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublicSlot {
+    /// Its name.
+    pub name: String,
+    /// Assets that can stand there now.
+    pub assets_count: u64,
 }
 
 /// One version.

@@ -10,7 +10,11 @@ use crate::{
     commit::{Object, SALT_BYTES, Sha256Hash},
     leaf::{Commitment, Kind, LEAF_SCHEMA, Leaf, LeafError, Sheet},
 };
-use regie_model::{AdId, CampaignId, Currency, UtcMs, booking::Declaration, creative::Creative};
+use regie_model::{
+    AdId, CampaignId, Currency, UtcMs,
+    booking::{Declaration, TemplateSpec},
+    creative::Creative,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -61,10 +65,18 @@ pub struct Facts {
     /// The sponsor's declaration of a political ad.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declaration: Option<Declaration>,
+    /// The template whose combinations are shown: assets, constraints, layout. Outside the facts' own object, since its words and
+    /// pictures may have to be withheld.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<TemplateSpec>,
 }
 
 /// The part that holds everything but personal fields and creatives.
 pub const FACTS_PART: &str = "facts";
+/// The part that holds a template: canonical JSON of what is booked.
+pub const TEMPLATE_PART: &str = "template";
+/// Pictures of a template that have objects of their own, by number; the others are committed to by their hash in the template.
+pub const TEMPLATE_PICTURES_MAX: usize = 256;
 /// Stands where a part was withheld.
 pub const WITHHELD: &str = "(withheld)";
 
@@ -113,6 +125,16 @@ impl Facts {
             }
             parts.insert(format!("creative.{}", version.version), document);
         }
+        if let Some(template) = bare.template.take() {
+            let pictures =
+                template.slots.iter().flat_map(|slot| &slot.assets).filter_map(|a| a.asset.as_ref());
+            for picture in pictures.take(TEMPLATE_PICTURES_MAX) {
+                if let Some(bytes) = store(&picture.hash) {
+                    parts.insert(format!("asset.{}", picture.hash), bytes);
+                }
+            }
+            parts.insert(TEMPLATE_PART.to_owned(), canonical(&template)?);
+        }
         parts.insert(FACTS_PART.into(), canonical(&bare)?);
         Ok(parts)
     }
@@ -148,6 +170,7 @@ impl Facts {
         if facts.payer.id == facts.sponsor.id {
             facts.payer = facts.sponsor.clone();
         }
+        facts.template = content(TEMPLATE_PART)?.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         for version in &mut facts.content.versions {
             let document = content(&format!("creative.{}", version.version))?;
             let creative: Option<Creative> = document.and_then(|d| serde_json::from_slice(&d).ok());

@@ -19,6 +19,7 @@ pub mod leaf;
 pub mod log;
 mod notice;
 pub mod promise;
+pub mod shown;
 pub mod texts;
 mod words;
 

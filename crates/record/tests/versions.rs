@@ -48,6 +48,7 @@ fn facts() -> Facts {
                 height: None,
                 texts: vec!["Vote".into(), "On Sunday".into()],
             }],
+            template: None,
         },
         period: Period {
             starts_at: UtcMs(0),
@@ -71,6 +72,7 @@ fn facts() -> Facts {
         },
         history: vec![],
         declaration: None,
+        template: None,
     }
 }
 
@@ -283,4 +285,96 @@ fn exports_are_complete_or_say_what_is_missing() {
     assert_eq!(theirs["spending/details"]["SPENDING_TOTAL"], "0.009");
     assert_eq!(theirs["targeting_category/geo_location"]["GEO_LOCATION_NOT_USED"], true);
     assert_eq!(theirs.as_object().unwrap().len(), 21);
+}
+
+/// A template of 3 by 2 headlines and pictures, with one pair that never meets.
+fn template() -> regie_model::booking::TemplateSpec {
+    let hash = ObjectHash::of(b"picture bytes");
+    serde_json::from_value(serde_json::json!({
+        "layout": { "kind": "native" },
+        "slots": [
+            { "name": "title", "capacity": 8, "assets": [{ "text": "One" }, { "text": "Two" }, { "text": "Three" }] },
+            { "name": "image", "capacity": 4, "assets": [
+                { "text": "a bicycle", "asset": { "hash": hash, "media_type": "image/png", "size_bytes": 13, "size": { "width": 4, "height": 4 } } },
+                { "text": "none" }
+            ] }
+        ],
+        "never": [[{ "slot": 0, "asset": 2 }, { "slot": 1, "asset": 1 }]],
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_templates_entry_commits_to_it_and_every_shown_version_renders_from_the_record_alone() {
+    use regie_record::shown::{ShownError, asset, shown};
+    let (template, picture) = (template(), b"picture bytes".to_vec());
+    let facts = Facts { template: Some(template.clone()), ..facts() };
+    let store = |hash: &ObjectHash| (*hash == ObjectHash::of(&picture)).then(|| picture.clone());
+    let mut counter = 0u8;
+    let mut salt = || {
+        counter += 1;
+        [counter; 32]
+    };
+    let first = facts_sheet(&facts, &store, None, UtcMs(1), &mut salt).unwrap().unwrap();
+    for part in ["template", &format!("asset.{}", ObjectHash::of(&picture))] {
+        assert!(first.leaf.commitment(part).is_some(), "{part}");
+    }
+    let held = |sheets: &[&Sheet], hash: &Sha256Hash| {
+        sheets.iter().flat_map(|s| &s.objects).find(|o| o.hash == *hash).map(|o| o.bytes.clone())
+    };
+    let read = Facts::read(&first.leaf, &|hash| held(&[&first], hash)).unwrap();
+    assert_eq!(read.template, Some(template.clone()));
+    // Five combinations were shown on a day; each has a line, a path, and its picture.
+    let codes = [[0, 0], [1, 0], [2, 0], [0, 1], [1, 1]].map(|assets| template.encode(&assets));
+    let lines: Vec<Shown> = codes
+        .iter()
+        .zip(1u64..)
+        .map(|(code, count)| Shown {
+            version: VersionId::of_template(*code),
+            creative: ObjectHash::of(&template.creative(*code).unwrap().to_bytes()),
+            impressions_count: count * 10,
+            spend_nanos: (count * 1_000).to_string(),
+        })
+        .collect();
+    let (amounts, zero) = (amounts(150, 15_000, 0), amounts_zero());
+    let day = ClosedDay {
+        ad: AdId(3),
+        day: Day(0),
+        closed_at: UtcMs(DAY_MS),
+        amounts: &amounts,
+        others: &zero,
+        breakdowns: &[],
+        shown: &lines,
+        matched_count: None,
+        reason: "",
+    };
+    let closed = figures_sheet(&day, None, UtcMs(DAY_MS), &mut salt).unwrap().unwrap();
+    let leaves = [(1, first.leaf.clone()), (2, closed.leaf.clone())];
+    let object = |hash: &Sha256Hash| held(&[&first, &closed], hash);
+    for (line, code) in lines.iter().zip(codes) {
+        let found = shown(&leaves, &object, line.version).unwrap();
+        assert_eq!(found.creative, template.creative(code), "as it was combined");
+        let day = &found.days[0];
+        assert_eq!((&day.line, day.entry_index), (line, 2));
+        let (index, count) = (day.index as usize, day.lines_count as usize);
+        assert!(regie_record::dayclose::manifest_holds(line, index, count, &day.path, day.manifest));
+        assert_eq!(found.elements.len(), 2);
+    }
+    assert_eq!(asset(&leaves, &object, ObjectHash::of(&picture)), Some(picture.clone()));
+    assert_eq!(shown(&leaves, &object, VersionId::of_template(9_999)).unwrap_err(), ShownError::Never);
+    // A manifest that was changed under the leaf is refused; a withheld template leaves days and figures.
+    let forged = |hash: &Sha256Hash| {
+        let bytes = object(hash)?;
+        let text = String::from_utf8_lossy(&bytes[32..]).replacen(
+            "\"impressions_count\":10,",
+            "\"impressions_count\":11,",
+            1,
+        );
+        Some([&bytes[..32], text.as_bytes()].concat())
+    };
+    assert!(shown(&leaves, &forged, lines[0].version).is_err());
+    let hidden = first.leaf.commitment("template").unwrap();
+    let without = |hash: &Sha256Hash| (*hash != hidden).then(|| object(hash)).flatten();
+    let found = shown(&leaves, &without, lines[0].version).unwrap();
+    assert_eq!((found.creative, found.days.len()), (None, 1));
 }

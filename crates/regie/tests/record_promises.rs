@@ -169,13 +169,17 @@ fn promise_groupings_have_evidence_author_and_dispute() {
         page().contains("Friends of Bicycles")
     });
     let page = page();
-    for part in ["Related sponsors", "declared that Bicycle Shop controls it", "Author", "Since", "/dispute"] {
+    for part in ["Related sponsors", "declared that Bicycle Shop controls it", "Author", "Since", "/dispute"]
+    {
         assert!(page.contains(part), "{part}");
     }
     // The same for programs: evidence, author, and the date and entry of the log in which it was first said.
     let path = format!("/record/sponsors/{}", stage.shop.party);
     let related = &get(&reader, &format!("{path}.json"))["related"][0];
-    assert_eq!((&related["name"], &related["author"]), (&json!("Friends of Bicycles"), &json!("Friends of Bicycles")));
+    assert_eq!(
+        (&related["name"], &related["author"]),
+        (&json!("Friends of Bicycles"), &json!("Friends of Bicycles"))
+    );
     let index = related["declared"]["entry_index"].as_u64().unwrap();
     let leaf = stage.harness.app.publication.db().leaf_bytes(index).unwrap().unwrap();
     let leaf = regie_record::leaf::Leaf::parse(&leaf).unwrap();
@@ -193,7 +197,8 @@ fn promise_groupings_have_evidence_author_and_dispute() {
     let decide = [("outcome", "complies"), ("reason", "It is what the sponsor declared.")];
     assert_eq!(stage.owner.form(&format!("/console/complaints/{report}"), &decide).status, 303);
     let ad: AdId = stage.shop.ad.parse().unwrap();
-    let decided = || regie::publication::decisions::of(&stage.harness.app.publication.db(), ad, None).unwrap();
+    let decided =
+        || regie::publication::decisions::of(&stage.harness.app.publication.db(), ad, None).unwrap();
     stage.harness.wait_for("the decision in the log", || !decided().is_empty());
     assert_eq!(decided()[0].decided.as_ref().unwrap().grounds, ["grouping"]);
     assert!(!published(&stage).1.iter().any(|leaf| String::from_utf8_lossy(leaf).contains("Alix")));
@@ -228,7 +233,9 @@ fn promise_sponsor_and_payer_are_needed_to_book() {
             salt[0] += 1;
             salt
         };
-        regie_record::facts_sheet(&facts, &|_| None, Some(&previous), app.platform.now(), &mut fresh).unwrap().unwrap()
+        regie_record::facts_sheet(&facts, &|_| None, Some(&previous), app.platform.now(), &mut fresh)
+            .unwrap()
+            .unwrap()
     };
     let size = app.publication.log_size();
     app.publication.db().ingest(size, &[sheet], None).unwrap();
@@ -298,7 +305,9 @@ fn promise_full_targeting_exclusions_included() {
         stage.harness.anonymous().post("/v1/decisions", body).expect(200).json()["decisions"][0].clone()
     };
     let matched = |figures: &Value| figures["figures"]["matched_count"].as_u64().unwrap_or(0);
-    stage.harness.wait_for("the targeting in decisions", || ask("war", "en")["ad"].is_null() && !ask("sport", "en")["ad"].is_null());
+    stage.harness.wait_for("the targeting in decisions", || {
+        ask("war", "en")["ad"].is_null() && !ask("sport", "en")["ad"].is_null()
+    });
     let reader = stage.harness.anonymous();
     let settle = || {
         app.platform.flush_traffic();
@@ -313,7 +322,9 @@ fn promise_full_targeting_exclusions_included() {
     settle();
     let path = format!("/record/ads/{}", stage.shop.ad);
     let before = matched(&get(&reader, &format!("{path}.json")));
-    for (topic, language) in [("sport", "en"), ("sport", "fr"), ("news", "en"), ("news", "fr"), ("sport", "en")] {
+    for (topic, language) in
+        [("sport", "en"), ("sport", "fr"), ("news", "en"), ("news", "fr"), ("sport", "en")]
+    {
         ask(topic, language);
     }
     for (topic, language) in [("war", "en"), ("war", "fr"), ("sport", "de"), ("news", "it")] {
@@ -329,7 +340,8 @@ fn promise_full_targeting_exclusions_included() {
     let leaf = db.versions(ad, None).unwrap().into_iter().find(|v| v.leaf.figures.is_some()).unwrap().leaf;
     let hash = leaf.commitment("audience").unwrap();
     let object = db.object(&hash).unwrap();
-    let told: Value = serde_json::from_slice(regie_record::commit::Object::open(hash, &object).unwrap()).unwrap();
+    let told: Value =
+        serde_json::from_slice(regie_record::commit::Object::open(hash, &object).unwrap()).unwrap();
     assert_eq!((told["matched_count"].as_u64(), told["shown_count"].as_u64()), (Some(before + 5), Some(1)));
 }
 

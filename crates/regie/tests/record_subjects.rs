@@ -17,7 +17,8 @@ use std::{path::Path, process::Command};
 
 fn regie(args: &[&str]) -> (i32, Value) {
     let output = Command::new(env!("CARGO_BIN_EXE_regie")).arg("--json").args(args).output().unwrap();
-    let said = || format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said =
+        || format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let json = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| json!({ "said": said() }));
     (output.status.code().unwrap(), json)
 }
@@ -60,12 +61,13 @@ fn a_dossier_is_complete_signed_and_checked_anywhere() {
     let policy = Policy::parse(&format!("log {key}\nquorum none\n")).unwrap();
     let path = format!("/record/sponsors/{party}/dossier.json");
     let read = || Dossier::parse(&reader.get(&path).expect(200).body).unwrap();
-    stage.harness.wait_for("the tombstone in the dossier", || check(&read(), &policy).unwrap().withheld_count > 0);
+    stage
+        .harness
+        .wait_for("the tombstone in the dossier", || check(&read(), &policy).unwrap().withheld_count > 0);
     let file = at("dossier.json");
     std::fs::write(&file, &reader.get(&path).expect(200).body).unwrap();
-    let verify = |more: &[&str]| {
-        regie(&[&["verify", "--dossier", text(&file), "--key", &key], more].concat())
-    };
+    let verify =
+        |more: &[&str]| regie(&[&["verify", "--dossier", text(&file), "--key", &key], more].concat());
     let (code, told) = verify(&[&url]);
     assert_eq!((code, &told["fits"], &told["compared_with_log"]), (0, &json!(true), &json!(true)), "{told}");
     assert_eq!(told["ads"], 2);
@@ -155,7 +157,10 @@ fn a_personal_field_is_withheld_when_its_time_is_over() {
     let mut schema = regie::platform::log::schema::Entries::default();
     let report = verify(&mut source, &wanted, &mut schema, &mut |_, _| {});
     assert_eq!(report.verdict(), Verdict::ConsistentUnwitnessed, "{:?}", report.findings);
-    let told = report.withheld.iter().filter(|(_, part, ground)| part.starts_with("sponsor.") && ground.contains("retention"));
+    let told = report
+        .withheld
+        .iter()
+        .filter(|(_, part, ground)| part.starts_with("sponsor.") && ground.contains("retention"));
     assert!(told.count() >= 2, "{:?}", report.withheld);
     // What was withheld stays so: the next version does not bring it again.
     let lift = json!({ "what": { "kind": "ad", "id": ad }, "on": false, "reason": "corrected" });
@@ -179,13 +184,21 @@ fn a_decision_on_a_report_is_an_entry_of_the_log_and_names_nobody() {
     stage.harness.wait_for("the decision in the log", || !of().is_empty());
     let line = &of()[0];
     let decided = line.decided.clone().unwrap();
-    assert_eq!((decided.report.to_string().as_str(), decided.outcome.word()), ("report_1", "the ad was corrected"));
-    assert_eq!((line.reason.as_str(), &decided.grounds[..]), ("It is declared now.", &["undeclared".to_owned()][..]));
+    assert_eq!(
+        (decided.report.to_string().as_str(), decided.outcome.word()),
+        ("report_1", "the ad was corrected")
+    );
+    assert_eq!(
+        (line.reason.as_str(), &decided.grounds[..]),
+        ("It is declared now.", &["undeclared".to_owned()][..])
+    );
     let page = reader.get(&format!("/record/ads/{ad}")).expect(200).text();
     assert!(page.contains("Reports of this ad, as decided") && page.contains("It is declared now."));
     let earlier = reader.get(&format!("/record/ads/{ad}?size={}", line.index)).expect(200).text();
     assert!(!earlier.contains("as decided"), "not known yet then");
-    assert!(reader.get(&format!("/record/ads/{ad}/versions")).expect(200).text().contains("Decision on a report"));
+    assert!(
+        reader.get(&format!("/record/ads/{ad}/versions")).expect(200).text().contains("Decision on a report")
+    );
     // Once: neither the hourly round nor a restart publishes it again, and nothing of the reporter is public.
     let size = app.publication.log_size();
     app.publication.settle_at(UtcMs(app.platform.now().0 + 2 * DAY_MS)).unwrap();
@@ -198,7 +211,11 @@ fn a_decision_on_a_report_is_an_entry_of_the_log_and_names_nobody() {
         } else {
             let bytes = std::fs::read(&path).unwrap();
             for secret in ["Alix", "alix@example.org", "about Sunday"] {
-                assert!(!bytes.windows(secret.len()).any(|w| w == secret.as_bytes()), "R4: {}", path.display());
+                assert!(
+                    !bytes.windows(secret.len()).any(|w| w == secret.as_bytes()),
+                    "R4: {}",
+                    path.display()
+                );
             }
         }
     }
@@ -206,6 +223,97 @@ fn a_decision_on_a_report_is_an_entry_of_the_log_and_names_nobody() {
     assert_eq!(harness.app.platform.catalogue().reports.len(), 1, "the image has reports");
     harness.app.publication.settle().unwrap();
     assert_eq!(regie::publication::decisions::of(&harness.app.publication.db(), ad, None).unwrap().len(), 1);
+}
+
+/// A template's ad: committed to before it is shown, its combinations in a manifest at the close of the day, each with a page, a
+/// proof, and a rendering from a mirror alone.
+#[test]
+fn what_a_template_showed_is_proved_and_rendered_from_a_mirror_alone() {
+    let mut stage = Stage::open();
+    let owner = stage.owner.clone();
+    let mut spec = common::ad(&stage.shop.ad_set);
+    let words = |texts: &[&str]| texts.iter().map(|text| json!({ "text": text })).collect::<Vec<_>>();
+    spec["template"] = json!({
+        "layout": { "kind": "html", "markup": "<a href=\"{CLICK_URL}\"><b>{slot:title}</b> {slot:body}</a>", "size": { "width": 300, "height": 250 } },
+        "slots": [
+            { "name": "title", "capacity": 4, "assets": words(&["Two wheels", "Ride <on>", "Quixotic saddles"]) },
+            { "name": "body", "capacity": 4, "assets": words(&["by the river", "in the rain"]) },
+        ],
+        "never": [[{ "slot": 0, "asset": 0 }, { "slot": 1, "asset": 1 }]],
+    });
+    let text_id = common::create(&owner, "/v1/ads", spec);
+    stage.approve(&text_id);
+    let ad: AdId = text_id.parse().unwrap();
+    // Whoever serves needs the documents at hand.
+    let template = stage.harness.app.platform.catalogue().ads[&ad].kept.spec.template.clone().unwrap();
+    for title in 0..3 {
+        for body in 0..2 {
+            let creative = template.creative_of(&[title, body]).unwrap();
+            stage.harness.app.platform.objects.put(&creative.to_bytes()).unwrap();
+        }
+    }
+    let pause = json!({ "status": "paused" });
+    owner.post(&format!("/v1/ads/{}/status", stage.shop.ad), pause).expect(200);
+    let mut seen = std::collections::BTreeSet::new();
+    let mut count = 0;
+    stage.harness.wait_for("several combinations", || {
+        let told = stage.ask();
+        if told["ad"]["ad"] == text_id.as_str() {
+            stage.report(told["ad"]["ticket"].as_str().unwrap(), &["impression"]);
+            seen.insert(told["ad"]["version"].as_str().unwrap().to_owned());
+            count += 1;
+        }
+        seen.len() >= 3 && count >= 20
+    });
+    let app = &stage.harness.app;
+    let head = app.metrics.head();
+    assert!(app.platform.wait_applied(head, 5_000));
+    app.publication.settle_at(UtcMs(app.platform.now().0 + 2 * DAY_MS)).unwrap();
+    let reader = stage.harness.anonymous();
+    let entry = reader.get(&format!("/record/ads/{ad}.json")).expect(200).json();
+    assert_eq!(entry["content"]["template"]["combinations_count"], 6, "{entry}");
+    assert_eq!(
+        reader.get("/record/ads.json?q=quixotic").expect(200).json()["entries"].as_array().unwrap().len(),
+        1
+    );
+    let (mut sum, mut any) = (0, String::new());
+    for version in &seen {
+        let path = format!("/record/ads/{ad}/versions/{version}");
+        let told = reader.get(&format!("{path}.json")).expect(200).json();
+        let day: regie_record::shown::ProvedLine = serde_json::from_value(told["days"][0].clone()).unwrap();
+        let (index, lines) = (day.index as usize, day.lines_count as usize);
+        assert!(regie_record::dayclose::manifest_holds(&day.line, index, lines, &day.path, day.manifest));
+        // The manifest's root stands in a leaf that the log has, under its checkpoint.
+        let leaf = reader.get(&format!("/record/log/proof/{}/leaf", day.entry_index)).expect(200);
+        let figures = regie_record::leaf::Leaf::parse(&leaf.body).unwrap().figures.unwrap();
+        assert_eq!(figures.manifest, Some(day.manifest));
+        let proof = reader.get(&format!("/record/log/proof/{}", day.entry_index)).expect(200).text();
+        regie_record::log::proof::TlogProof::parse(&proof).unwrap().verify(&leaf.body).unwrap();
+        assert_eq!(told["elements"].as_array().unwrap().len(), 2);
+        let frame = reader.get(&format!("{path}/frame")).expect(200).text();
+        assert!(frame.contains("<b>") && !frame.contains("Ride <on>"), "assets are text: {frame}");
+        assert!(reader.get(&path).expect(200).text().contains("from the public record alone"));
+        sum += day.line.impressions_count;
+        any.clone_from(version);
+    }
+    assert_eq!(sum, count, "every impression is one version's");
+    reader.get(&format!("/record/ads/{ad}/versions/ver_77")).expect(404);
+    // A mirror, without the server: verified, and rendered.
+    let dir = tempfile::tempdir().unwrap();
+    let (copy, page, seen_file) =
+        (dir.path().join("copy"), dir.path().join("v.html"), dir.path().join("seen"));
+    let (key, url) = (key(&stage), format!("{}/record/log", stage.harness.url));
+    assert_eq!(regie(&["mirror", &url, "--key", &key, "--to", text(&copy)]).0, 0);
+    stage.harness.stop();
+    let (code, told) = regie(&["verify", text(&copy), "--key", &key, "--state", text(&seen_file)]);
+    assert_eq!((code, &told["verdict"]), (0, &json!("consistent, unwitnessed")), "{told}");
+    let render = ["record", "render", text(&copy), &text_id, &any, "--key", &key, "--to", text(&page)];
+    let (code, told) = regie(&render);
+    assert_eq!((code, &told["version"]), (0, &json!(any)), "{told}");
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(html.contains("alone") && html.contains("srcdoc"), "{html}");
+    let never = ["record", "render", text(&copy), &text_id, "ver_77", "--key", &key, "--to", text(&page)];
+    assert!(regie(&never).1.to_string().contains("no closed day"));
 }
 
 #[test]

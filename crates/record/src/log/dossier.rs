@@ -286,10 +286,12 @@ fn parts(leaf: &Leaf, version: &DossierVersion, proved: Prove<'_>, report: &mut 
                 }
                 _ => report.faults.push(fault("the object is not the one committed to")),
             },
-            (None, Some(tombstone)) => match buried(tombstone, part.sha256).and_then(|()| proved(tombstone)) {
-                Ok(()) => report.withheld_count += 1,
-                Err(why) => report.faults.push(fault(&why)),
-            },
+            (None, Some(tombstone)) => {
+                match buried(tombstone, part.sha256).and_then(|()| proved(tombstone)) {
+                    Ok(()) => report.withheld_count += 1,
+                    Err(why) => report.faults.push(fault(&why)),
+                }
+            }
             (None, None) => report.faults.push(fault("left out, and no tombstone says why")),
             (Some(_), Some(_)) => report.faults.push(fault("withheld, and shown all the same")),
         }
@@ -318,11 +320,8 @@ fn buried(tombstone: &Proved, object: Sha256Hash) -> Result<(), String> {
 /// # Errors
 /// A file of the log that cannot be read.
 pub fn left_out(document: &Document, source: &mut dyn Source, size: u64) -> Result<Vec<String>, ReadError> {
-    let here: BTreeMap<AdId, BTreeSet<u64>> = document
-        .ads
-        .iter()
-        .map(|of| (of.ad, of.versions.iter().map(|v| v.entry.index).collect()))
-        .collect();
+    let here: BTreeMap<AdId, BTreeSet<u64>> =
+        document.ads.iter().map(|of| (of.ad, of.versions.iter().map(|v| v.entry.index).collect())).collect();
     let mut missing = Vec::new();
     let mut others: Vec<(u64, Leaf)> = Vec::new();
     for_each_leaf(source, size, &mut |index, bytes| {

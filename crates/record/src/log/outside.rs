@@ -199,8 +199,7 @@ pub fn answered(
         }
         409 => {
             let answer = body.trim().parse();
-            let size: u64 =
-                answer.map_err(|_| OutsideError::Witness(format!("{name} answered no size")))?;
+            let size: u64 = answer.map_err(|_| OutsideError::Witness(format!("{name} answered no size")))?;
             let held = sequencer.head().head.size;
             if size > held {
                 let why = format!(

@@ -56,9 +56,7 @@ pub struct DossierArgs {
 pub fn run(cli: &Cli, args: &DossierArgs) -> Result<ExitCode> {
     let folder = Folder::existing(&cli.folder)?;
     let about = match (&args.sponsor, &args.election) {
-        (Some(_), None) | (None, Some(_)) => {
-            About { sponsor: args.sponsor, election: args.election.clone() }
-        }
+        (Some(_), None) | (None, Some(_)) => About { sponsor: args.sponsor, election: args.election.clone() },
         _ => bail!("name one of the two: --sponsor party_3 or --election \"NAME\""),
     };
     let db = RecordDb::open(&folder.record_db())?;
@@ -74,7 +72,8 @@ pub fn run(cli: &Cli, args: &DossierArgs) -> Result<ExitCode> {
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
-    let keys = Secrets::open(&folder.secrets_db())?.signing_keys(PURPOSE, &document.origin, TYPE_ED25519, now)?;
+    let keys =
+        Secrets::open(&folder.secrets_db())?.signing_keys(PURPOSE, &document.origin, TYPE_ED25519, now)?;
     let by = keys.last().context("secrets.db has no key of this log")?;
     let ads_count = document.ads.len();
     let bytes = serde_json::to_vec(&Dossier::sign(document, by)?)?;
@@ -85,7 +84,9 @@ pub fn run(cli: &Cli, args: &DossierArgs) -> Result<ExitCode> {
     } else {
         let to = args.to.display();
         println!("Wrote {ads_count} ads, {} bytes, to {to}.\nSHA-256: {hash}", bytes.len());
-        println!("Signed by the log's key; whoever gets it checks it with: regie verify --dossier {to} --key ...");
+        println!(
+            "Signed by the log's key; whoever gets it checks it with: regie verify --dossier {to} --key ..."
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,6 +14,7 @@ pub mod forecast;
 pub mod mirror;
 pub mod progress;
 pub mod record;
+pub mod render;
 pub mod replay;
 pub mod serve;
 pub mod simulate;
@@ -82,7 +83,7 @@ pub enum Command {
     Verify(verify::VerifyArgs),
     /// Copy a record's log, and serve the copy read-only.
     Mirror(mirror::MirrorArgs),
-    /// The log's keys and origin: rotate, retire, go on under another name.
+    /// The log's keys and origin: rotate, retire, go on under another name; render what was shown.
     Record(record::RecordArgs),
     /// Check an invoice against the public log, as its payer, without the server.
     Audit(audit::AuditArgs),

@@ -1,6 +1,9 @@
-//! `regie record`: the log's keys and its origin. While the server is stopped.
+//! `regie record`: the log's keys and its origin, while the server is stopped; and rendering what was shown, from any copy.
 
-use super::Cli;
+use super::{
+    Cli,
+    verify::{policy_of, source_of},
+};
 use crate::{
     platform::{
         folder::Folder,
@@ -11,13 +14,14 @@ use crate::{
 };
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use regie_model::{AdId, VersionId};
 use regie_record::log::{
     Signatory,
     note::TYPE_ED25519,
     read::CHECKPOINT_PATH,
     sequencer::{LogFiles, Opening, Sequencer},
 };
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 /// Arguments of `regie record`.
 #[derive(Debug, Args)]
@@ -40,6 +44,27 @@ enum RecordCommand {
         #[arg(long)]
         because: String,
     },
+    /// Render a version that was shown, from a log or mirror alone, with the proof of each day.
+    Render {
+        /// Address of a log, or a folder with its files (a mirror).
+        log: String,
+        /// The ad, such as ad_3.
+        ad: AdId,
+        /// The version, such as ver_9.
+        version: VersionId,
+        /// Only the log's key.
+        #[arg(long)]
+        key: Option<String>,
+        /// Whom you trust: a policy file (c2sp.org/tlog-policy).
+        #[arg(long, conflicts_with = "key")]
+        policy: Option<PathBuf>,
+        /// Certificate authorities (PEM) that `https://` trusts in place of those that browsers trust.
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
+        /// File to write: one HTML page that needs nothing else.
+        #[arg(long)]
+        to: PathBuf,
+    },
     /// Begin another log that goes on from this one, where this one cannot be continued. Its files stay, put aside.
     NewOrigin {
         /// Name of the new log, such as example.org/record/log-2.
@@ -55,6 +80,11 @@ enum RecordCommand {
 /// # Errors
 /// A folder without a log, SQLite's errors.
 pub fn run(cli: &Cli, args: &RecordArgs) -> Result<ExitCode> {
+    if let RecordCommand::Render { log, ad, version, key, policy, ca, to } = &args.command {
+        let policy = policy_of(policy.as_deref(), key.as_deref())?;
+        let mut source = source_of(log, &policy, ca.as_deref())?;
+        return super::render::run(cli, &mut *source, &policy, (*ad, *version), to);
+    }
     let folder = Folder::existing(&cli.folder)?;
     let secrets = Secrets::open(&folder.secrets_db())?;
     let now = (system_clock())();
@@ -75,7 +105,7 @@ pub fn run(cli: &Cli, args: &RecordArgs) -> Result<ExitCode> {
             log.change_keys(|sequencer| sequencer.retire_key(oldest, because, now.0).map(drop))?;
             secrets.retire_signing_key(PURPOSE, log.origin(), now)?;
         }
-        RecordCommand::Keys | RecordCommand::NewOrigin { .. } => {}
+        RecordCommand::Keys | RecordCommand::NewOrigin { .. } | RecordCommand::Render { .. } => {}
     }
     print!("{}", names(&log));
     Ok(ExitCode::SUCCESS)

@@ -306,7 +306,11 @@ fn find(folder: &Folder, user: &str) -> Result<(Secrets, UserSecret)> {
 }
 
 /// Runs the engine for one thing, then stops it.
-pub(super) fn with_platform<T>(cli: &Cli, folder: &Folder, work: impl FnOnce(&Arc<Platform>) -> Result<T>) -> Result<T> {
+pub(super) fn with_platform<T>(
+    cli: &Cli,
+    folder: &Folder,
+    work: impl FnOnce(&Arc<Platform>) -> Result<T>,
+) -> Result<T> {
     let engine = Engine::start(folder, &cli.configuration()?, &mut |_, _| {});
     let engine = engine
         .context("if a server runs on this folder, stop it first, or use its console (Settings, Users)")?;

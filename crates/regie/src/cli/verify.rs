@@ -298,10 +298,13 @@ fn dossier(cli: &Cli, args: &VerifyArgs, path: &Path, policy: &Policy) -> Result
     }
     if fits {
         println!("Every version stands in the log, none is left out between two, and every object fits.");
-        println!("{}", match compared {
-            true => "The log has nothing more of it, up to when the dossier was made.",
-            false => "Name the log or a mirror too, and it is compared whether the log has more.",
-        });
+        println!(
+            "{}",
+            match compared {
+                true => "The log has nothing more of it, up to when the dossier was made.",
+                false => "Name the log or a mirror too, and it is compared whether the log has more.",
+            }
+        );
     }
     Ok(ExitCode::from(u8::from(!fits)))
 }

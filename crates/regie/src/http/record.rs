@@ -16,6 +16,7 @@ mod own;
 mod reading;
 mod report;
 mod sponsor_page;
+mod version_page;
 
 pub use data::entry;
 pub use own::own_entries;
@@ -49,6 +50,7 @@ pub fn routes() -> Vec<Route> {
         public("/record/ads/{id}/versions", get(known::versions)),
         public("/record/ads/{id}/versions.json", get(known::versions)),
         public("/record/ads/{id}/{form}", get(notice::show)),
+        public("/record/ads/{id}/versions/{version}", get(version_page::show)),
         public("/record/ads/{id}/versions/{version}/frame", get(ad_page::frame)),
         public("/record/changes", get(known::between)),
         public("/record/changes.json", get(known::between)),

@@ -168,7 +168,8 @@ impl Folds {
         let minute = traffic.minute.min(at.minute());
         let hour = UtcMs(minute.saturating_mul(MINUTE_MS)).hour();
         let served = traffic.served.iter().map(|(key, count)| (key.ad_set, *count));
-        let passed = traffic.eliminated.iter().map(|(ad_set, reason, count)| (*ad_set, reason.as_str(), *count));
+        let passed =
+            traffic.eliminated.iter().map(|(ad_set, reason, count)| (*ad_set, reason.as_str(), *count));
         // What the place or the flight rules out could not have been shown, and is no audience.
         let late = |reason: &str| {
             let stages = Stage::ALL.iter().skip_while(|stage| **stage != Stage::HouseOnly);

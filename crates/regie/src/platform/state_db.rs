@@ -163,10 +163,8 @@ impl StateDb {
     /// SQLite's error.
     pub fn matched(&self, ad_set: AdSetId, from: UtcHour, to: UtcHour) -> Result<Option<u64>> {
         let sql = "SELECT sum(count) FROM matched WHERE ad_set = ?1 AND hour >= ?2 AND hour < ?3";
-        let sum: Option<i64> = self
-            .connection
-            .prepare_cached(sql)?
-            .query_row(params![ad_set.0, from.0, to.0], |r| r.get(0))?;
+        let sum: Option<i64> =
+            self.connection.prepare_cached(sql)?.query_row(params![ad_set.0, from.0, to.0], |r| r.get(0))?;
         Ok(sum.map(|count| count as u64))
     }
     /// Writes everything in one transaction.

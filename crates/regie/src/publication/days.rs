@@ -246,19 +246,29 @@ impl Publication {
         // Retired hourly reports give no breakdown; one that does not add up is not published.
         let made = by.iter().filter(|(_, counts)| whole(counts) && amounts.impressions_count > 0);
         let made = made.map(|(dimension, counts)| breakdown(ad, day, *dimension, counts)).collect();
+        let summed: u64 = versions.values().map(|(count, _)| count).sum();
+        if summed != amounts.impressions_count {
+            // Retired hourly reports give no manifest either: one that leaves versions out would be a false one.
+            return Ok((made, Vec::new()));
+        }
         let catalogue = self.platform.catalogue();
-        let shown =
-            versions.into_iter().filter(|(_, (count, _))| *count > 0).filter_map(|(id, (count, spend))| {
-                let state = catalogue.versions.get(&id)?;
-                let creative = state.approved.map_or(state.kept.spec.creative, |(hash, _)| hash);
-                Some(Shown {
-                    version: id,
-                    creative,
-                    impressions_count: count,
-                    spend_nanos: spend_text(spend),
-                })
-            });
-        Ok((made, shown.collect()))
+        let template = catalogue.ads.get(&ad).and_then(|state| state.approved.as_ref()?.template.as_ref());
+        let mut shown = Vec::new();
+        for (id, (count, spend)) in versions.into_iter().filter(|(_, (count, _))| *count > 0) {
+            let creative = match id.template_code() {
+                Some(code) => template
+                    .and_then(|t| t.creative(code))
+                    .map(|creative| regie_model::creative::ObjectHash::of(&creative.to_bytes())),
+                None => catalogue
+                    .versions
+                    .get(&id)
+                    .map(|state| state.approved.map_or(state.kept.spec.creative, |(hash, _)| hash)),
+            };
+            let Some(creative) = creative else { return Ok((made, Vec::new())) };
+            let spend_nanos = spend_text(spend);
+            shown.push(Shown { version: id, creative, impressions_count: count, spend_nanos });
+        }
+        Ok((made, shown))
     }
     /// Places offered on a day that matched the ad set's targeting; none where they were not counted.
     fn matched(&self, account: &Account, day: Day) -> Result<Option<u64>> {

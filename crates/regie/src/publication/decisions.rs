@@ -59,7 +59,8 @@ pub fn of(db: &RecordDb, ad: AdId, size: Option<u64>) -> Result<Vec<Line>> {
     let versions = db.versions(ad, size)?;
     let decisions = versions.into_iter().filter(|v| v.leaf.kind == Kind::Decision);
     let line = |version: regie_record::known::Version| {
-        let part = version.leaf.commitments.iter().map(|c| c.part.as_str()).find(|p| p.starts_with("decision."));
+        let part =
+            version.leaf.commitments.iter().map(|c| c.part.as_str()).find(|p| p.starts_with("decision."));
         Line {
             index: version.index,
             decided: part.and_then(|p| serde_json::from_slice(&content(&version.leaf, p)?).ok()),
@@ -122,7 +123,8 @@ impl Publication {
     fn decision_sheet(&self, ad: AdId, decided: &Decided, reason: &str) -> Result<Sheet> {
         let before = self.db().latest(ad, Kind::Decision, None)?;
         let mut failed = None;
-        let mut objects = vec![(part_of(decided.report), Object::new(salt(&mut failed), &canonical(decided)?))];
+        let mut objects =
+            vec![(part_of(decided.report), Object::new(salt(&mut failed), &canonical(decided)?))];
         if !reason.is_empty() {
             objects.push((REASON_PART.to_owned(), Object::new(salt(&mut failed), reason.as_bytes())));
         }

@@ -492,8 +492,11 @@ pub fn publishable_at(catalogue: &Catalogue, id: AdId) -> Option<UtcMs> {
     let (campaign, set) = (catalogue.campaigns.get(&campaign_id)?, catalogue.ad_sets.get(&set_id)?);
     let active = [ad.kept.status, campaign.status, set.status].iter().all(|s| *s == Status::Active);
     let mut versions = catalogue.versions_of(id).iter();
-    let approved = ad.approved.is_some()
-        && versions.any(|v| catalogue.versions.get(v).is_some_and(|v| v.approved.is_some()));
+    // A template is reviewed with its ad; its versions have no review of their own.
+    let approved = ad.approved.as_ref().is_some_and(|approved| {
+        approved.template.is_some()
+            || versions.any(|v| catalogue.versions.get(v).is_some_and(|v| v.approved.is_some()))
+    });
     let flight = set.spec.flight_in(&campaign.spec);
     (active && approved).then(|| UtcMs(flight.starts_at.0.saturating_sub(LEAD_MS)))
 }

@@ -60,8 +60,8 @@ fn step(db: &RecordDb, keep_ms: i64) -> Result<bool> {
     let leaves: Vec<(u64, Vec<u8>)> = {
         let sql = "SELECT idx, bytes FROM leaves WHERE idx >= ?1 AND kind <> 'log' ORDER BY idx LIMIT ?2";
         let mut statement = connection.prepare_cached(sql)?;
-        let rows =
-            statement.query_map(params![from as i64, STEP as i64], |r| Ok((r.get::<_, i64>(0)? as u64, r.get(1)?)))?;
+        let rows = statement
+            .query_map(params![from as i64, STEP as i64], |r| Ok((r.get::<_, i64>(0)? as u64, r.get(1)?)))?;
         rows.collect::<Result<_, _>>()?
     };
     let Some((last, _)) = leaves.last() else { return Ok(false) };
@@ -207,7 +207,8 @@ impl Publication {
         let ground = format!("end of the retention period: {days} days after the ad last ran");
         let due: Vec<(Sha256Hash, AdId, u64, String)> = {
             let db = self.db();
-            let sql = "SELECT hash, ad, idx, part FROM personal WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2";
+            let sql =
+                "SELECT hash, ad, idx, part FROM personal WHERE until_ms <= ?1 ORDER BY until_ms LIMIT ?2";
             let mut statement = db.connection().prepare_cached(sql)?;
             let rows = statement.query_map(params![now.0, EXPIRED_MAX as i64], |r| {
                 Ok((Sha256Hash(r.get(0)?), AdId(r.get(1)?), r.get::<_, i64>(2)? as u64, r.get(3)?))
@@ -289,7 +290,8 @@ mod tests {
         publish(&mut db, &facts(3, "Named now"), 2_000);
         catch_up(&db, 10).unwrap();
         assert_eq!(unnamed_counts(&db).unwrap(), [1, 0]);
-        let about = |party: PartyId| regie_record::log::dossier::About { sponsor: Some(party), election: None };
+        let about =
+            |party: PartyId| regie_record::log::dossier::About { sponsor: Some(party), election: None };
         assert_eq!(ads_about(&db, &about(PartyId(77))).unwrap(), [AdId(2)]);
         assert_eq!(ads_about(&db, &about(numbered.sponsor.id)).unwrap(), [AdId(1), AdId(2), AdId(3)]);
     }

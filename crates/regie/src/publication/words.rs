@@ -4,6 +4,8 @@ use super::db::Filters;
 use regie_model::{Day, Zone};
 use regie_record::Facts;
 
+/// Assets of a template whose words are searched.
+const ASSETS_MAX: usize = 1_000;
 /// Months that the period filter keeps of one ad at most.
 const MONTHS_MAX: usize = 60;
 
@@ -20,6 +22,11 @@ pub fn words(facts: &Facts) -> String {
     );
     for version in &facts.content.versions {
         words.push_str(&version.texts.join(" "));
+        words.push(' ');
+    }
+    let assets = facts.template.iter().flat_map(|t| &t.slots).flat_map(|slot| &slot.assets);
+    for asset in assets.take(ASSETS_MAX) {
+        words.push_str(&asset.text);
         words.push(' ');
     }
     for linked in facts.declaration.iter().flat_map(|d| &d.linked) {

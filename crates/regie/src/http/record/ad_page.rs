@@ -1,6 +1,7 @@
 //! One ad in the record: as it ran, with its label, facts, notice and figures.
 
 use super::{data, known, open_json, wants_json};
+use crate::i18n::rooms::say;
 use crate::{
     http::{
         App, AppState,
@@ -10,7 +11,6 @@ use crate::{
     },
     publication::decisions,
 };
-use crate::i18n::rooms::say;
 use crate::{t, th};
 use axum::{
     extract::{Path, Query, State},
@@ -117,22 +117,36 @@ pub(super) async fn frame(
     let id: AdId = id.parse().map_err(|_| not_here(&id))?;
     let version: VersionId = version.parse().map_err(|_| act::missing(&version))?;
     let shown = app.platform.folds().ledger.totals(id).impressions_count > 0;
-    let hash = {
-        let catalogue = app.platform.catalogue();
-        let state = catalogue.versions.get(&version).filter(|v| shown && v.kept.spec.ad == id);
-        let state = state.ok_or_else(|| not_here(&id.to_string()))?;
-        let rejected = matches!(state.review, regie_model::catalogue::Review::Rejected { .. });
-        let hash =
-            state.approved.map(|(hash, _)| hash).or_else(|| rejected.then_some(state.kept.spec.creative));
-        hash.ok_or_else(|| not_here(&id.to_string()))?
-    };
-    let creative =
-        data::document(&app, &hash).ok_or_else(|| Problem::not_found("creative of this version"))?;
+    if !shown {
+        return Err(not_here(&id.to_string()));
+    }
+    let reader = Arc::clone(&app);
+    let found = tokio::task::spawn_blocking(move || creative_of(&reader, id, version)).await;
+    let creative = found.map_err(Problem::internal)??;
     let document = frames::document(&creative, "#", "record", 0);
     // In the record an ad loads nothing from elsewhere: a reader of the record is no visitor of the ad.
     let mut response = frames::framed(document, &creative, &[]);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Ok(response)
+}
+
+/// What a version shows: from the record's own objects where a closed day has shown it, else as it is booked.
+fn creative_of(app: &App, ad: AdId, version: VersionId) -> Result<regie_model::creative::Creative, Problem> {
+    if let Some((found, _)) = super::version_page::find(app, ad, version)? {
+        return found.creative.ok_or_else(|| Problem::not_found("creative of this version: it is withheld"));
+    }
+    let missing = || not_here(&ad.to_string());
+    let catalogue = app.platform.catalogue();
+    if let Some(code) = version.template_code() {
+        let template = catalogue.ads.get(&ad).and_then(|state| state.approved.as_ref()?.template.clone());
+        return template.and_then(|t| t.creative(code)).ok_or_else(missing);
+    }
+    let state = catalogue.versions.get(&version).filter(|v| v.kept.spec.ad == ad).ok_or_else(missing)?;
+    let rejected = matches!(state.review, regie_model::catalogue::Review::Rejected { .. });
+    let hash = state.approved.map(|(hash, _)| hash).or_else(|| rejected.then_some(state.kept.spec.creative));
+    let hash = hash.ok_or_else(missing)?;
+    drop(catalogue);
+    data::document(app, &hash).ok_or_else(|| Problem::not_found("creative of this version"))
 }
 
 fn page(app: &AppState, found: &Found) -> Markup {
@@ -207,6 +221,12 @@ fn as_it_ran(entry: &Entry) -> Markup {
                         iframe class="adframe" src={ "/record/ads/" (entry.id) "/versions/" (version.version) "/frame" } width=(width) height=(height)
                             sandbox=(if version.kind == "html" { "allow-scripts" } else { "" }) loading="lazy" title={ (th!("record-the-ad", version = version.version)) } {}
                     }
+                }
+            }
+            @if let Some(template) = &entry.content.template {
+                div class="note" {
+                    p { (t!("proofs-template", count = template.combinations_count, never = template.never_count)) }
+                    ul { @for slot in &template.slots { li { (slot.name) ": " (ui::count(slot.assets_count)) } } }
                 }
             }
             @if entry.content.versions.len() > FRAMES_MAX { p class="muted" { (th!("record-and-more-versions-listed-in", versions = entry.content.versions.len() - FRAMES_MAX)) } }

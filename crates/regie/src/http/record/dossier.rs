@@ -48,7 +48,8 @@ pub(super) async fn of_election(
 
 async fn answer(app: AppState, about: About, name: String) -> Result<Response, Problem> {
     let reader = Arc::clone(&app);
-    let bytes = tokio::task::spawn_blocking(move || make(&reader, about)).await.map_err(Problem::internal)??;
+    let bytes =
+        tokio::task::spawn_blocking(move || make(&reader, about)).await.map_err(Problem::internal)??;
     let mut response = bytes.into_response();
     let out = response.headers_mut();
     out.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -7,13 +7,13 @@ use crate::http::{
     problem::Problem,
 };
 use crate::i18n::rooms::say;
+use crate::publication::register;
 use crate::{t, th};
 use axum::{
     extract::{Query, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use crate::publication::register;
 use maud::{Markup, PreEscaped, html};
 use regie_model::{Currency, Day, ElectionId, Nanos};
 use serde_json::{Value, json};

@@ -168,7 +168,14 @@ fn committee(
             declared = Some((first.index, *ad, first.leaf.at));
         }
     }
-    Ok(Committee { id, name: other.name.clone(), spent, controller: controller.clone(), author: author.clone(), declared })
+    Ok(Committee {
+        id,
+        name: other.name.clone(),
+        spent,
+        controller: controller.clone(),
+        author: author.clone(),
+        declared,
+    })
 }
 
 /// `GET /record/sponsors/{id}`, also with `.json`.

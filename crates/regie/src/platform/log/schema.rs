@@ -1,6 +1,9 @@
 //! What entries about ads must be, for the verifier: their schema, and daily figures against totals.
 
+use regie_model::{AdId, booking::TemplateSpec, creative::ObjectHash};
 use regie_record::{
+    TEMPLATE_PART,
+    dayclose::{MANIFEST_PART, Shown, manifest_root},
     leaf::{Amounts, Kind, Leaf},
     log::{
         Envelope, Hash,
@@ -18,6 +21,36 @@ pub struct Entries {
     days: HashMap<String, BTreeMap<i32, Amounts>>,
     newest: HashMap<String, (u64, Amounts)>,
     last: HashMap<(String, Option<i32>), Hash>,
+    templates: HashMap<AdId, TemplateSpec>,
+}
+
+impl Entries {
+    /// A day's manifest gives its root, adds up to the day, and every combination of a template is what the template makes of it:
+    /// what was shown can be shown again.
+    fn manifest(&self, leaf: &Leaf, content: Option<Vec<u8>>) -> Vec<String> {
+        let (Some(figures), Some(content)) = (&leaf.figures, content) else { return Vec::new() };
+        let fault = |what: String| vec![format!("{}, manifest of {}: {what}", leaf.ad, figures.day)];
+        let lines: Vec<Shown> = match serde_json::from_slice(&content) {
+            Ok(lines) => lines,
+            Err(error) => return fault(error.to_string()),
+        };
+        if manifest_root(&lines).ok() != figures.manifest {
+            return fault("its lines do not give its root".into());
+        }
+        let counts = lines.iter().try_fold(0u64, |sum, line| sum.checked_add(line.impressions_count));
+        if leaf.version == 1 && counts != Some(figures.amounts.impressions_count) {
+            return fault("its impressions are not those of the day".into());
+        }
+        let Some(template) = self.templates.get(&leaf.ad) else { return Vec::new() };
+        for line in &lines {
+            let Some(code) = line.version.template_code() else { continue };
+            let made = template.creative(code).map(|creative| ObjectHash::of(&creative.to_bytes()));
+            if made != Some(line.creative) {
+                return fault(format!("{} is not what the template makes of it", line.version));
+            }
+        }
+        Vec::new()
+    }
 }
 
 impl Schema for Entries {
@@ -47,6 +80,24 @@ impl Schema for Entries {
                 ));
             }
             self.newest.insert(leaf.ad.to_string(), (index, figures.total.clone()));
+        }
+        let content = |part: &str| Some(objects.get(part)?.get(SALT_BYTES..)?.to_vec());
+        match leaf.kind {
+            Kind::Facts => {
+                if let Some(template) = content(TEMPLATE_PART) {
+                    match serde_json::from_slice(&template) {
+                        Ok(template) => drop(self.templates.insert(leaf.ad, template)),
+                        Err(_) => wrong.push(format!("{}: its template cannot be read", leaf.ad)),
+                    }
+                }
+            }
+            Kind::Figures => wrong.extend(self.manifest(&leaf, content(MANIFEST_PART))),
+            Kind::Decision => {
+                let of = leaf.commitments.iter().filter(|c| c.part.starts_with("decision.")).count();
+                if of != 1 {
+                    wrong.push(format!("{}: a decision is on one report, not on {of}", leaf.ad));
+                }
+            }
         }
         wrong
     }
