@@ -51,7 +51,8 @@ enum RecordCommand {
         /// The ad, such as ad_3.
         ad: AdId,
         /// The version, such as ver_9.
-        version: VersionId,
+        #[arg(value_name = "VERSION")]
+        shown: VersionId,
         /// Only the log's key.
         #[arg(long)]
         key: Option<String>,
@@ -80,10 +81,10 @@ enum RecordCommand {
 /// # Errors
 /// A folder without a log, SQLite's errors.
 pub fn run(cli: &Cli, args: &RecordArgs) -> Result<ExitCode> {
-    if let RecordCommand::Render { log, ad, version, key, policy, ca, to } = &args.command {
+    if let RecordCommand::Render { log, ad, shown, key, policy, ca, to } = &args.command {
         let policy = policy_of(policy.as_deref(), key.as_deref())?;
         let mut source = source_of(log, &policy, ca.as_deref())?;
-        return super::render::run(cli, &mut *source, &policy, (*ad, *version), to);
+        return super::render::run(cli, &mut *source, &policy, (*ad, *shown), to);
     }
     let folder = Folder::existing(&cli.folder)?;
     let secrets = Secrets::open(&folder.secrets_db())?;

@@ -8,11 +8,12 @@ use super::{
 };
 use anyhow::Result;
 use regie_model::{
-    AdvertiserId, Currency, Micros, PartyId, booking::*, creative::Creative, personal::Identity,
-    targeting::Targeting,
+    AdvertiserId, Currency, Day, ElectionId, Micros, PartyId, booking::*, command::Command,
+    creative::Creative, personal::Identity, targeting::Targeting,
 };
 
 const ELECTION: &str = "Port Brume municipal election";
+const HOW_TO_VOTE: &str = "https://elections.port-brume.example/how-to-vote";
 const REFERENDUM: &str = "Port Brume referendum on the old quay";
 
 /// Books them.
@@ -20,6 +21,8 @@ const REFERENDUM: &str = "Port Brume referendum on the old quay";
 /// # Errors
 /// A refusal or a journal that stopped.
 pub fn book(desk: &Desk) -> Result<()> {
+    let election = vote(desk, ELECTION, VoteKind::Election, 40)?;
+    let referendum = vote(desk, REFERENDUM, VoteKind::Referendum, 26)?;
     let account = account(desk, "Open Harbour List", euros(900))?;
     let sponsor = party(desk, account, "Open Harbour List", "open-harbour", "")?;
     let friends = "Friends of the Open Harbour (association)";
@@ -33,7 +36,7 @@ pub fn book(desk: &Desk) -> Result<()> {
         title: "Open Harbour List: a ferry every ten minutes".into(),
         body: "Our plan for the harbour, the school roads and the night bus, on four pages.".into(),
     };
-    let declared = declaration(desk, ELECTION, 40, Some(("Tern & Tide Agency", euros(120))));
+    let declared = declaration(desk, (election, ELECTION), 40, Some(("Tern & Tide Agency", euros(120))));
     let mut versions =
         sizes(&looks::OPEN_HARBOUR, words, &[("leaderboard", LEADERBOARD), ("rectangle", RECTANGLE)]);
     versions.push(("words", text));
@@ -47,7 +50,7 @@ pub fn book(desk: &Desk) -> Result<()> {
         title: "Build where we live. Homes before hotels.",
         button: "Meet the team",
     };
-    let declared = declaration(desk, ELECTION, 40, None);
+    let declared = declaration(desk, (election, ELECTION), 40, None);
     let versions = sizes(&looks::FORWARD, words, &[("leaderboard", LEADERBOARD), ("rectangle", RECTANGLE)]);
     let sale =
         Sale { account, name: "Homes before hotels", sponsor: forward, payer: forward, budget: euros(700) };
@@ -60,7 +63,7 @@ pub fn book(desk: &Desk) -> Result<()> {
         title: "Four hundred years old. Vote to keep it.",
         button: "See what is planned",
     };
-    let declared = declaration(desk, REFERENDUM, 26, None);
+    let declared = declaration(desk, (referendum, REFERENDUM), 26, None);
     let body = "What would be torn down, what would be built, what it would cost: all plans in one place.";
     let native = desk.native(pictures::OLD_QUAY, "Four old gabled houses on a quay.", body, words)?;
     let mut versions = vec![("native", native)];
@@ -71,6 +74,22 @@ pub fn book(desk: &Desk) -> Result<()> {
     ));
     let sale = Sale { account, name: "Keep the old quay", sponsor: quay, payer: quay, budget: euros(250) };
     sale.book(desk, "old-quay", declared, sections(&["politics"]), 600, versions)
+}
+
+/// A vote that the publisher keeps, with a day of silence before it.
+fn vote(desk: &Desk, name: &str, kind: VoteKind, days: i64) -> Result<ElectionId> {
+    let held_on = paris().day(desk.in_days(days));
+    let spec = ElectionSpec {
+        name: name.into(),
+        kind,
+        country: "FR".into(),
+        held_on,
+        restricted_from: None,
+        silent_from: Some(Day(held_on.0 - 1)),
+        official_url: Some(HOW_TO_VOTE.to_owned()),
+    };
+    let id = desk.send(Command::PutElection { id: None, revision: None, spec })?;
+    id.parse().map_err(|_| anyhow::anyhow!("{id} is no number of a vote"))
 }
 
 fn account(desk: &Desk, name: &str, paid_in: Micros) -> Result<AdvertiserId> {
@@ -89,8 +108,13 @@ fn party(desk: &Desk, account: AdvertiserId, name: &str, slug: &str, controller:
 }
 
 /// The sponsor's facts: complete, so that label and notice follow from them.
-fn declaration(desk: &Desk, process: &str, days: i64, agency: Option<(&str, Micros)>) -> Declaration {
-    let official_url = Some("https://elections.port-brume.example/how-to-vote".to_owned());
+fn declaration(
+    desk: &Desk,
+    (vote, process): (ElectionId, &str),
+    days: i64,
+    agency: Option<(&str, Micros)>,
+) -> Declaration {
+    let official_url = Some(HOW_TO_VOTE.to_owned());
     let held_on = Some(paris().day(desk.in_days(days)));
     let other_providers = agency.map(|(provider, amount)| OtherProvider {
         provider: provider.into(),
@@ -99,7 +123,7 @@ fn declaration(desk: &Desk, process: &str, days: i64, agency: Option<(&str, Micr
         in_kind: String::new(),
     });
     Declaration {
-        linked: vec![LinkedProcess { name: process.into(), election: None, held_on, official_url }],
+        linked: vec![LinkedProcess { name: process.into(), election: Some(vote), held_on, official_url }],
         no_linked_process: false,
         no_other_provider: other_providers.is_none(),
         other_providers: other_providers.into_iter().collect(),

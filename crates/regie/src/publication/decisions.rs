@@ -132,7 +132,7 @@ impl Publication {
         let mut commitments: Vec<Commitment> =
             objects.iter().map(|(part, o)| Commitment { part: part.clone(), sha256: o.hash }).collect();
         commitments.sort();
-        let now = self.platform.now();
+        let now = self.now();
         let follows = before.as_ref().map(|leaf| leaf.to_bytes().map(|b| Sha256Hash::of(&b))).transpose()?;
         let leaf = Leaf {
             schema: LEAF_SCHEMA,

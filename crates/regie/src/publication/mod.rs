@@ -79,6 +79,10 @@ pub trait Log: Send {
     /// # Errors
     /// The log's.
     fn object(&mut self, hash: &Sha256Hash) -> Result<Option<Vec<u8>>>;
+    /// The time of a leaf that is made now: never before that of one that stands before it.
+    fn time(&self, now: UtcMs) -> UtcMs {
+        now
+    }
     /// How many leaves it has.
     fn size(&self) -> u64;
 }
@@ -228,6 +232,11 @@ impl Publication {
     pub fn history(&self, subject: &Subject) -> Result<Vec<regie_record::HistoryLine>> {
         self.history.history(&self.platform, subject)
     }
+    /// The present, as entries are dated: a clock that is set back dates nothing back.
+    fn now(&self) -> UtcMs {
+        let now = self.platform.now();
+        lock(&self.log).time(now)
+    }
     /// Does what there is to do now; whether there may be more.
     ///
     /// # Errors
@@ -236,7 +245,7 @@ impl Publication {
         let mut work = lock(&self.work);
         self.read_changes(&mut work)?;
         self.find_shown()?;
-        let now = self.platform.now();
+        let now = self.now();
         let due: Vec<AdId> = work.waiting.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
         for ad in due {
             work.waiting.remove(&ad);

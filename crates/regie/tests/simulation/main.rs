@@ -6,6 +6,7 @@
 
 mod dice;
 mod learning;
+mod record;
 mod steps;
 mod world;
 
@@ -98,6 +99,20 @@ fn kept_decisions_are_taken_again_alike() {
     }
     let count = world.replay_samples().expect("law D1");
     assert!(count > 20, "only {count} decisions were kept");
+}
+
+/// The same with the record's log: whatever crashes, clocks and edits do, what was published stays, fits, and is what was billed.
+#[test]
+fn random_runs_with_publication_keep_the_laws_of_the_record() {
+    let mut published = 0;
+    for seed in 0..seeds().div_ceil(4) {
+        let wild = Run { seed, steps: 120, crash_every: Some(90), record: true, ..Run::default() };
+        match run(wild) {
+            Ok(end) => published += end.published_count,
+            Err(violation) => panic!("seed {seed}: {violation}"),
+        }
+    }
+    assert!(published > 24, "only {published} entries were published: the scenario tests nothing");
 }
 
 #[cfg(feature = "mutations")]

@@ -15,6 +15,8 @@ pub struct Run {
     pub crash_at_op: Option<u64>,
     /// The power goes about every so many operations.
     pub crash_every: Option<u64>,
+    /// The record's log goes along, and its laws are checked.
+    pub record: bool,
 }
 
 /// Plays a run to its end.
@@ -28,6 +30,9 @@ pub fn run(run: Run) -> Result<End, Violation> {
             Err(violation) => return Err(violation),
         }
     };
+    if run.record {
+        world.keep_a_record()?;
+    }
     book(&mut world)?;
     for _ in 0..run.steps {
         if let (Some(every), false) = (run.crash_every, world.disk.crashed())

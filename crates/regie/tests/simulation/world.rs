@@ -1,6 +1,6 @@
 //! The simulated world: the shipping platform over a simulated disk, and the witness of what was promised.
 
-use crate::dice::Dice;
+use crate::{dice::Dice, record::Record};
 use regie::platform::{
     Ack, Appender, Parts, Platform,
     deciding::{Answer, KeptInputs},
@@ -79,6 +79,7 @@ pub struct End {
     pub late_count: u64,
     pub restarts: u64,
     pub disk_ops: u64,
+    pub published_count: u64,
 }
 
 pub struct World {
@@ -96,6 +97,7 @@ pub struct World {
     audit: Arc<Mutex<Audit>>,
     seen: Arc<Mutex<End>>,
     clock: Arc<AtomicI64>,
+    record: Option<Record>,
     dir: tempfile::TempDir,
 }
 
@@ -128,6 +130,7 @@ impl World {
             audit: Arc::default(),
             seen: Arc::default(),
             clock,
+            record: None,
             dir,
         };
         world.boot()?;
@@ -182,6 +185,12 @@ impl World {
         self.platform.open_epoch(Box::new(|_| {})).map_err(|e| e.to_string())?;
         self.commit_then_publish()
     }
+    /// Publishes from now on.
+    pub fn keep_a_record(&mut self) -> Result<(), Violation> {
+        let seen = self.record.take().and_then(|record| record.seen);
+        self.record = Some(Record::open(self.dir.path(), &self.platform, seen)?);
+        self.commit_then_publish()
+    }
     fn watch(&self) {
         let (audit, seen) = (Arc::clone(&self.audit), Arc::clone(&self.seen));
         let watcher = move |position: u64, at: UtcMs, event: &Event, outcome: &Outcome| {
@@ -219,8 +228,15 @@ impl World {
             self.disk.restart();
         }
         self.end.restarts += 1;
+        // Nothing of the former process goes on.
+        let seen = self.record.take().map(|record| record.seen);
         self.platform = assemble(self.dir.path(), &self.clock)?;
-        self.boot()
+        self.boot()?;
+        if let Some(seen) = seen {
+            self.record = Some(Record::open(self.dir.path(), &self.platform, seen)?);
+            self.commit_then_publish()?;
+        }
+        Ok(())
     }
     pub fn now(&self) -> i64 {
         self.clock.load(Ordering::SeqCst)
@@ -251,6 +267,10 @@ impl World {
         self.commit()?;
         if self.platform.is_journal_up() {
             self.platform.publish();
+            if let Some(record) = &self.record {
+                record.publish()?;
+                self.platform.publish();
+            }
         }
         Ok(())
     }
@@ -268,12 +288,25 @@ impl World {
         if let Some(finding) = audit.compare(&folds.ledger).first() {
             return Err(format!("{finding:?}"));
         }
-        Ok(())
+        drop(audit);
+        drop(folds);
+        let whole = self.dice.roll(12) == 0;
+        let platform = Arc::clone(&self.platform);
+        match &mut self.record {
+            Some(record) if whole => record.check(&platform),
+            _ => Ok(()),
+        }
     }
     pub fn finish(mut self) -> Result<End, Violation> {
         self.restart(false)?;
         self.check()?;
         let mut end = self.seen.lock().unwrap().clone();
+        if let Some(record) = &mut self.record {
+            // Two days later every day of the run is closed.
+            record.settle(UtcMs(self.clock.load(Ordering::SeqCst) + 2 * 86_400_000))?;
+            record.check(&self.platform)?;
+            end.published_count = record.size();
+        }
         end.restarts = self.end.restarts;
         end.disk_ops = self.disk.op_count();
         Ok(end)

@@ -1,9 +1,10 @@
-//! `kill -9` under load, twenty times in a row: what was acknowledged is there once, no budget is exceeded.
+//! `kill -9` under load, twenty times in a row: what was acknowledged is there once, no budget is exceeded, and the record's log,
+//! which is published all the while, fits and goes on from what an outsider saw before.
 
 use crate::run::{self, Server};
 use regie_journal::{JournalReader, Position};
 use regie_ledger::{Ledger, Outcome};
-use regie_model::{UtcMs, event::Event, ticket::TicketId};
+use regie_model::{UtcMs, booking::Scope, event::Event, ticket::TicketId};
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
@@ -24,7 +25,9 @@ fn twenty_kills_lose_nothing_that_was_acknowledged() {
     let dir = tempfile::tempdir().expect("a folder");
     let folder = dir.path().join("data");
     run::book(&folder, run::bookings(DAILY_BUDGET_MICROS));
+    let operator = run::token(&folder, &[Scope::Operate]);
     let acknowledged: Mutex<Vec<TicketId>> = Mutex::default();
+    let mut entries = 0;
     for round in 0..ROUNDS {
         let server = Server::start(&folder);
         let stop = AtomicBool::new(false);
@@ -32,6 +35,8 @@ fn twenty_kills_lose_nothing_that_was_acknowledged() {
             for _ in 0..CLIENTS {
                 scope.spawn(|| client(&server.address, &stop, &acknowledged));
             }
+            // The record is written to as well: stops and their end are versions of the ad's facts.
+            scope.spawn(|| toggle(&server.address, &operator, &stop));
             std::thread::sleep(Duration::from_millis(150 + round * 37 % 211));
             stop.store(round % 5 == 4, Ordering::SeqCst);
             // From here on the clients find nobody; they stop by themselves.
@@ -41,7 +46,11 @@ fn twenty_kills_lose_nothing_that_was_acknowledged() {
         drop(server);
         let check = run::regie(&folder, &["check"]);
         assert!(check.status.success(), "round {round}: {}", String::from_utf8_lossy(&check.stderr));
+        let size = outsider(&folder, &dir.path().join("seen"), round);
+        assert!(size >= entries, "law R1: round {round} shows {size} entries, {entries} were seen");
+        entries = size;
     }
+    assert!(entries > 10, "only {entries} entries were published: the rounds test nothing of the record");
     let acknowledged = acknowledged.into_inner().expect("no client panicked");
     assert!(
         acknowledged.len() > 500,
@@ -49,6 +58,32 @@ fn twenty_kills_lose_nothing_that_was_acknowledged() {
         acknowledged.len()
     );
     compare(&folder, &acknowledged);
+}
+
+/// Stops the house ad and lets it go on, until the server is gone.
+fn toggle(address: &str, token: &str, stop: &AtomicBool) {
+    for round in 0u32.. {
+        let body =
+            json!({ "what": { "kind": "ad", "id": "ad_3" }, "on": round % 2 == 0, "reason": "checked" });
+        let answer = run::call(address, "POST", "/v1/stops", token, &body);
+        if stop.load(Ordering::SeqCst) || !matches!(answer, Some((200..=299, _))) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What somebody outside finds, who kept the checkpoint of the last round (laws R1 to R4); how many entries there are.
+fn outsider(folder: &Path, seen: &Path, round: u64) -> u64 {
+    let keys = run::regie(folder, &["record", "keys"]);
+    assert!(keys.status.success(), "round {round}: {}", String::from_utf8_lossy(&keys.stderr));
+    let key = String::from_utf8_lossy(&keys.stdout).trim().to_owned();
+    let (record, seen) = (folder.join("record"), seen.to_string_lossy().into_owned());
+    let verify = ["--json", "verify", &record.to_string_lossy(), "--key", &key, "--state", &seen];
+    let output = run::regie(folder, &verify);
+    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(told["verdict"], "consistent, unwitnessed", "round {round}: {told}");
+    told["entries"].as_u64().expect("a count")
 }
 
 /// Asks for ads and reports each impression twice, until the server is gone.

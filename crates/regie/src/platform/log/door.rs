@@ -61,6 +61,9 @@ impl crate::publication::Log for Door {
     fn object(&mut self, hash: &Sha256Hash) -> Result<Option<Vec<u8>>> {
         self.0.file(&object_path(Hash(hash.0)))
     }
+    fn time(&self, now: UtcMs) -> UtcMs {
+        self.0.time(now)
+    }
     fn size(&self) -> u64 {
         self.0.head().head.size
     }

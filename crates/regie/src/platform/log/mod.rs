@@ -21,7 +21,7 @@ use client::{HttpSource, HttpWitness, Roots};
 use regie_model::UtcMs;
 use regie_record::log::{
     Append, Checkpoint, Hash, Note, Signatory, VerifierKey,
-    leaf::{Tombstone, tombstone},
+    leaf::{Tombstone, View, tombstone},
     note::TYPE_ED25519,
     outside::{OwnFiles, QUESTIONS_MAX, Standing, WitnessClient, answered, catch_up, compare, question},
     promise::{self, Promise, SignedPromise},
@@ -32,7 +32,10 @@ use regie_record::log::{
 };
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 /// What a log's signing keys are kept under.
@@ -44,6 +47,8 @@ pub struct RecordLog {
     witnesses: Mutex<Vec<Asked>>,
     /// The head for which every witness was asked.
     asked: Mutex<u64>,
+    /// When the newest entry was made, in milliseconds since 1970: a clock that is set back dates nothing back.
+    newest_ms: AtomicI64,
     has_witnesses: bool,
     published: Vec<String>,
     roots: Roots,
@@ -115,6 +120,7 @@ impl RecordLog {
             has_witnesses: !witnesses.is_empty(),
             witnesses: Mutex::new(witnesses),
             asked: Mutex::new(0),
+            newest_ms: AtomicI64::new(i64::MIN),
             published: config.log_published.clone(),
             roots,
             folder: folder.clone(),
@@ -122,7 +128,28 @@ impl RecordLog {
             keys,
         });
         log.look_outside(folder.is_restored());
+        log.note_newest()?;
         Ok(log)
+    }
+    /// Reads when the newest entries were made.
+    fn note_newest(&self) -> Result<()> {
+        let size = self.head().head.size;
+        let Some(last) = size.checked_sub(1) else { return Ok(()) };
+        let tile = Tile::at(Kind::Entries, last / TILE_WIDTH, size).context("no such place in the log")?;
+        let bytes = self.file(&tile.path())?.with_context(|| format!("{} is missing", tile.path()))?;
+        for leaf in entries_of(&bytes, tile.width)? {
+            self.note_time(leaf);
+        }
+        Ok(())
+    }
+    fn note_time(&self, leaf: &[u8]) {
+        if let Ok(view) = View::read(leaf) {
+            self.newest_ms.fetch_max(view.at_ms, Ordering::SeqCst);
+        }
+    }
+    /// The time of an entry that is made now: never before that of one that stands before it, whatever the clock says.
+    pub fn time(&self, now: UtcMs) -> UtcMs {
+        UtcMs(now.0.max(self.newest_ms.load(Ordering::SeqCst)))
     }
     /// Compares with what the world has, and takes over what is missing here. `restored`: sign nothing unless somebody told.
     fn look_outside(&self, restored: bool) {
@@ -186,6 +213,7 @@ impl RecordLog {
         self.recover(&mut sequencer)?;
         let first = sequencer.head().head.size;
         sequencer.append(entries, position)?;
+        entries.iter().for_each(|entry| self.note_time(&entry.leaf));
         if !self.has_witnesses {
             sequencer.show()?;
         }
@@ -301,6 +329,7 @@ impl RecordLog {
     pub fn withhold(&self, of: &str, part: &str, object: Hash, ground: &str, now: UtcMs) -> Result<()> {
         if self.places(regie_record::log::leaf::KIND_TOMBSTONE, &object.to_hex())?.is_empty() {
             let (of, part, ground) = (of.to_owned(), part.to_owned(), ground.to_owned());
+            let now = self.time(now);
             let body = Tombstone { object, of, part, ground, withheld_at_ms: now.0 };
             let leaf = tombstone(1, now.0, &body)?.to_bytes()?;
             let position = self.head().position;

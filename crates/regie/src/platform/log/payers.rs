@@ -88,7 +88,7 @@ impl Payers {
         platform.flush(false)?;
         let first_of_next = zones.iter().map(|zone| zone.day_start(next)).min().unwrap_or(UtcMs(0));
         let (events, position) = self.read(platform, day, from, first_of_next, over)?;
-        self.commit(log, day, events, platform.now())?;
+        self.commit(log, day, events, log.time(platform.now()))?;
         self.set_mark("position", position as i64)?;
         self.set_mark("day", i64::from(next.0))?;
         Ok(true)
