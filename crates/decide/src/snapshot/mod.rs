@@ -247,13 +247,11 @@ impl Snapshot {
         let facts = self.ad_set(self.ad_set_index(ad_set)?.0 as usize);
         facts.groups.iter().filter(|group| group.ad == ad).find_map(|group| group.template.as_deref())
     }
-    /// Every version that an ad set may show, a template as the version of its code 0: (ad, version, number of the shape).
-    pub fn versions_of(&self, ad_set: AdSetId) -> Vec<(AdId, VersionId, u32)> {
+    /// What an ad set may show, by ad and shape (its number): versions ascending, a template as the version of its code 0.
+    pub fn offered_of(&self, ad_set: AdSetId) -> Vec<(AdId, u32, &[VersionId])> {
         let Some(index) = self.ad_set_index(ad_set) else { return Vec::new() };
         let groups = self.ad_set(index.0 as usize).groups.iter();
-        groups
-            .flat_map(|group| group.versions.iter().map(|version| (group.ad, *version, group.shape)))
-            .collect()
+        groups.map(|group| (group.ad, group.shape, group.versions.as_ref())).collect()
     }
     /// The weight of every ad that an ad set may show, by ad and shape.
     pub fn weights_of(&self, ad_set: AdSetId) -> Vec<(AdId, u64)> {

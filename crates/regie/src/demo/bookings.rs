@@ -267,7 +267,7 @@ fn bikes(desk: &Desk) -> Result<()> {
     let set = AdSetSpec {
         caps: once_a_page(),
         learning: Some(LearningSpec { explore_ppm: 100_000, ..LearningSpec::default() }),
-        ..ad_set(campaign, "All pages", Tier::Auction, cpm(320), Pacing::Even)
+        ..ad_set(campaign, "All pages", Tier::Auction, cpm(980), Pacing::Asap)
     };
     let set = desk.ad_set(set)?;
     let over = "BRUME BIKES";
@@ -297,7 +297,7 @@ fn ferry(desk: &Desk) -> Result<()> {
     let set = AdSetSpec {
         caps: once_a_page(),
         learning: Some(LearningSpec { explore_ppm: 150_000, ..LearningSpec::default() }),
-        ..ad_set(campaign, "One template", Tier::Auction, cpm(460), Pacing::Asap)
+        ..ad_set(campaign, "One template", Tier::Auction, cpm(1_250), Pacing::Asap)
     };
     let set = desk.ad_set(set)?;
     let slot = |name: &str, texts: &[&str]| SlotSpec {
@@ -348,7 +348,7 @@ fn ferry(desk: &Desk) -> Result<()> {
 fn guesthouse(desk: &Desk) -> Result<()> {
     let firm = firm(desk, "Lighthouse Guesthouse", "lighthouse-guesthouse", "travel", Some(euros(1_500)))?;
     let campaign = campaign(desk, firm, "Rooms with a light", Objective::Clicks, (Some(euros(1_200)), None))?;
-    let bid = Bid::Cpc { micros_per_click: cents(140).0 };
+    let bid = Bid::Cpc { micros_per_click: cents(45).0 };
     let set = AdSetSpec {
         caps: once_a_page(),
         ..ad_set(campaign, "By the click", Tier::Auction, bid, Pacing::Asap)

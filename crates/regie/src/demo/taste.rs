@@ -135,6 +135,7 @@ fn elements(template: &TemplateShown) -> Markup {
         }
         @for slot in 0..template.spec.slots.len() {
             @let own: Vec<_> = template.elements.iter().filter(|e| usize::from(e.element.slot) == slot).collect();
+            @let believed = own.iter().map(|e| e.odds.0).sum::<f64>() / own.len().max(1) as f64;
             @let mean = own.iter().map(|e| element_charm(&ad, slot, e.element.asset)).sum::<f64>() / own.len().max(1) as f64;
             h3 { (template.spec.slots[slot].name) }
             table {
@@ -143,7 +144,7 @@ fn elements(template: &TemplateShown) -> Markup {
                     td { (template.spec.slots[slot].assets[usize::from(e.element.asset)].text) }
                     @let truth = element_charm(&ad, slot, e.element.asset) / mean;
                     td { (bar(truth, 2.5, "truth")) " \u{d7}" (format!("{truth:.2}")) }
-                    td { (bar(e.odds.0, 2.5, "found")) " \u{d7}" (format!("{:.2}", e.odds.0)) }
+                    td { (bar(e.odds.0 / believed, 2.5, "found")) " \u{d7}" (format!("{:.2}", e.odds.0 / believed)) }
                     td { (format!("{:.0}%", 100.0 * e.share)) }
                 } } }
             }

@@ -14,6 +14,7 @@ mod formats;
 mod frames;
 mod frequency;
 mod geo;
+mod learning;
 mod operate;
 mod process;
 mod scene;

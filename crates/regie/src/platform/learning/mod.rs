@@ -16,9 +16,12 @@ use regie_decide::{
     learned::{Learned, LearnedSet, LearnedTemplate, Winner},
     rates::PPB,
 };
-use regie_learn::served::{
-    CellKey, SetSeen,
-    list::{self, Offered, Table, Wanted},
+use regie_learn::{
+    served::{
+        CellKey, SetSeen,
+        list::{self, Offered, Table, Wanted},
+    },
+    stream::Stream,
 };
 use regie_model::{
     AdId, AdSetId, UtcMs, VersionId,
@@ -39,6 +42,10 @@ const TEMPLATES_COUNT_MAX: usize = 16;
 /// A table is made anew after so many impressions, or this part more.
 const IMPRESSIONS_MIN: u32 = 20;
 const GROWTH: f64 = 0.02;
+/// Versions of one ad and shape up to which all are looked at for a table.
+const LISTED_COUNT_MAX: usize = 1_000;
+/// Of a longer list, versions drawn among those that may never have been shown.
+const NEW_COUNT: usize = 128;
 /// Rates are fitted anew after so long.
 const RATES_MS: i64 = 5_000;
 /// Rate of success before anything was seen anywhere.
@@ -80,6 +87,7 @@ struct Job {
     spec: LearningSpec,
     seen: Option<SetSeen>,
     offered: Vec<Offered>,
+    offered_count: usize,
     base_rate: f64,
 }
 
@@ -143,7 +151,7 @@ impl Platform {
         for (id, kept) in catalogue.ad_sets.iter().filter(|(_, kept)| kept.spec.learning.is_some()) {
             let made = state.sets.get(id);
             let edited = made.is_none_or(|made| Some(&made.spec) != kept.spec.learning.as_ref());
-            if edited || made.is_some_and(|m| m.offered_count != snapshot.versions_of(*id).len()) {
+            if edited || made.is_some_and(|m| m.offered_count != offered_count(snapshot, *id)) {
                 state.due.insert(*id);
             }
         }
@@ -160,11 +168,11 @@ impl Platform {
             };
             let seen = folds.served.set(*id);
             let impressions = seen.map_or(0, |seen| seen.total().impressions_count);
-            let offered = snapshot.versions_of(*id);
+            let offered_count = offered_count(snapshot, *id);
             let stale = state.sets.get(id).is_none_or(|made| {
                 let grown = f64::from(made.impressions_count) * (1.0 + GROWTH);
                 made.spec != spec
-                    || made.offered_count != offered.len()
+                    || made.offered_count != offered_count
                     || impressions >= made.impressions_count + IMPRESSIONS_MIN
                         && f64::from(impressions) >= grown
             });
@@ -173,15 +181,37 @@ impl Platform {
             }
             let others = folds.served.sets().filter(|(other, _)| other != id).map(|(_, seen)| seen);
             let base_rate = list::prior_rate(others, spec.goal, base(spec.goal));
-            let offered =
-                offered.into_iter().map(|(ad, version, shape)| Offered { ad, version, shape }).collect();
-            jobs.push(Job { id: *id, spec, seen: seen.cloned(), offered, base_rate });
+            let offered = offered(snapshot, *id, seen, u64::from(impressions));
+            jobs.push(Job { id: *id, spec, seen: seen.cloned(), offered, offered_count, base_rate });
         }
         for id in &done {
             state.due.remove(id);
         }
         (jobs, cells)
     }
+}
+
+fn offered_count(snapshot: &Snapshot, id: AdSetId) -> usize {
+    snapshot.offered_of(id).iter().map(|(.., versions)| versions.len()).sum()
+}
+/// Versions that a table can be about: all of short lists; of long ones those that were shown and some that never were.
+fn offered(snapshot: &Snapshot, id: AdSetId, seen: Option<&SetSeen>, seed: u64) -> Vec<Offered> {
+    let mut list = Vec::new();
+    let mut stream = Stream::new(seed ^ (u64::from(id.0) << 32), 0x6f66_6665);
+    for (ad, shape, versions) in snapshot.offered_of(id) {
+        let of = |version: &VersionId| Offered { ad, version: *version, shape };
+        if versions.len() <= LISTED_COUNT_MAX {
+            list.extend(versions.iter().map(of));
+            continue;
+        }
+        let mut some: BTreeSet<VersionId> = (0..NEW_COUNT)
+            .filter_map(|_| versions.get(stream.below(versions.len() as u64) as usize).copied())
+            .collect();
+        let shown = seen.into_iter().flat_map(|seen| seen.versions()).filter(|(of, ..)| *of == ad);
+        some.extend(shown.map(|(_, version, _)| version).filter(|v| versions.binary_search(v).is_ok()));
+        list.extend(some.iter().map(of));
+    }
+    list
 }
 
 fn base(goal: LearningGoal) -> f64 {
@@ -200,7 +230,7 @@ impl State {
         let seed = (u64::from(job.id.0) << 32) ^ u64::from(impressions_count);
         let wanted = Wanted { spec: &job.spec, base_rate: job.base_rate, seed };
         let table = list::table(job.seen.as_ref(), &job.offered, wanted);
-        let made = Made { table, impressions_count, offered_count: job.offered.len(), spec: job.spec };
+        let made = Made { table, impressions_count, offered_count: job.offered_count, spec: job.spec };
         self.sets.insert(job.id, made);
         self.changed = true;
     }

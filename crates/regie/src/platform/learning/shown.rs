@@ -108,6 +108,10 @@ pub struct TemplateShown {
     pub tried_count: usize,
     /// How many could be.
     pub combinations_count: u64,
+    /// Expected rate of what is shown now, and of the best combination known (in the context shown most).
+    pub expected: (f64, f64),
+    /// The part of the best expected reward given away.
+    pub price: f64,
     /// How often a change of taste was noticed.
     pub changes_count: u32,
 }
@@ -185,7 +189,7 @@ impl State {
         let price =
             made.table.parts.iter().zip(&by_context).map(|(part, weight)| weight * part.price()).sum();
         let versions = self.versions(made, seen.as_ref(), snapshot, ad_set, &by_context, main);
-        let offered = snapshot.versions_of(ad_set);
+        let offered_count = super::offered_count(snapshot, ad_set);
         let tried = versions.iter().filter(|v| v.offered && v.counts.impressions_count > 0).count();
         let templates = self.templates.values().filter(|learner| learner.ad_set() == ad_set);
         let templates = templates.filter_map(|learner| {
@@ -200,7 +204,7 @@ impl State {
             price,
             explore: f64::from(made.table.explore_ppm) / 1e6,
             moved_count: made.table.parts.iter().map(|part| u32::from(part.moved_count)).sum(),
-            untried_count: offered.len().saturating_sub(tried),
+            untried_count: offered_count.saturating_sub(tried),
             versions,
             templates: templates.collect(),
             progress: seen.map(|seen| seen.progress).unwrap_or_default(),
@@ -215,7 +219,8 @@ impl State {
         by_context: &[f64],
         main: usize,
     ) -> Vec<VersionShown> {
-        let offered = snapshot.versions_of(ad_set);
+        let offered = snapshot.offered_of(ad_set);
+        let offered_count = super::offered_count(snapshot, ad_set);
         let part = &made.table.parts[main];
         let draws = |part: &list::Part| part.winners.iter().map(|w| u32::from(w.draws_count)).sum::<u32>();
         let mut counts: BTreeMap<(AdId, VersionId), Counts> = BTreeMap::new();
@@ -225,9 +230,9 @@ impl State {
         for won in made.table.parts.iter().flat_map(|part| &part.winners) {
             counts.entry((won.of.ad, won.of.version)).or_default();
         }
-        let known: std::collections::BTreeSet<(AdId, VersionId)> =
-            offered.iter().map(|(ad, version, _)| (*ad, *version)).collect();
-        let is_offered = |key: &(AdId, VersionId)| known.contains(key);
+        let is_offered = |(ad, version): &(AdId, VersionId)| {
+            offered.iter().any(|(of, _, versions)| of == ad && versions.binary_search(version).is_ok())
+        };
         let explore = f64::from(made.table.explore_ppm) / 1e6;
         let mut versions: Vec<VersionShown> = Vec::new();
         for (key, counts) in counts {
@@ -242,7 +247,7 @@ impl State {
                 .map(|(part, weight)| weight * f64::from(won_in(part)) / f64::from(draws(part).max(1)))
                 .sum();
             let offers = is_offered(&key);
-            let floor = if offers { 1.0 / offered.len().max(1) as f64 } else { 0.0 };
+            let floor = if offers { 1.0 / offered_count.max(1) as f64 } else { 0.0 };
             let expected =
                 part.winners.iter().find(|w| (w.of.ad, w.of.version) == key).map(|w| (w.rate, w.deviation));
             let (trials, reward) =
@@ -387,16 +392,21 @@ fn template_shown(learner: &TemplateLearner, facts: &TemplateFacts, seen: Option
             words: spec.words(element),
             retired: asset.retired,
             counts: elements.get(&element).copied().unwrap_or_default(),
-            share: has.map(|code| code.share).sum(),
+            // A sum of nothing is zero, and not minus zero.
+            share: has.map(|code| code.share).sum::<f64>() + 0.0,
             odds: (mean.exp(), (mean - 1.96 * deviation).exp(), (mean + 1.96 * deviation).exp()),
         }
     });
     let shown = shown.collect();
+    let whole: f64 = codes.iter().map(|code| code.share).sum();
+    let mean = codes.iter().map(|code| code.share * code.rate).sum::<f64>() / whole.max(1e-12);
     let proposals = regie_learn::adapt::proposals(learner.learner(), PROPOSALS_COUNT).into_iter().map(|p| {
         let assets = spec.decode(p.code.0).unwrap_or_default();
         CodeShown { code: p.code.0, assets, rate: p.rate, share: share(learner, main, p.code), won: (0, 0) }
     });
-    let proposals = proposals.collect();
+    let proposals: Vec<CodeShown> = proposals.collect();
+    let listed = codes.iter().chain(&proposals).map(|code| code.rate);
+    let best = listed.fold(0.0, f64::max);
     TemplateShown {
         ad: learner.ad(),
         spec: spec.clone(),
@@ -406,6 +416,8 @@ fn template_shown(learner: &TemplateLearner, facts: &TemplateFacts, seen: Option
         tried_count,
         combinations_count: spec.combinations_count(),
         changes_count: learner.learner().changes_count(),
+        expected: (mean, best),
+        price: if best > 0.0 { (1.0 - mean / best).clamp(0.0, 1.0) } else { 0.0 },
     }
 }
 

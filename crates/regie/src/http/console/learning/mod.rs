@@ -10,7 +10,7 @@ mod template;
 use super::{BOOKS, SIGNED, act, action, form::Data, layout, page, ui};
 use crate::{
     http::{AppState, Route, auth::Caller, learning::of_set},
-    platform::learning::{SetShown, TemplateShown, VersionShown},
+    platform::learning::{ElementShown, SetShown, TemplateShown, VersionShown},
     t, th,
 };
 use axum::{
@@ -137,12 +137,13 @@ fn row(app: &AppState, id: AdSetId, spec: &AdSetSpec, shown: Option<&SetShown>) 
             th scope="row" { a href={ "/console/ad-sets/" (id) "/learning" } { (spec.name) } " " span class="small muted" { (id) } }
             @match shown {
                 Some(shown) => {
+                    @let (expected, best, price) = worth(shown);
                     td { (goal_words(shown.spec.goal)) }
                     td class="right" { (ui::count(shown.total.impressions_count)) }
-                    td class="right" { (percent(shown.expected.0)) }
-                    td class="right" { (percent(shown.expected.1)) }
-                    td class="right" { (percent(shown.price)) }
-                    td { @if let Some(first) = shown.versions.first() { (name_of(app, first.ad, first.version)) " " span class="small muted" { (percent(first.share)) } } }
+                    td class="right" { (percent(expected)) }
+                    td class="right" { (percent(best)) }
+                    td class="right" { (percent(price)) }
+                    td { @if let Some((name, share)) = leader(app, shown) { (name) " " span class="small muted" { (percent(share)) } } }
                 }
                 None => { td colspan="6" class="muted" { (t!("learning-by-weights")) } }
             }
@@ -271,7 +272,7 @@ fn learned(app: &AppState, shown: &SetShown) -> Markup {
         section class="card" {
             h2 { (t!("learning-how-it-went")) }
             (plots::shares(&shown.progress, &keys, t!("learning-per-thousand")))
-            p class="small" { @for (at, key) in keys.iter().enumerate() { span class={ "key k" (at) } { (words(key)) } " " } span class={ "key k" (plots::BANDS_COUNT_MAX) } { (t!("learning-others")) } }
+            p class="small" { @for (at, key) in keys.iter().enumerate() { span class={ "key k" (at) } { (words(key)) } br; } span class={ "key k" (plots::BANDS_COUNT_MAX) } { (t!("learning-others")) } }
             p class="small muted" { (t!("learning-plot-explained")) }
         }
         @if !single { (versions(app, shown)) }
@@ -279,22 +280,43 @@ fn learned(app: &AppState, shown: &SetShown) -> Markup {
     }
 }
 
+/// The set's one template, where that is all it shows.
+fn alone(shown: &SetShown) -> Option<&TemplateShown> {
+    shown.templates.first().filter(|_| shown.versions.len() == 1)
+}
+/// Who leads: a version, or of a template alone a combination; with its share.
+fn leader(app: &AppState, shown: &SetShown) -> Option<(String, f64)> {
+    match alone(shown) {
+        Some(template) => {
+            template.codes.first().map(|code| (combination(template, &code.assets), code.share))
+        }
+        None => shown.versions.first().map(|first| (name_of(app, first.ad, first.version), first.share)),
+    }
+}
+/// Expected rate now, that of the best alone, and the price of exploring.
+fn worth(shown: &SetShown) -> (f64, f64, f64) {
+    match alone(shown) {
+        Some(template) => (template.expected.0, template.expected.1, template.price),
+        None => (shown.expected.0, shown.expected.1, shown.price),
+    }
+}
+
 fn sentences(app: &AppState, shown: &SetShown) -> Markup {
     let goal = goal_words(shown.spec.goal);
-    let first = shown.versions.first();
+    let (expected, best, price) = worth(shown);
     html! {
         section class="card" {
             p { strong {
-                @match first.filter(|v| v.share > 0.5 && shown.versions.len() > 1) {
-                    Some(best) => (t!("learning-says-leads", name = name_of(app, best.ad, best.version), share = percent(best.share))),
+                @match leader(app, shown).filter(|(_, share)| *share > 0.5) {
+                    Some((name, share)) => (t!("learning-says-leads", name = name, share = percent(share))),
                     None if shown.total.impressions_count == 0 => (t!("learning-says-nothing-yet")),
                     None => (t!("learning-says-open")),
                 }
             } }
-            p { (t!("learning-says-rate", expected = percent(shown.expected.0), best = percent(shown.expected.1), goal = goal)) }
-            p { (t!("learning-says-price", price = percent(shown.price), cap = percent(f64::from(shown.spec.explore_ppm) / 1e6), explore = percent(shown.explore))) }
+            p { (t!("learning-says-rate", expected = percent(expected), best = percent(best), goal = goal)) }
+            p { (t!("learning-says-price", price = percent(price), cap = percent(f64::from(shown.spec.explore_ppm) / 1e6), explore = percent(shown.explore))) }
             @if let Some(guardrail) = shown.spec.guardrail { p { (t!("learning-says-guardrail", control = guardrail.control, least = percent(f64::from(guardrail.least_ppm) / 1e6))) } }
-            @if shown.untried_count > 0 { p class="muted" { (t!("learning-says-untried", count = ui::count(shown.untried_count as u64))) } }
+            @if shown.untried_count > 0 && alone(shown).is_none() { p class="muted" { (t!("learning-says-untried", count = ui::count(shown.untried_count as u64))) } }
         }
     }
 }
@@ -344,6 +366,13 @@ fn why(v: &VersionShown) -> String {
     }
 }
 
+/// What an element says.
+fn text_of(template: &TemplateShown, element: &ElementShown) -> String {
+    let slot = template.spec.slots.get(usize::from(element.element.slot));
+    let asset = slot.and_then(|slot| slot.assets.get(usize::from(element.element.asset)));
+    asset.map_or_else(String::new, |asset| asset.text.clone())
+}
+
 /// A combination in a few words.
 fn combination(template: &TemplateShown, assets: &[u16]) -> String {
     let part = |(slot, asset): (usize, &u16)| {
@@ -366,13 +395,13 @@ fn elements(template: &TemplateShown, shown: &SetShown) -> Markup {
             @if template.changes_count > 0 { p { (t!("learning-changes", count = template.changes_count)) } }
             @for slot in 0..template.spec.slots.len() {
                 @let own: Vec<_> = template.elements.iter().filter(|e| usize::from(e.element.slot) == slot).collect();
-                @let rows: Vec<(String, f64, f64, f64)> = own.iter().map(|e| (e.words.clone(), e.odds.0, e.odds.1.max(0.05), e.odds.2.min(20.0))).collect();
+                @let rows: Vec<(String, f64, f64, f64)> = own.iter().map(|e| (text_of(template, e), e.odds.0, e.odds.1.max(0.05), e.odds.2.min(20.0))).collect();
                 h3 { (template.spec.slots[slot].name) }
                 (plots::ranges(t!("learning-plot-elements"), &rows, Some(1.0), &|v| format!("\u{d7}{v:.2}")))
                 table {
                     thead { tr { th { (t!("learning-element")) } th class="right" { (t!("learning-share")) } th class="right" { (t!("learning-impressions")) } th class="right" { (t!("learning-rate")) } th class="right" { (t!("learning-odds")) } } }
                     tbody { @for e in own { tr {
-                        th scope="row" { (e.words) " " @if e.retired { (ui::badge("", t!("learning-not-shown"))) } }
+                        th scope="row" { (text_of(template, e)) " " @if e.retired { (ui::badge("", t!("learning-not-shown"))) } }
                         td class="right" { (percent(e.share)) }
                         td class="right" { (ui::count(e.counts.impressions_count)) }
                         td class="right" { (percent(e.counts.reward(shown.spec.goal, 1) / f64::from(e.counts.impressions_count.max(1)))) }

@@ -59,7 +59,7 @@ pub fn shares(progress: &Progress, bands: &[(AdId, VersionId)], unit: &str) -> M
             title { (t!("learning-plot-shares")) }
             @if steps.len() < 2 { text x=(WIDTH / 2.0) y=(HEIGHT / 2.0) text-anchor="middle" { (t!("learning-plot-soon")) } }
             @else {
-                @for band in 0..=bands.len() { path class={ "s" (band.min(BANDS_COUNT_MAX)) } d=(area(band)) {} }
+                @for band in 0..=bands.len() { path class={ "s" (if band == bands.len() { BANDS_COUNT_MAX } else { band }) } d=(area(band)) {} }
                 @for tenth in [0u8, 25, 50, 75, 100] {
                     text x=(LEFT - 6.0) y=(format!("{:.1}", y(f64::from(tenth) / 100.0) + 4.0)) text-anchor="end" { (tenth) "%" }
                 }
@@ -81,7 +81,7 @@ pub fn ranges(
     words: &dyn Fn(f64) -> String,
 ) -> Markup {
     const ROW: f64 = 30.0;
-    const NAMES: f64 = 230.0;
+    const NAMES: f64 = 250.0;
     let low = rows.iter().map(|r| r.2).chain(zero).fold(f64::INFINITY, f64::min);
     let high = rows.iter().map(|r| r.3).chain(zero).fold(f64::NEG_INFINITY, f64::max);
     let span = (high - low).max(1e-12);
@@ -93,7 +93,7 @@ pub fn ranges(
             @if let Some(zero) = zero { line class="axis" x1=(format!("{:.1}", x(zero))) x2=(format!("{:.1}", x(zero))) y1="0" y2=(height - 20.0) {} }
             @for (at, (name, middle, from, to)) in rows.iter().enumerate() {
                 @let y = ROW * (at as f64 + 0.5);
-                text x="4" y=(y + 4.0) { (name.chars().take(34).collect::<String>()) }
+                text x="4" y=(y + 4.0) { (name.chars().take(40).collect::<String>()) }
                 line class="line" x1=(format!("{:.1}", x(*from))) x2=(format!("{:.1}", x(*to))) y1=(y) y2=(y) {}
                 circle class="dot" cx=(format!("{:.1}", x(*middle))) cy=(y) r="4.5" { title { (name) ": " (words(*middle)) } }
             }
@@ -130,12 +130,16 @@ pub fn days(report: &Report) -> Markup {
     }
 }
 
+/// Actions of a bin below which it is left out of the plot; the table has all.
+const ACTIONS_MIN: u64 = 3;
+
 /// What happened against what was predicted, both on a scale of doublings; on the line they are equal.
 pub fn reliability(bins: &[Bin]) -> Markup {
     const SIZE: f64 = 320.0;
     let points: Vec<(f64, f64, u64)> = bins
         .iter()
-        .filter(|bin| bin.actions_count > 0)
+        // A handful of actions says nothing about a rate.
+        .filter(|bin| bin.actions_count >= ACTIONS_MIN)
         .map(|bin| {
             let n = bin.impressions_count as f64;
             ((bin.predicted_sum / n).log2(), (bin.actions_count as f64 / n).log2(), bin.impressions_count)
@@ -160,11 +164,11 @@ pub fn reliability(bins: &[Bin]) -> Markup {
                     }
                 }
                 @for value in [low, high] {
-                    text x=(at(value)) y=(SIZE - 30.0) text-anchor="middle" { (percent(value)) }
-                    text x="46" y=(SIZE - at(value) + 4.0) text-anchor="end" { (percent(value)) }
+                    text x=(at(value)) y=(SIZE - 30.0) text-anchor=(if value == high { "end" } else { "middle" }) { (percent(value)) }
+                    text x="48" y=(SIZE - at(value) + 4.0) text-anchor="end" { (percent(value)) }
                 }
                 text x=(SIZE / 2.0) y=(SIZE - 8.0) text-anchor="middle" { (t!("learning-predicted")) }
-                text x="4" y="14" { (t!("learning-happened")) }
+                text x="4" y="11" { (t!("learning-happened")) }
             }
         }
     }
