@@ -109,6 +109,7 @@ pub struct Fill {
     /// Rate to the auction currency, times 10^9.
     pub rate_nanos: i64,
     /// Exact probability of the version, given the ad set and the versions eligible here (law D2): in (0, 1].
+    #[serde(with = "exact")]
     pub propensity: f64,
     /// Predicted rate of the charged event; 1 for impressions and for ads that are not charged.
     pub predicted_rate: f32,
@@ -402,5 +403,37 @@ impl Elimination {
     /// Stable machine word.
     pub fn code(&self) -> &'static str {
         self.stage().code()
+    }
+}
+
+mod exact {
+    //! A fraction in JSON is a text of its shortest digits: readers of JSON numbers may be off by the last bit, and a decision
+    //! is kept byte for byte (law D1). A number is read too, as it was written before.
+    use serde::{Deserializer, Serializer, de};
+    use std::fmt;
+    pub fn serialize<S: Serializer>(value: &f64, s: S) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() { s.collect_str(value) } else { s.serialize_f64(*value) }
+    }
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<f64, D::Error> {
+        if d.is_human_readable() { d.deserialize_any(Fraction) } else { d.deserialize_f64(Fraction) }
+    }
+    struct Fraction;
+    impl de::Visitor<'_> for Fraction {
+        type Value = f64;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a fraction")
+        }
+        fn visit_f64<E: de::Error>(self, value: f64) -> Result<f64, E> {
+            Ok(value)
+        }
+        fn visit_u64<E: de::Error>(self, value: u64) -> Result<f64, E> {
+            Ok(value as f64)
+        }
+        fn visit_i64<E: de::Error>(self, value: i64) -> Result<f64, E> {
+            Ok(value as f64)
+        }
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<f64, E> {
+            text.parse().map_err(de::Error::custom)
+        }
     }
 }

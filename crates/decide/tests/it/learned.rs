@@ -181,6 +181,11 @@ fn a_template_is_drawn_by_its_table_with_exact_propensities() {
         let code = drawn.version.template_code().unwrap();
         let creative = spec.creative(code).unwrap();
         assert_eq!(drawn.creative, regie_model::creative::ObjectHash::of(&creative.to_bytes()));
+        // As it is kept with a decision and read back.
+        let kept = serde_json::to_value(&drawn).unwrap();
+        assert_eq!(serde_json::from_value::<Fill>(kept.clone()).unwrap(), drawn);
+        let text = serde_json::to_string(&kept).unwrap();
+        assert_eq!(serde_json::from_str::<Fill>(&text).unwrap(), drawn);
         let row = seen.entry(code).or_insert((0, drawn.propensity));
         assert_eq!(row.1, drawn.propensity);
         row.0 += 1;

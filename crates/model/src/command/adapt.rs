@@ -1,9 +1,10 @@
-//! One step of adapting, planned: within the limits that the advertiser set, or refused. Pure.
+//! What learns and adapts, planned: templates that keep what their codes mean, learning that reads nothing forbidden, and steps of
+//! adapting within the limits that the advertiser set. Pure.
 
 use super::{Change, EntityRef, Planned, Refusal};
 use crate::{
     AdSetId, CampaignId, Faults, Micros,
-    booking::{AdSetSpec, AdaptSpec, AdaptStep, Status},
+    booking::{AdSetSpec, AdSpec, AdaptSpec, AdaptStep, LearningContext, LearningSpec, Status},
     catalogue::Catalogue,
 };
 
@@ -99,4 +100,63 @@ fn moved(
         return Err(format!("{id} would have more a day than its campaign."));
     }
     Ok(AdSetSpec { daily_budget_micros: Some(Micros(after)), ..kept.spec.clone() })
+}
+
+/// An edit of a template keeps what every code means, or there would be no history.
+pub(super) fn check_template(
+    catalogue: &Catalogue,
+    before: Option<&AdSpec>,
+    spec: &AdSpec,
+    faults: &mut Faults,
+) {
+    let of = catalogue.ad_sets.get(&spec.ad_set).and_then(|set| catalogue.campaigns.get(&set.spec.campaign));
+    let political = of.is_some_and(|campaign| campaign.spec.political.is_some());
+    if let Some(template) = &spec.template {
+        check_context(catalogue, "template.context", template.context, political, faults);
+    }
+    let Some(before) = before.and_then(|b| b.template.as_ref()) else { return };
+    match &spec.template {
+        None => faults.add(
+            "template",
+            "fixed",
+            "A template stays; pause its ad, or retire its assets, to show it no more.",
+        ),
+        Some(now) => {
+            if let Err(field) = now.is_continuation_of(before) {
+                let why = "Layout, context, slots, their room and the assets booked so far are fixed: add assets, or retire them.";
+                faults.add(format!("template.{field}"), "fixed", why);
+            }
+        }
+    }
+}
+
+/// A guardrail names one of the ad set's own versions; a political ad set reads no country where location is off (law P1).
+pub(super) fn check_learning(
+    catalogue: &Catalogue,
+    id: AdSetId,
+    learning: &LearningSpec,
+    political: bool,
+    faults: &mut Faults,
+) {
+    if let Some(guardrail) = &learning.guardrail {
+        let of = catalogue.versions.brief(guardrail.control).and_then(|v| catalogue.ads.get(&v.ad));
+        let own = of.is_some_and(|ad| ad.kept.spec.ad_set == id);
+        let why = "Control is an uploaded version of this ad set; book it first.";
+        faults.when(!own, "learning.guardrail.control", "unknown", why);
+    }
+    check_context(catalogue, "learning.context", learning.context, political, faults);
+}
+
+fn check_context(
+    catalogue: &Catalogue,
+    field: &str,
+    context: LearningContext,
+    political: bool,
+    faults: &mut Faults,
+) {
+    let located = catalogue.publisher.as_ref().is_some_and(|p| p.spec.political_location);
+    let country = context == LearningContext::Country && political && !located;
+    let why =
+        "Countries are not read for political ads here: the publisher has not switched that on (law P1).";
+    faults.when(country, field, "not_offered", why);
 }

@@ -144,7 +144,7 @@ pub fn plan(catalogue: &Catalogue, command: Command, sealer: &mut Sealer<'_>) ->
             let known = catalogue.ad_sets.contains_key(&spec.ad_set);
             faults.when(!known, "ad_set", "unknown", format!("There is no ad set {}.", spec.ad_set));
             let before = catalogue.ads.get(&id).map(|ad| &ad.kept.spec);
-            check_template(before, &spec, &mut faults);
+            super::adapt::check_template(catalogue, before, &spec, &mut faults);
             let moved = catalogue.ads.get(&id).is_some_and(|ad| ad.kept.spec.ad_set != spec.ad_set);
             faults.when(moved, "ad_set", "fixed", "An ad stays in its ad set; duplicate it instead.");
             refuse(faults)?;
@@ -351,45 +351,6 @@ fn check_experiment(
     faults.when(region, "experiment.unit", "not_offered", why);
 }
 
-/// An edit of a template keeps what every code means, or there would be no history.
-fn check_template(before: Option<&AdSpec>, spec: &AdSpec, faults: &mut Faults) {
-    let Some(before) = before.and_then(|b| b.template.as_ref()) else { return };
-    match &spec.template {
-        None => faults.add(
-            "template",
-            "fixed",
-            "A template stays; pause its ad, or retire its assets, to show it no more.",
-        ),
-        Some(now) => {
-            if let Err(field) = now.is_continuation_of(before) {
-                let why = "Layout, context, slots, their room and the assets booked so far are fixed: add assets, or retire them.";
-                faults.add(format!("template.{field}"), "fixed", why);
-            }
-        }
-    }
-}
-
-/// A guardrail names one of the ad set's own versions; a political ad set reads no country where location is off (law P1).
-fn check_learning(
-    catalogue: &Catalogue,
-    id: crate::AdSetId,
-    learning: &LearningSpec,
-    political: bool,
-    faults: &mut Faults,
-) {
-    if let Some(guardrail) = &learning.guardrail {
-        let of = catalogue.versions.brief(guardrail.control).and_then(|v| catalogue.ads.get(&v.ad));
-        let own = of.is_some_and(|ad| ad.kept.spec.ad_set == id);
-        let why = "Control is an uploaded version of this ad set; book it first.";
-        faults.when(!own, "learning.guardrail.control", "unknown", why);
-    }
-    let located = catalogue.publisher.as_ref().is_some_and(|p| p.spec.political_location);
-    let country = learning.context == LearningContext::Country && political && !located;
-    let why =
-        "Countries are not read for political ads here: the publisher has not switched that on (law P1).";
-    faults.when(country, "learning.context", "not_offered", why);
-}
-
 fn check_ad_set(catalogue: &Catalogue, id: crate::AdSetId, spec: &AdSetSpec, faults: &mut Faults) {
     let before = catalogue.ad_sets.get(&id);
     let moved = before.is_some_and(|s| s.spec.campaign != spec.campaign);
@@ -402,7 +363,7 @@ fn check_ad_set(catalogue: &Catalogue, id: crate::AdSetId, spec: &AdSetSpec, fau
         check_experiment(catalogue, id, experiment, campaign.spec.political.is_some(), faults);
     }
     if let Some(learning) = &spec.learning {
-        check_learning(catalogue, id, learning, campaign.spec.political.is_some(), faults);
+        super::adapt::check_learning(catalogue, id, learning, campaign.spec.political.is_some(), faults);
     }
     let flight = spec.flight_in(&campaign.spec);
     let early = flight.starts_at < campaign.spec.flight.starts_at;

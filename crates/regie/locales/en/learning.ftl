@@ -176,3 +176,4 @@ learning-field-assets = Assets, one a line
 learning-field-assets-hint = For a picture: its words, a bar, and the hash of the upload.
 learning-field-never = Never together
 learning-field-never-hint = Two elements a line by slot and number: 1.2 3.1 means that the second asset of slot 1 never meets the first of slot 3.
+learning-template = Template

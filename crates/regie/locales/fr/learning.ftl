@@ -176,3 +176,4 @@ learning-field-assets = Éléments, un par ligne
 learning-field-assets-hint = Pour une image : ses mots, une barre, et l’empreinte du fichier.
 learning-field-never = Jamais ensemble
 learning-field-never-hint = Deux éléments par ligne, par case et numéro : 1.2 3.1 veut dire que le deuxième élément de la case 1 ne rencontre jamais le premier de la case 3.
+learning-template = Modèle

@@ -227,3 +227,69 @@ fn conversions_count_toward_their_version() {
     let total = folds.served.set(set).expect("seen").total();
     assert_eq!((total.conversions_count, total.value_micros), (1, 30_000_000), "once (law B3)");
 }
+
+#[test]
+fn budget_moves_to_the_better_return_and_losers_are_paused_with_reasons() {
+    let mut world = World::start(41).expect("starts");
+    let budget = json!({ "daily_budget_micros": 400_000_000, "learning": { "goal": "clicks" } });
+    let ads = vec![ad(None), version("ad_7", "plain"), version("ad_7", "worse"), approve(&["ad_7"])];
+    let first = open(&mut world, budget, ads).expect("books");
+    let mut spec = serde_json::to_value(&world.platform.catalogue().ad_sets[&first].spec).expect("JSON");
+    spec["name"] = json!("Second");
+    spec["learning"] = Value::Null;
+    let mut second = ad(None);
+    second["spec"]["ad_set"] = json!("set_8");
+    world.command(vec![json!({ "command": "put_ad_set", "spec": spec })]).expect("books");
+    world.command(vec![second]).expect("books");
+    world.command(vec![version("ad_8", "second")]).expect("books");
+    world.command(vec![approve(&["ad_8"])]).expect("approves");
+    let mut campaign =
+        serde_json::to_value(&world.platform.catalogue().campaigns[&regie_model::CampaignId(4)].spec)
+            .expect("JSON");
+    let limits = |id: &str| json!({ "ad_set": id, "least_micros": 380_000_000, "most_micros": 900_000_000 });
+    campaign["adapt"] = json!({ "limits": [limits("set_7"), limits("set_8")], "period_minutes": 1, "pause_losers": true,
+        "least_impressions_count": 200, "step_ppm": 200_000 });
+    world
+        .command(vec![json!({ "command": "put_campaign", "id": "cam_4", "spec": campaign })])
+        .expect("books");
+    world.platform.adapt();
+    // set_7 brings much less than set_8, and of its two versions one brings next to nothing.
+    let all = world.placements.clone();
+    world.placements.truncate(1);
+    for _ in 0..70 {
+        let before = world.held.len();
+        world.decide_some(50);
+        for held in world.held.split_off(before) {
+            let rate = match held.ticket.version {
+                VersionId(7) => 0.04,
+                VersionId(8) => 0.004,
+                VersionId(9) => 0.20,
+                _ => continue,
+            };
+            let clicks = world.dice.roll(1_000_000) < (rate * 1e6) as u64;
+            for kind in [Some(Kind::Impression), clicks.then_some(Kind::Click)].into_iter().flatten() {
+                let event = world.platform.beacon(kind, &held.sealed).expect("a ticket");
+                let _ = world.platform.submit(&[event], Box::new(|_| {}));
+            }
+        }
+        world.commit().expect("commits");
+        world.advance(2_100);
+        world.platform.tick();
+    }
+    world.placements = all;
+    world.platform.flush(false).expect("writes");
+    world.platform.adapt();
+    world.commit_then_publish().expect("commits");
+    world.platform.flush(false).expect("writes");
+    let budget =
+        |id: u32| world.platform.catalogue().ad_sets[&AdSetId(id)].spec.daily_budget_micros.map(|m| m.0);
+    assert_eq!((budget(7), budget(8)), (Some(380_000_000), Some(420_000_000)), "as far as the least allows");
+    let taken = world.platform.steps_taken(regie_model::CampaignId(4));
+    let reasons: Vec<&str> = taken.iter().map(|t| t.step.reason()).collect();
+    assert!(reasons.iter().any(|r| r.contains("brought") && r.contains("probability")), "{reasons:?}");
+    let paused = world.platform.catalogue().versions.get(&VersionId(8)).expect("booked").kept.status;
+    assert_eq!(paused, regie_model::booking::Status::Paused, "{reasons:?}");
+    assert!(reasons.iter().any(|r| r.contains("ver_8")), "{reasons:?}");
+    world.check().expect("no law is broken");
+    world.finish().expect("no law is broken");
+}

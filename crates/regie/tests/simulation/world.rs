@@ -380,21 +380,29 @@ impl World {
         let records = journal.read(Position(0), 1_000_000).map_err(|e| e.to_string())?;
         let objects = Objects::new(&self.dir.path().join("objects"));
         let mut count = 0;
+        let (mut snapshot, mut tables): (Option<Snapshot>, Option<(_, Tables)>) = (None, None);
         for record in &records {
             let Ok(Event::Sampled(sample)) = Event::decode(&record.payload) else { continue };
             let kept: KeptInputs = serde_json::from_value(sample.inputs).map_err(|e| e.to_string())?;
-            let mut catalogue = Catalogue::new();
-            for earlier in records.iter().filter(|r| r.position.0 <= kept.snapshot) {
-                if let Ok(Event::Booked(booked)) = Event::decode(&earlier.payload) {
-                    catalogue.apply(booked.at, &booked.change);
+            if snapshot.as_ref().is_none_or(|of| of.position() != kept.snapshot) {
+                let mut catalogue = Catalogue::new();
+                for earlier in records.iter().filter(|r| r.position.0 <= kept.snapshot) {
+                    if let Ok(Event::Booked(booked)) = Event::decode(&earlier.payload) {
+                        catalogue.apply(booked.at, &booked.change);
+                    }
                 }
+                snapshot = Some(Snapshot::build(&catalogue, kept.snapshot));
+                tables = None;
             }
-            let snapshot = Snapshot::build(&catalogue, kept.snapshot);
-            let bytes = objects.get(&kept.tables).ok_or("law D1: the tables are gone")?;
-            let mut named = |hash: &_| objects.get(hash).map(|bytes| bytes.to_vec());
-            let tables = Tables::fetch(&bytes, &mut named).ok_or("law D1: the tables are damaged")?;
-            let tables = tables.align(&snapshot);
-            let again = regie_decide::decide(&snapshot, &tables, &kept.request, &kept.gate, &mut |_, _| {});
+            let Some(snapshot) = &snapshot else { continue };
+            if tables.as_ref().is_none_or(|(hash, _)| *hash != kept.tables) {
+                let bytes = objects.get(&kept.tables).ok_or("law D1: the tables are gone")?;
+                let mut named = |hash: &_| objects.get(hash).map(|bytes| bytes.to_vec());
+                let read = Tables::fetch(&bytes, &mut named).ok_or("law D1: the tables are damaged")?;
+                tables = Some((kept.tables, read.align(snapshot)));
+            }
+            let Some((_, tables)) = &tables else { continue };
+            let again = regie_decide::decide(snapshot, tables, &kept.request, &kept.gate, &mut |_, _| {});
             if serde_json::to_vec(&again).ok() != serde_json::to_vec(&kept.decision).ok() {
                 return Err(format!(
                     "law D1: decision {}-{} came out differently",

@@ -115,7 +115,7 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
     let actions = html! {
         (ui::review(&ad.review)) (ui::status(ad.kept.status))
         (campaigns::status_buttons(&caller, &id.to_string(), ad.kept.status, &back))
-        @if caller.may_book() { a class="btn" href={ (back) "/edit" } { (t!("words-edit")) } }
+        a class="btn" href={ (back) "/template" } { (t!("learning-template")) } @if caller.may_book() { a class="btn" href={ (back) "/edit" } { (t!("words-edit")) } }
     };
     let frame = layout::Frame::new(&ad.kept.spec.name, "/console/campaigns")
         .crumb("/console/campaigns", t!("words-campaigns"))
