@@ -151,6 +151,25 @@
     sessionStorage.removeItem("sent");
   }
 
+  // The forecast follows what is typed, a moment later; nothing is saved by it.
+  all("form[data-guard]").filter((form) => one("button[name=forecast]", form)).forEach((form) => {
+    let wait = null;
+    let asked = 0;
+    form.addEventListener("change", () => {
+      clearTimeout(wait);
+      wait = setTimeout(async () => {
+        const number = ++asked;
+        const data = new FormData(form);
+        data.set("forecast", "on");
+        try {
+          const answer = await fetch(form.action, { method: "POST", body: data, credentials: "same-origin" });
+          const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("forecast");
+          if (fresh && number === asked) one("#forecast").replaceWith(fresh);
+        } catch { /* the button still asks */ }
+      }, 500);
+    });
+  });
+
   // Leaving a form with unsaved edits asks first.
   document.addEventListener("input", (event) => { if (event.target.closest?.("form[data-guard]")) dirty = true; });
   document.addEventListener("submit", () => { dirty = false; });

@@ -3,6 +3,7 @@
 //!
 //! A caller limited to one advertiser hears of others' bookings only how many there are by tier.
 
+use crate::t;
 use super::{
     App, AppState, Route,
     auth::Caller,
@@ -74,20 +75,20 @@ async fn ask(State(app): State<AppState>, caller: Caller, body: Bytes) -> Result
     let until = input.until.unwrap_or(UtcMs(from.0.saturating_add(OPEN_PERIOD_DAYS * DAY_MS)));
     let mut faults = Faults::new();
     input.targeting.check("targeting", &mut faults);
-    faults.when(until <= from, "until", "contradiction", "Ends before it begins.");
+    faults.when(until <= from, "until", "contradiction", t!("booking-ends-before-it-begins"));
     let long = until.0.saturating_sub(from.0) > PERIOD_DAYS_MAX * DAY_MS;
-    faults.when(long, "until", "too_large", format!("At most {PERIOD_DAYS_MAX} days."));
+    faults.when(long, "until", "too_large", t!("booking-at-most-days", PERIOD_DAYS_MAX = PERIOD_DAYS_MAX));
     {
         let catalogue = app.platform.catalogue();
         let hidden = |entity| !scope::may_see(&catalogue, &caller, entity);
         let unknown = input
             .campaign
             .is_some_and(|id| !catalogue.campaigns.contains_key(&id) || hidden(EntityRef::Campaign(id)));
-        faults.when(unknown, "campaign", "unknown", "There is no such campaign.");
+        faults.when(unknown, "campaign", "unknown", t!("booking-there-is-no-such-campaign"));
         let unknown = input
             .instead_of
             .is_some_and(|id| !catalogue.ad_sets.contains_key(&id) || hidden(EntityRef::AdSet(id)));
-        faults.when(unknown, "instead_of", "unknown", "There is no such ad set.");
+        faults.when(unknown, "instead_of", "unknown", t!("booking-there-is-no-such-ad"));
     }
     faults.into_result().map_err(Problem::faults)?;
     let question = Question {
@@ -148,11 +149,11 @@ pub async fn panel(app: &AppState, caller: &Caller, spec: &AdSetSpec, id: Option
         Question::of_ad_set(&catalogue, spec, id, app.platform.now())
     };
     let Some(question) = question else {
-        return html! { p class="muted" { "A forecast needs a period that lies ahead." } };
+        return html! { p class="muted" { (t!("booking-a-forecast-needs-a-period")) } };
     };
     match answer(app, caller, question).await {
         Ok(answer) => drawn(app, &answer),
-        Err(_) => html! { p class="muted" { "The forecast could not be made; try again." } },
+        Err(_) => html! { p class="muted" { (t!("booking-the-forecast-could-not-be")) } },
     }
 }
 
@@ -163,11 +164,11 @@ fn drawn(app: &App, answer: &Answer) -> Markup {
     let day = |at: UtcMs| zone.day(at).to_string();
     let warn = answer.is_oversold() || answer.is_promise_missed();
     html! {
-        p class=(if warn { "notice warn" } else { "lead" }) role=[warn.then_some("alert")] { (answer.sentence) }
+        p class=(if warn { "note warn" } else { "lead" }) role=[warn.then_some("alert")] { (answer.sentence) }
         @if !answer.available.by_placement.is_empty() {
             table {
-                caption { "Requests that match, by placement and week" }
-                thead { tr { th { "Placement" } th { "Week from" } th class="num" { "Requests" } } }
+                caption { (t!("booking-requests-that-match-by-placement")) }
+                thead { tr { th { (t!("words-placement")) } th { (t!("booking-week-from")) } th class="num" { (t!("booking-requests")) } } }
                 tbody {
                     @for row in answer.available.by_placement.iter().take(60) {
                         tr { td { (name(row.placement)) } td { (day(row.week.starts_at)) } td class="num" { (rounded(row.requests)) } }
@@ -177,8 +178,8 @@ fn drawn(app: &App, answer: &Answer) -> Markup {
         }
         @if !answer.competition.is_empty() {
             table {
-                caption { "Who competes for them" }
-                thead { tr { th { "Order of service" } th class="num" { "Ad sets" } th class="num" { "Requests shared, at most" } } }
+                caption { (t!("booking-who-competes-for-them")) }
+                thead { tr { th { (t!("booking-order-of-service")) } th class="num" { (t!("booking-ad-sets")) } th class="num" { (t!("booking-requests-shared-at-most")) } } }
                 tbody {
                     @for row in &answer.competition {
                         tr { td { (super::console::book_house::tier_word(row.tier)) } td class="num" { (row.ad_sets_count) } td class="num" { (rounded(row.widest_requests)) } }
@@ -188,8 +189,8 @@ fn drawn(app: &App, answer: &Answer) -> Markup {
         }
         @if !answer.oversold.is_empty() {
             table {
-                caption { "Promised against what will come" }
-                thead { tr { th { "Placement" } th { "Week from" } th class="num" { "Requests" } th class="num" { "To sponsors" } th class="num" { "To goals" } } }
+                caption { (t!("booking-promised-against-what-will-come")) }
+                thead { tr { th { (t!("words-placement")) } th { (t!("booking-week-from")) } th class="num" { (t!("booking-requests")) } th class="num" { (t!("booking-to-sponsors")) } th class="num" { (t!("booking-to-goals")) } } }
                 tbody {
                     @for row in answer.oversold.iter().take(60) {
                         tr { td { (name(row.placement)) } td { (day(row.week.starts_at)) } td class="num" { (rounded(row.available)) } td class="num" { (rounded(row.sponsored)) } td class="num" { (rounded(row.guaranteed)) } }

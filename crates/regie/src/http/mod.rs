@@ -21,6 +21,7 @@ pub mod health;
 pub mod labels;
 pub mod learning;
 pub mod log;
+pub mod openapi;
 pub mod preview;
 pub mod problem;
 pub mod record;
@@ -134,6 +135,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(billing::routes());
     all.extend(study::routes());
     all.extend(crate::i18n::choice::routes());
+    all.extend(openapi::own_routes());
     all
 }
 

@@ -315,8 +315,8 @@ fn declaration(form: &Form<'_>) -> Markup {
             legend { (t!("booking-political-advertising")) }
             p { (t!("booking-by-for-or-on-behalf")) }
             (form.field("political", t!("booking-this-campaign-is-political")).check().hint(t!("booking-cannot-be-taken-back-later")))
-            details open[form.data.has("political")] {
-                summary { (t!("booking-declaration")) }
+            div class="declaration" {
+                h3 { (t!("booking-declaration")) }
                 h3 { (t!("booking-linked-elections-referendums-legislative-pro")) }
                 @for row in 0..linked {
                     @let at = |field: &str| format!("political.linked[{row}].{field}");
