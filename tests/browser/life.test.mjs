@@ -19,6 +19,8 @@ before(async () => {
     answer.setHeader('content-type', 'text/html; charset=utf-8');
     answer.end(html);
   });
+  // The demo's own ads stand aside.
+  for (const campaign of (await demo.api('GET', '/v1/campaigns?limit=1000')).items) await demo.api('POST', `/v1/campaigns/${campaign.id}/status`, { status: 'paused' });
   port = await new Promise(resolve => paper.listen(0, '127.0.0.1', () => resolve(paper.address().port)));
 });
 after(async () => {
@@ -61,7 +63,7 @@ for (const language of ['en', 'fr']) {
     const site = id(owner);
     await owner.getByText(says('nothing heard yet', 'rien entendu encore')).waitFor();
     await owner.goto(`${demo.url}/console/sites/${site}/placements/new`);
-    await fill(owner, { name: 'life-top', 'format.kind': 'banner', 'format.sizes': '300x250', political: true });
+    await fill(owner, { name: 'life-top', 'format.kind': 'banner', 'format.sizes': '300x250', political: true, 'floors[0].micros_per_mille': '4', 'floors[0].currency': 'EUR', 'floors[0].tier': 'auction' });
     assert.equal(await save(owner), 303);
     await owner.goto(`${demo.url}/console/sites/${site}`);
     const snippet = await owner.locator('#snippet-head').textContent();
@@ -152,7 +154,6 @@ for (const language of ['en', 'fr']) {
       const answered = page.waitForResponse(r => r.url().endsWith('/v1/decisions'));
       await page.goto(`http://127.0.0.1:${port}/`);
       const { decisions } = await (await answered).json();
-      // The demo's own ads compete for the place; they bid far less.
       const ad = [shop.ad, politics.ad].find(own => own === decisions[0].ad?.ad);
       if (ad) {
         shown.add(ad);

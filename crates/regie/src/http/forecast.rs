@@ -3,7 +3,6 @@
 //!
 //! A caller limited to one advertiser hears of others' bookings only how many there are by tier.
 
-use crate::t;
 use super::{
     App, AppState, Route,
     auth::Caller,
@@ -11,6 +10,7 @@ use super::{
     problem::Problem,
 };
 use crate::platform::forecasting::{self, Answer, OPEN_PERIOD_DAYS, Question, rounded};
+use crate::t;
 use axum::{
     Json,
     body::Bytes,

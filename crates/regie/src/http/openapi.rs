@@ -29,7 +29,12 @@ const OPERATIONS: &[Operation] = &[
     ("PUT", "/v1/publisher", "Make or edit the publisher's settings.", &[]),
     ("POST", "/v1/commands", "Several booking commands: all are accepted, or none.", &[]),
     ("POST", "/v1/reviews", "Approve or reject ads and versions.", &[]),
-    ("GET", "/v1/reviews/queue", "What waits for review, beside what is served now.", &[("limit", "rows at most")]),
+    (
+        "GET",
+        "/v1/reviews/queue",
+        "What waits for review, beside what is served now.",
+        &[("limit", "rows at most")],
+    ),
     ("GET", "/v1/stops", "What is stopped.", &[]),
     ("POST", "/v1/stops", "Stop everything paid, a sponsor or an ad; or let it go on.", &[]),
     ("POST", "/v1/advertisers/{id}/deposits", "Record money paid in, or an invoice settled.", &[]),
@@ -38,15 +43,29 @@ const OPERATIONS: &[Operation] = &[
         "GET",
         "/v1/history",
         "Who changed what, the latest first.",
-        &[("entity", "only of this thing, such as cam_1"), ("before", "only before this journal position"), ("limit", "rows at most")],
+        &[
+            ("entity", "only of this thing, such as cam_1"),
+            ("before", "only before this journal position"),
+            ("limit", "rows at most"),
+        ],
     ),
     ("POST", "/v1/assets", "Upload a picture; the answer is the asset to put into a creative.", &[]),
     ("GET", "/v1/assets/{hash}", "A picture that an ad shows.", &[]),
-    ("POST", "/v1/previews", "A link that shows a version on a real page; it counts nothing and expires.", &[]),
+    (
+        "POST",
+        "/v1/previews",
+        "A link that shows a version on a real page; it counts nothing and expires.",
+        &[],
+    ),
     ("GET", "/v1/previews/{token}", "What a preview's link shows, for the tag.", &[]),
     ("GET", "/v1/previews/{token}/frame", "The creative of a preview.", &[]),
     ("GET", "/v1/previews/{token}/click", "The click of a preview; counts nothing.", &[]),
-    ("POST", "/v1/forecast", "How many requests an ad set will meet, who competes, whether a promise can be kept.", &[]),
+    (
+        "POST",
+        "/v1/forecast",
+        "How many requests an ad set will meet, who competes, whether a promise can be kept.",
+        &[],
+    ),
     ("GET", "/v1/delivery", "Every running ad set against its plan, with the reason of the last hour.", &[]),
     ("GET", "/v1/ad-sets/{id}/learning", "What an ad set has learned: shares, rates and why.", &[]),
     ("GET", "/v1/ad-sets/{id}/experiment", "An experiment's report, valid whenever it is looked at.", &[]),
@@ -76,7 +95,10 @@ const OPERATIONS: &[Operation] = &[
             ("from", "first day or time"),
             ("to", "last day or time"),
             ("zone", "of days, such as Europe/Paris"),
-            ("by", "dimensions, separated by commas: hour, day, campaign, ad_set, ad, version, placement, country, device"),
+            (
+                "by",
+                "dimensions, separated by commas: hour, day, campaign, ad_set, ad, version, placement, country, device",
+            ),
             ("campaign", "only this one"),
             ("ad_set", "only this one"),
             ("ad", "only this one"),
@@ -90,8 +112,18 @@ const OPERATIONS: &[Operation] = &[
     ),
     ("GET", "/v1/invoices", "Statements and invoices by month.", &[("advertiser", "only this one's")]),
     ("POST", "/v1/invoices", "Issue the invoice of a month that is over.", &[]),
-    ("GET", "/v1/invoices/{advertiser}/{month}", "A statement, or the invoice once it is issued.", &[("format", "json or csv")]),
-    ("GET", "/v1/invoices/{advertiser}/{month}/audit", "What proves an invoice against the journal and the record.", &[]),
+    (
+        "GET",
+        "/v1/invoices/{advertiser}/{month}",
+        "A statement, or the invoice once it is issued.",
+        &[("format", "json or csv")],
+    ),
+    (
+        "GET",
+        "/v1/invoices/{advertiser}/{month}/audit",
+        "What proves an invoice against the journal and the record.",
+        &[],
+    ),
     ("POST", "/v1/credits", "Give a charge back, wholly or in part.", &[]),
     ("GET", "/v1/users", "Users and their roles.", &[]),
     ("POST", "/v1/users", "Invite somebody.", &[]),
@@ -163,11 +195,12 @@ fn access(access: Access) -> (Value, Value) {
 fn parameters(path: &str, query: &[(&str, &str)]) -> Vec<Value> {
     let in_path = path.split('{').skip(1).filter_map(|rest| rest.split('}').next());
     let text = json!({ "type": "string" });
-    let mut all: Vec<Value> = in_path
-        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text }))
-        .collect();
+    let mut all: Vec<Value> =
+        in_path.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text })).collect();
     all.extend(
-        query.iter().map(|(name, what)| json!({ "name": name, "in": "query", "description": what, "schema": text })),
+        query
+            .iter()
+            .map(|(name, what)| json!({ "name": name, "in": "query", "description": what, "schema": text })),
     );
     all
 }
@@ -278,7 +311,10 @@ mod tests {
         for (path, methods) in document["paths"].as_object().unwrap() {
             for (method, told) in methods.as_object().unwrap() {
                 assert!(names.insert(told["operationId"].to_string()), "{method} {path}");
-                assert!(!told["x-who"].is_null() && !told["summary"].as_str().unwrap().is_empty(), "{method} {path}");
+                assert!(
+                    !told["x-who"].is_null() && !told["summary"].as_str().unwrap().is_empty(),
+                    "{method} {path}"
+                );
             }
         }
         let decisions = &document["paths"]["/v1/decisions"]["post"];
