@@ -17,14 +17,17 @@ use regie_record::{
     },
 };
 
+/// Places of an entry of the log's own kinds: kind, id to (version, place).
+pub type Places<'a> = &'a dyn Fn(&str, &str) -> Result<Vec<(u32, u64)>>;
+
 /// Where the parts of a dossier come from.
 pub struct From<'a> {
     /// The projection.
     pub db: &'a RecordDb,
     /// The log's files.
     pub files: &'a mut dyn Source,
-    /// Places of an entry of the log's own kinds: kind, id to (version, place).
-    pub places: &'a dyn Fn(&str, &str) -> Result<Vec<(u32, u64)>>,
+    /// Where the log's own entries stand.
+    pub places: Places<'a>,
 }
 
 /// The document of a dossier, unsigned: of all ads that ever named it, at the checkpoint that is shown.

@@ -139,7 +139,7 @@ fn label_words(entry: &Entry, texts: &Texts) -> Vec<String> {
 
 fn document(app: &App, entry: &Entry, items: &[NoticeItem], texts: &Texts, publisher: &str) -> Markup {
     // The notice may be in another language than the page around it.
-    let language = crate::i18n::Lang::parse(&texts.code).unwrap_or(crate::i18n::Lang::En);
+    let language = crate::i18n::Lang::parse(texts.code).unwrap_or(crate::i18n::Lang::En);
     let told = |words: &str| crate::i18n::within(language, || crate::i18n::rooms::say(words));
     let title = texts.get(if entry.political { Text::TransparencyNotice } else { Text::WhoPaid });
     let body = html! {
