@@ -16,6 +16,19 @@ const ROUNDS_MAX: usize = 8;
 /// Breaks ties among assets of which nothing is known, evenly.
 const TIE: f64 = 1e-5;
 
+/// What an effect that was not found yet could be worth.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Promise {
+    at: usize,
+    block: usize,
+    /// The context whose effect it is; none where it is everybody's.
+    context: Option<usize>,
+    /// Log of the expected improvement over what is known, by the price of finding out.
+    log: f64,
+    /// Its mean where it is an improvement.
+    value: f32,
+}
+
 /// One draw of every effect.
 pub(super) struct Draw<'a> {
     space: &'a Space,
@@ -73,6 +86,85 @@ impl<'a> Draw<'a> {
                 }
             }
         }
+    }
+    /// Takes what was found at its mean, and beside it some of what was not, as if it were true: mostly what promises most.
+    pub(super) fn suspect(&mut self, effects: &Effects, promises: &[Promise], stream: &mut Stream, sharpness: f64, count: usize) {
+        self.settle(effects, stream);
+        // The highest of log promise plus Gumbel noise: without replacement, each by its promise to the power of the sharpness.
+        let mut chosen: Vec<(f64, usize)> = Vec::with_capacity(count + 1);
+        let mut there: Vec<Option<(f64, usize)>> = vec![None; self.contexts_count];
+        for (number, promise) in promises.iter().enumerate() {
+            let noise = -(-stream.unit().max(1e-12).ln()).ln();
+            let key = sharpness * promise.log + noise;
+            if let Some(context) = promise.context {
+                if there[context].is_none_or(|best| key > best.0) {
+                    there[context] = Some((key, number));
+                }
+                continue;
+            }
+            if chosen.len() == count && key <= chosen[count - 1].0 {
+                continue;
+            }
+            let place = chosen.partition_point(|other| other.0 >= key);
+            chosen.insert(place, (key, number));
+            chosen.truncate(count);
+        }
+        for (_, number) in chosen.into_iter().chain(there.into_iter().flatten()) {
+            let promise = &promises[number];
+            self.values[promise.at] = promise.value;
+            let block = effects.blocks[promise.block];
+            if block.kind == Kind::Pair {
+                self.note(&block, promise.at - block.offset, promise.value);
+            }
+        }
+    }
+    /// What the best version of each context loses where one of its assets makes way for another: by slot, asset and context.
+    fn losses(&self) -> Vec<Vec<Vec<f32>>> {
+        let best: Vec<Assets> = (0..self.contexts_count).map(|context| self.best(context)).collect();
+        let of = |slot: usize, asset: u16| -> Vec<f32> {
+            let loss = |(context, assets): (usize, &Assets)| {
+                let mut other = *assets;
+                other[slot] = asset;
+                self.score(assets, context) - self.score(&other, context)
+            };
+            best.iter().enumerate().map(loss).collect()
+        };
+        let slots = self.space.slots().iter().enumerate();
+        slots.map(|(slot, own)| (0..own.capacity).map(|asset| of(slot, asset)).collect()).collect()
+    }
+    /// What every effect promises that was not found yet and may be shown. Reads the draw: call it after [`Draw::expect`].
+    pub(super) fn promises(&self, effects: &Effects, floor: f64) -> Vec<Promise> {
+        let losses = self.losses();
+        let means: Vec<Vec<f64>> = losses.iter().map(|slot| slot.iter().map(|own| f64::from(own.iter().sum::<f32>()) / own.len() as f64).collect()).collect();
+        let shown: Vec<Vec<bool>> = (0..self.slots_count).map(|slot| {
+            let mut row = vec![false; means[slot].len()];
+            self.space.choices(slot).iter().for_each(|asset| row[usize::from(*asset)] = true);
+            row
+        }).collect();
+        let mut list = Vec::with_capacity(effects.count());
+        for (number, block) in effects.blocks.iter().enumerate().filter(|(_, block)| block.kind != Kind::Context) {
+            for within in 0..block.count {
+                let at = block.offset + within;
+                let posterior = &effects.posteriors[at];
+                let (a, b) = (within / block.stride, within % block.stride);
+                if posterior.weights[0] <= 0.5 || !shown[block.first][a] {
+                    continue;
+                }
+                let (loss, context) = match (block.kind, block.second) {
+                    (Kind::Pair, Some(second)) if !shown[second][b] => continue,
+                    (Kind::Pair, Some(second)) => (means[block.first][a].max(means[second][b]), None),
+                    (Kind::InContext, _) => (f64::from(losses[block.first][a][b]), Some(b)),
+                    _ => (means[block.first][a], None),
+                };
+                let loss = loss.max(0.0);
+                let (chance, part) = posterior.above(loss);
+                if part > 1e-12 {
+                    let log = part.ln() - (1.0 - (-loss).exp() + floor).ln();
+                    list.push(Promise { at, block: number, context, log, value: (loss + part / chance) as f32 });
+                }
+            }
+        }
+        list
     }
     /// Takes every effect's mean instead of a draw.
     pub(super) fn expect(&mut self, effects: &Effects) {

@@ -8,26 +8,31 @@
 use super::{
     effects::{Block, Effects, Kind},
     evidence::Evidence,
-    shrink::{self, Seen},
+    shrink::{self, Posterior, Seen, Weights},
 };
 
 /// What one block's effects saw: trials, reward, expected successes as things stand.
-type Sums = Vec<[f64; 3]>;
+pub(super) type Sums = Vec<[f64; 3]>;
 
 /// One sweep over all blocks, then one step of learning the priors.
 pub(super) fn sweep(effects: &mut Effects, evidence: &mut Evidence) {
     base(effects, evidence);
     for index in 0..effects.blocks.len() {
-        let block = effects.blocks[index];
-        let sums = add_up(&block, evidence);
-        let factors = solve(effects, &block, &sums);
-        apply(&block, evidence, &factors);
+        let one = effects.blocks[index];
+        block(effects, &one, evidence);
     }
     learn_priors(effects);
 }
 
+/// Solves a block, and carries the change to the cells.
+pub(super) fn block(effects: &mut Effects, block: &Block, evidence: &mut Evidence) {
+    let sums = add_up(block, evidence);
+    let factors = solve(effects, block, &sums);
+    apply(block, evidence, &factors);
+}
+
 /// The base rate: one step of Newton's method towards as many successes as were seen.
-fn base(effects: &mut Effects, evidence: &mut Evidence) {
+pub(super) fn base(effects: &mut Effects, evidence: &mut Evidence) {
     let (mut reward, mut expected, mut curvature) = (0.0, 0.0, 1.0);
     for ((trials, seen), odds) in evidence.trials.iter().zip(&evidence.reward).zip(&evidence.odds) {
         let rate = f64::from(odds / (1.0 + odds));
@@ -41,7 +46,7 @@ fn base(effects: &mut Effects, evidence: &mut Evidence) {
     evidence.odds.iter_mut().for_each(|odds| *odds *= factor);
 }
 
-fn add_up(block: &Block, evidence: &Evidence) -> Sums {
+pub(super) fn add_up(block: &Block, evidence: &Evidence) -> Sums {
     let mut sums = vec![[0.0; 3]; block.count];
     let cells = evidence.trials.iter().zip(&evidence.reward).zip(&evidence.odds);
     let mut add = |at: usize, trials: f32, reward: f32, odds: f32| {
@@ -70,21 +75,25 @@ fn add_up(block: &Block, evidence: &Evidence) -> Sums {
 fn solve(effects: &mut Effects, block: &Block, sums: &Sums) -> Vec<f32> {
     let weights = effects.weights[block.kind as usize];
     let own = &mut effects.posteriors[block.offset..block.offset + block.count];
-    let each = own.iter_mut().zip(sums).map(|(posterior, [trials, reward, expected])| {
+    let each = own.iter_mut().zip(sums).map(|(posterior, sums)| {
         let before = posterior.mean;
-        // Expected successes without this effect: the mean odds, divided by its own factor.
-        let without = if *trials > 0.0 {
-            let rate = (expected / trials).clamp(1e-9, 1.0 - 1e-9);
-            let odds = rate / (1.0 - rate) * f64::from(-before).exp();
-            trials * odds / (1.0 + odds)
-        } else {
-            0.0
-        };
-        let seen = Seen { trials: *trials, reward: *reward, expected: without };
-        *posterior = shrink::posterior(seen, &weights, effects.scale);
+        *posterior = solve_one(*sums, before, &weights, effects.scale);
         (posterior.mean - before).exp()
     });
     each.collect()
+}
+
+/// One effect's posterior, with everything else held. `before` is its mean as the sums know it.
+pub(super) fn solve_one([trials, reward, expected]: [f64; 3], before: f32, weights: &Weights, scale: f64) -> Posterior {
+    // Expected successes without this effect: the mean odds, divided by its own factor.
+    let without = if trials > 0.0 {
+        let rate = (expected / trials).clamp(1e-9, 1.0 - 1e-9);
+        let odds = rate / (1.0 - rate) * f64::from(-before).exp();
+        trials * odds / (1.0 + odds)
+    } else {
+        0.0
+    };
+    shrink::posterior(Seen { trials, reward, expected: without }, weights, scale)
 }
 
 fn apply(block: &Block, evidence: &mut Evidence, factors: &[f32]) {

@@ -10,6 +10,7 @@ mod draws;
 mod effects;
 mod evidence;
 mod fit;
+mod rebuild;
 pub mod shrink;
 
 pub use effects::{Effects, Found, Kind};
@@ -30,8 +31,24 @@ pub struct Settings {
     pub explore_ppm: u32,
     /// Largest share of the expected reward that exploring may ever cost.
     pub price_cap: f64,
-    /// It falls as this over the root of the successes seen.
+    /// It falls as this over the root of the successes seen ...
     pub price_root: f64,
+    /// ... and faster, once there are many for each effect: as this by effects over successes ...
+    pub price_rate: f64,
+    /// x
+    pub price_power: f64,
+    /// x
+    pub order: u8,
+    /// x
+    pub floor: f64,
+    /// x
+    pub mix: u8,
+    /// x
+    pub sharp: f64,
+    /// x
+    pub suspects: usize,
+    /// ... but never below this over the root of the successes.
+    pub price_least: f64,
     /// Success rate expected before anything was seen.
     pub base_rate: f64,
     /// Multiplies the widths of the priors; 1 unless campaigns before say otherwise.
@@ -54,6 +71,14 @@ impl Default for Settings {
             explore_ppm: 10_000,
             price_cap: 1.0,
             price_root: 10.0,
+            price_rate: 0.3,
+            price_power: 2.0,
+            order: 0,
+            floor: 0.03,
+            mix: 0,
+            sharp: 2.0,
+            suspects: 3,
+            price_least: 2.0,
             base_rate: 0.01,
             prior_scale: 1.0,
             interactions: true,
@@ -68,7 +93,7 @@ impl Default for Settings {
 /// A table is due when what was seen has grown by this part.
 const GROWTH: f64 = 0.02;
 /// How broadly posterior draws try what is not yet found, in turn.
-const BREADTHS: [f64; 4] = [1.0, 1.0, 4.0, 12.0];
+const BREADTHS: [[f64; 4]; 3] = [[1.0, 0.0, 4.0, 0.0], [1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 4.0, 12.0]];
 /// Versions of what is known for each table.
 const SETTLED_COUNT: usize = 16;
 /// A version this much below the best expected rate, as a part of it, counts as good.
@@ -77,6 +102,8 @@ const NEAR: f64 = 0.02;
 const FITS_BEFORE_ALARM: u32 = 10;
 /// Sweeps over the effects after a change was found.
 const SWEEPS_AFTER_CHANGE: u32 = 4;
+/// Fits after which the effects are chosen anew, and the better of both is kept.
+const FITS_BETWEEN_REBUILDS: u32 = 8;
 /// Fits after which every prediction is made anew.
 const FITS_BETWEEN_PREDICTIONS: u32 = 32;
 
@@ -89,6 +116,8 @@ pub struct Learner {
     effects: Effects,
     fits_count: u32,
     changes_count: u32,
+    rebuilds_count: u32,
+    sums: change::Sums,
 }
 
 impl Learner {
@@ -96,7 +125,7 @@ impl Learner {
     pub fn new(space: Space, settings: Settings) -> Learner {
         let effects = Effects::new(&space, settings.base_rate, settings.prior_scale, settings.interactions);
         let evidence = Evidence::new(space.slots().len(), settings.cells_count_max);
-        Learner { space, settings, evidence, effects, fits_count: 0, changes_count: 0 }
+        Learner { space, settings, evidence, effects, fits_count: 0, changes_count: 0, rebuilds_count: 0, sums: change::Sums::default() }
     }
     /// The template as it is.
     pub fn space(&self) -> &Space {
@@ -105,6 +134,10 @@ impl Learner {
     /// How often what was seen contradicted what was believed so much that the past was weighed less.
     pub fn changes_count(&self) -> u32 {
         self.changes_count
+    }
+    /// How often choosing all effects anew explained what was seen better than going on from the last fit.
+    pub fn rebuilds_count(&self) -> u32 {
+        self.rebuilds_count
     }
     /// What is believed.
     pub fn effects(&self) -> &Effects {
@@ -144,7 +177,9 @@ impl Learner {
     }
     /// Fits the effects to what was seen so far.
     pub fn fit(&mut self) {
-        let changed = self.fits_count >= FITS_BEFORE_ALARM && change::contradicts(self.evidence.fresh());
+        let alarms = self.fits_count >= FITS_BEFORE_ALARM;
+        let changed = alarms
+            && (self.sums.alarms(self.evidence.fresh()) | change::contradicts(self.evidence.fresh()));
         let fresh = self.evidence.fresh_trials();
         self.evidence.begin_generation();
         if changed {
@@ -160,6 +195,9 @@ impl Learner {
         for _ in 0..if changed { SWEEPS_AFTER_CHANGE } else { 1 } {
             fit::sweep(&mut self.effects, &mut self.evidence);
         }
+        if self.fits_count.is_multiple_of(FITS_BETWEEN_REBUILDS) || changed {
+            self.rebuilds_count += u32::from(rebuild::rebuild(&mut self.effects, &mut self.evidence));
+        }
     }
     /// Fits, and makes the next table from posterior draws.
     pub fn refresh(&mut self, seed: u64) -> Allocation {
@@ -174,6 +212,7 @@ impl Learner {
         let mut winners: Vec<Vec<Code>> = vec![Vec::with_capacity(draws_count); contexts_count];
         let mut draw = draws::Draw::new(&self.space, &self.effects);
         draw.expect(&self.effects);
+        let promises = draw.promises(&self.effects, self.settings.floor);
         let mut known: Vec<Vec<Code>> =
             (0..contexts_count).map(|context| vec![self.space.encode(&draw.best(context))]).collect();
         for _ in 0..SETTLED_COUNT {
@@ -183,7 +222,11 @@ impl Learner {
             }
         }
         for number in 0..draws_count {
-            draw.sample(&self.effects, &mut stream, BREADTHS[number % BREADTHS.len()]);
+            let breadth = BREADTHS[usize::from(self.settings.mix)][number % 4];
+            match breadth > 0.0 {
+                true => draw.sample(&self.effects, &mut stream, breadth),
+                false => draw.suspect(&self.effects, &promises, &mut stream, self.settings.sharp, self.settings.suspects),
+            }
             for (context, list) in winners.iter_mut().enumerate() {
                 list.push(self.space.encode(&draw.best(context)));
             }
@@ -199,7 +242,9 @@ impl Learner {
     }
     /// Largest share of the expected reward that exploring may cost now.
     pub fn price_cap(&self) -> f64 {
-        let learned = self.settings.price_root / self.evidence.total_reward().max(1.0).sqrt();
+        let reward = self.evidence.total_reward().max(1.0);
+        let falling = self.settings.price_rate * (self.effects.count() as f64 / reward).powf(self.settings.price_power);
+        let learned = (self.settings.price_root / reward.sqrt()).min(falling.max(self.settings.price_least / reward.sqrt()));
         self.settings.price_cap.min(learned)
     }
     /// Replaces as many draws by what is known to be best as it takes to keep the price of exploring under its cap. `known` has the
@@ -214,7 +259,11 @@ impl Learner {
         let best = candidates.chain(first).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
         // The cheapest first, until the price of all of them would be above the cap.
         let mut order: Vec<usize> = (0..entries.len()).collect();
-        order.sort_by(|a, b| rates[*b].total_cmp(&rates[*a]).then(a.cmp(b)));
+        match self.settings.order {
+            0 => order.sort_by(|a, b| rates[*b].total_cmp(&rates[*a]).then(a.cmp(b))),
+            1 => order.sort_by_key(|at| (u64::from(entries[*at].code.0) + self.fits_count as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            _ => order.sort_by(|a, b| rates[*a].total_cmp(&rates[*b]).then(a.cmp(b))),
+        }
         let mut left = cap * winners.len() as f64 * best.1;
         let mut kept = 0;
         for at in order {

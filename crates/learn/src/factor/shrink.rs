@@ -57,6 +57,37 @@ impl Posterior {
     pub fn inclusion(&self) -> f64 {
         1.0 - f64::from(self.weights[0])
     }
+    /// Chance that there is an effect above `least` (at least 0), and the expectation of what is above.
+    pub fn above(&self, least: f64) -> (f64, f64) {
+        let (mut chance, mut part) = (0.0, 0.0);
+        for slab in 0..SLABS {
+            let (weight, centre) = (f64::from(self.weights[slab + 1]), f64::from(self.centre[slab]));
+            let deviation = f64::from(self.deviation[slab]);
+            let z = (centre - least) / deviation;
+            let above = 0.5 * libm::erfc(-z * std::f64::consts::FRAC_1_SQRT_2);
+            let density = (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt();
+            chance += weight * above;
+            part += weight * ((centre - least) * above + deviation * density);
+        }
+        (chance, part)
+    }
+    /// Puts each normal where the likelihood draws it; log Bayes factors of the parts against the point at zero.
+    fn integrate(&mut self, seen: Seen, scale: f64) -> [f64; SLABS + 1] {
+        let likelihood = Likelihood::of(seen);
+        let at_zero = likelihood.value(0.0);
+        let mut evidence = [0.0f64; SLABS + 1];
+        let mut start = 0.0;
+        for slab in 0..SLABS {
+            let precision = 1.0 / (WIDTHS[slab] * scale).powi(2);
+            let (centre, curvature) = likelihood.peak(start, precision);
+            start = centre;
+            let height = likelihood.value(centre) - at_zero - 0.5 * centre * centre * precision;
+            evidence[slab + 1] = height + 0.5 * (precision / curvature).ln();
+            self.centre[slab] = centre as f32;
+            self.deviation[slab] = curvature.sqrt().recip() as f32;
+        }
+        evidence
+    }
     fn moments(&mut self) {
         let (mut mean, mut square) = (0.0, 0.0);
         for slab in 0..SLABS {
@@ -92,30 +123,21 @@ pub fn posterior(seen: Seen, weights: &Weights, scale: f64) -> Posterior {
     if seen.trials <= 0.0 || (seen.expected < NOTHING && seen.reward <= 0.0) {
         return result;
     }
-    let likelihood = Likelihood::of(seen);
-    let at_zero = likelihood.value(0.0);
-    let mut evidence = [0.0f64; SLABS + 1];
-    let mut start = 0.0;
-    for slab in 0..SLABS {
-        let precision = 1.0 / (WIDTHS[slab] * scale).powi(2);
-        let (centre, curvature) = likelihood.peak(start, precision);
-        start = centre;
-        let height = likelihood.value(centre) - at_zero - 0.5 * centre * centre * precision;
-        evidence[slab + 1] = height + 0.5 * (precision / curvature).ln();
-        result.centre[slab] = centre as f32;
-        result.deviation[slab] = curvature.sqrt().recip() as f32;
-    }
+    let evidence = result.integrate(seen, scale);
     let most = evidence.iter().copied().fold(0.0, f64::max);
-    let mut sum = 0.0;
-    for (value, weight) in evidence.iter_mut().zip(weights) {
-        *value = (*value - most).exp() * weight;
-        sum += *value;
-    }
-    for (weight, value) in result.weights.iter_mut().zip(evidence) {
-        *weight = (value / sum) as f32;
-    }
+    let parts = std::array::from_fn::<f64, { SLABS + 1 }, _>(|part| (evidence[part] - most).exp() * weights[part]);
+    let sum: f64 = parts.iter().sum();
+    result.weights = parts.map(|part| (part / sum) as f32);
     result.moments();
     result
+}
+
+/// Log of the posterior odds that there is an effect: tells apart what [`Posterior::inclusion`] rounds to 1.
+pub fn log_odds(seen: Seen, weights: &Weights, scale: f64) -> f64 {
+    let evidence = Posterior::prior(weights, scale).integrate(seen, scale);
+    let most = evidence[1..].iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = evidence[1..].iter().zip(&weights[1..]).map(|(value, weight)| (value - most).exp() * weight).sum();
+    most + sum.ln() - weights[0].max(1e-12).ln()
 }
 
 /// reward x effect - trials x ln(1 + odds x e^effect): binomial, up to a constant.

@@ -5,10 +5,12 @@
 //! way ([`Events`]). Refuses IO, a clock and randomness of its own: (family, shape, seed) gives the same campaign.
 
 pub mod policies;
+mod list;
 mod run;
 mod truth;
 mod uploaded;
 
+pub use list::{EvenList, ListCampaign, ListPolicy, UnsharedThompson};
 pub use run::{Campaign, Captured, PARTS_COUNT, Policy, SLOTS_MAX, Shown};
 pub use truth::{Effect, Standing, Truth, TruthError};
 pub use uploaded::{UPLOADED_COUNT, UploadedFamily, UploadedTruth};

@@ -1,16 +1,19 @@
 //! `regie simulate learning`: how much of what there is to gain is gained, by the product's learner and by others.
 //!
-//! Campaigns as docs/SIMULATION.md specifies them, or a truth from a file. Means over seeds with 95% intervals, beside the bars. Refuses to
-//! leave out a seed.
+//! Campaigns as docs/SIMULATION.md specifies them, or a truth from a file. Means over seeds with 95% intervals, beside the bars. All rows
+//! with thirty seeds take hours: `--row` divides them, `--keep` lets a run be stopped and gone on with. Refuses to leave out a seed.
 
+mod jobs;
 pub mod policy;
 mod scenario;
 mod table;
+mod uploaded;
 
 use crate::cli::{Cli, progress};
 use anyhow::{Context, Result};
 use clap::Args;
-use regie_sim::campaign::{Effect, Family, Form, Truth};
+use jobs::{Kept, Key};
+use regie_sim::campaign::{Captured, Effect, Family, Form, Truth};
 use scenario::{Scenario, Who};
 use std::{path::PathBuf, process::ExitCode};
 
@@ -20,6 +23,16 @@ pub struct LearningArgs {
     /// Run every scenario that has a bar, one after the other, instead of the one described by the flags.
     #[arg(long)]
     bars: bool,
+    /// Only rows of `--bars` whose name begins so, such as sparse-2m, strong or uploaded; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    row: Vec<String>,
+    /// Print the names of the rows of `--bars`.
+    #[arg(long)]
+    rows: bool,
+    /// With `--bars` or `--row`: keep each run in this file as it finishes, and do not run again what is in it. The file of one
+    /// program is none for another: a changed learner needs a new one.
+    #[arg(long, value_name = "FILE")]
+    keep: Option<PathBuf>,
     /// Family of the truth: sparse, mains, pairs, heavy, strong, dense, null (docs/SIMULATION.md).
     #[arg(long, default_value = "sparse")]
     family: String,
@@ -63,19 +76,82 @@ pub fn run(cli: &Cli, args: &LearningArgs) -> Result<ExitCode> {
     let seeds: Vec<u64> = (args.first_seed..args.first_seed.saturating_add(args.seeds)).collect();
     anyhow::ensure!(!seeds.is_empty(), "--seeds: at least one");
     let form = if args.small { Form::Small } else { Form::Large };
-    let scenarios = if args.bars { scenario::with_bars(form) } else { vec![described(args, form)?] };
+    let barred = args.bars || !args.row.is_empty();
+    if args.rows {
+        scenario::with_bars(form).iter().for_each(|scenario| println!("{}", scenario.row));
+        uploaded::ROWS.iter().for_each(|row| println!("{}", row.row));
+        return Ok(ExitCode::SUCCESS);
+    }
+    anyhow::ensure!(barred || args.keep.is_none(), "--keep: only with --bars or --row");
+    let wanted = |row: &str| args.row.is_empty() || args.row.iter().any(|name| row.starts_with(name.as_str()));
+    let scenarios = match barred {
+        true => scenario::with_bars(form).into_iter().filter(|scenario| wanted(&scenario.row)).collect(),
+        false => vec![described(args, form)?],
+    };
+    let lists: Vec<uploaded::Row> = uploaded::ROWS.into_iter().filter(|row| barred && wanted(row.row)).collect();
+    anyhow::ensure!(!scenarios.is_empty() || !lists.is_empty(), "--row: no such row; --rows prints them");
     let beside = Who::list(&args.beside)?;
+    let mut kept = Kept::open(args.keep.as_deref())?;
     let mut missed = 0;
     for scenario in &scenarios {
-        let policies: Vec<Who> =
-            [Who::Learner].into_iter().chain(beside.iter().copied().filter(|_| scenario.compared)).collect();
-        let bar = progress::bar(&scenario.name, cli.json);
-        bar.set_length((seeds.len() * policies.len()) as u64);
-        let rows = scenario.run(&policies, &seeds, &|| bar.inc(1))?;
+        let timer = Timer::start();
+        missed += usize::from(!templates(cli, scenario, &beside, &seeds, &mut kept)?);
+        timer.stop(cli.json);
+    }
+    for row in &lists {
+        let timer = Timer::start();
+        let jobs = uploaded::jobs(row, &seeds);
+        let bar = progress::bar(row.row, cli.json);
+        bar.set_length(jobs.len() as u64);
+        kept.run(&jobs, &uploaded::one, &|| bar.inc(1))?;
         bar.finish_and_clear();
-        missed += usize::from(!table::print(cli.json, scenario, &rows));
+        let runs: Vec<Vec<&Captured>> =
+            jobs.chunks(seeds.len()).map(|own| own.iter().filter_map(|(key, _)| kept.get(key)).collect()).collect();
+        missed += usize::from(!uploaded::print(cli.json, row, &runs));
+        timer.stop(cli.json);
     }
     Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+/// Runs and prints a row of templates; false where its bar is missed.
+fn templates(cli: &Cli, scenario: &Scenario, beside: &[Who], seeds: &[u64], kept: &mut Kept) -> Result<bool> {
+    let policies = scenario.policies(beside);
+    let key = |who: Who, seed: u64| Key {
+        row: scenario.row.clone(),
+        policy: who.word().to_owned(),
+        seed,
+        requests_count: scenario.requests_count,
+    };
+    let jobs: Vec<(Key, Who)> =
+        policies.iter().flat_map(|who| seeds.iter().map(|seed| (key(*who, *seed), *who))).collect();
+    let bar = progress::bar(&scenario.name, cli.json);
+    bar.set_length(jobs.len() as u64);
+    kept.run(&jobs, &|who, seed| scenario.one(*who, seed), &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    let runs = |who: Who| seeds.iter().filter_map(|seed| kept.get(&key(who, *seed)).cloned()).collect();
+    let rows: Vec<(Who, Vec<Captured>)> = policies.iter().map(|who| (*who, runs(*who))).collect();
+    Ok(table::print(cli.json, scenario, &rows))
+}
+
+/// How long a row took, by the clock and in processor time.
+struct Timer {
+    begun: std::time::Instant,
+    cpu_s: Option<f64>,
+}
+impl Timer {
+    fn cpu_s() -> Option<f64> {
+        crate::cli::bench::cpu_s(std::process::id()).ok()
+    }
+    fn start() -> Timer {
+        Timer { begun: std::time::Instant::now(), cpu_s: Timer::cpu_s() }
+    }
+    fn stop(self, in_json: bool) {
+        let cpu_s = Timer::cpu_s().zip(self.cpu_s).map(|(end, start)| end - start);
+        if !in_json {
+            let cpu = cpu_s.map(|s| format!(", {s:.0} s of processor time")).unwrap_or_default();
+            println!("took {:.0} s{cpu}", self.begun.elapsed().as_secs_f64());
+        }
+    }
 }
 
 fn described(args: &LearningArgs, form: Form) -> Result<Scenario> {

@@ -7,16 +7,14 @@ use regie_sim::campaign::{
     CONTEXTS_COUNT, Campaign, Captured, Events, Family, Form, Policy, Truth,
     policies::{EpsilonGreedy, Rule, Subsample, Uniform},
 };
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
-};
 
 /// A policy by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
     /// The product's learner.
     Learner,
+    /// The same with the right prior scale, where the scenario gives the learner a wrong one.
+    RightScale,
     /// The same without interactions.
     MainEffects,
     /// Thompson sampling on a subsample, nothing shared.
@@ -37,6 +35,7 @@ impl Who {
     pub fn word(self) -> &'static str {
         match self {
             Who::Learner => "regie",
+            Who::RightScale => "regie, right prior",
             Who::MainEffects => "main-effects",
             Who::Thompson => "thompson",
             Who::Ucb1 => "ucb1",
@@ -69,11 +68,15 @@ pub enum Bar {
     None,
     /// Share captured in the last tenth, at least.
     LastTenth(f64),
+    /// Points of the last tenth's share lost to the second policy, seed by seed, at most.
+    Behind(f64),
 }
 
 /// A kind of campaign.
 #[derive(Clone, Debug)]
 pub struct Scenario {
+    /// What it is called on the command line.
+    pub row: String,
     /// What it is called.
     pub name: String,
     /// Family of the truth.
@@ -100,6 +103,7 @@ impl Scenario {
         let events = Events::default();
         let name = format!("{} {requests_count}", family.word());
         Scenario {
+            row: format!("{}-{requests_count}", family.word()),
             name,
             family,
             form,
@@ -121,15 +125,19 @@ impl Scenario {
             truth: self.truth.clone(),
         }
     }
-    fn one(&self, who: Who, seed: u64) -> Result<Captured> {
+    /// Runs one policy on one seed.
+    ///
+    /// # Errors
+    /// A template that cannot be learned.
+    pub fn one(&self, who: Who, seed: u64) -> Result<Captured> {
         let campaign = self.campaign(seed);
         let sizes = campaign.sizes();
         let contexts_count = self.truth.as_ref().map_or(CONTEXTS_COUNT, Truth::contexts_count);
-        let settings =
-            |interactions| Settings { interactions, prior_scale: self.prior_scale, ..Settings::default() };
+        let prior_scale = if who == Who::RightScale { 1.0 } else { self.prior_scale };
+        let settings = |interactions| Settings { interactions, prior_scale, ..Settings::default() };
         let subsample = |rule| Box::new(Subsample::new(rule, &sizes, self.requests_count, seed));
         let mut policy: Box<dyn Policy> = match who {
-            Who::Learner => Box::new(Learned::new(&sizes, contexts_count, settings(true), seed)?),
+            Who::Learner | Who::RightScale => Box::new(Learned::new(&sizes, contexts_count, settings(true), seed)?),
             Who::MainEffects => Box::new(Learned::new(&sizes, contexts_count, settings(false), seed)?),
             Who::Thompson => subsample(Rule::Thompson),
             Who::Ucb1 => subsample(Rule::Ucb1),
@@ -139,76 +147,57 @@ impl Scenario {
         };
         Ok(campaign.run(policy.as_mut(), &mut |_| ()))
     }
-    /// Every policy on every seed, on all processors; in the order of `policies`, then of `seeds`.
-    ///
-    /// # Errors
-    /// A template that cannot be learned.
-    pub fn run(
-        &self,
-        policies: &[Who],
-        seeds: &[u64],
-        done: &(dyn Fn() + Sync),
-    ) -> Result<Vec<(Who, Vec<Captured>)>> {
-        let jobs: Vec<(Who, u64)> =
-            policies.iter().flat_map(|who| seeds.iter().map(|seed| (*who, *seed))).collect();
-        let next = AtomicUsize::new(0);
-        let results: Mutex<Vec<Option<Result<Captured>>>> = Mutex::new(jobs.iter().map(|_| None).collect());
-        let work = || {
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some((who, seed)) = jobs.get(at) else { return };
-                let captured = self.one(*who, *seed);
-                results.lock().unwrap_or_else(PoisonError::into_inner)[at] = Some(captured);
-                done();
-            }
-        };
-        let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(jobs.len().max(1));
-        std::thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(work);
-            }
-        });
-        let all: Result<Vec<Captured>> =
-            results.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().flatten().collect();
-        let mut all = all?.into_iter();
-        Ok(policies.iter().map(|who| (*who, all.by_ref().take(seeds.len()).collect())).collect())
+    /// The policies that run when these are asked for beside the learner.
+    pub fn policies(&self, beside: &[Who]) -> Vec<Who> {
+        let mut list = vec![Who::Learner];
+        if matches!(self.bar, Bar::Behind(_)) {
+            list.push(Who::RightScale);
+        }
+        list.extend(beside.iter().copied().filter(|_| self.compared));
+        list
     }
 }
 
 /// Every scenario that has a bar.
 pub fn with_bars(form: Form) -> Vec<Scenario> {
     const MILLION: usize = 1_000_000;
-    let base = |family, name: &str, requests_count, bar| Scenario {
+    let base = |family, row: &str, name: &str, requests_count, bar| Scenario {
+        row: format!("{}-{row}", Family::word(family)),
         name: format!("{}, {name}", Family::word(family)),
         bar,
         compared: false,
         ..Scenario::plain(family, form, requests_count)
     };
     let mut all = Vec::new();
-    for family in [Family::Strong, Family::Sparse] {
-        let two = || base(family, "2 million", 2 * MILLION, Bar::LastTenth(0.92));
+    for family in [Family::Sparse, Family::Strong] {
+        let two = || base(family, "2m", "2 million", 2 * MILLION, Bar::LastTenth(0.92));
         all.push(Scenario { compared: true, ..two() });
-        all.push(base(family, "10 million", 10 * MILLION, Bar::LastTenth(0.96)));
-        let mut delayed = base(family, "2 million, outcomes 100,000 late", 2 * MILLION, Bar::LastTenth(0.88));
+        all.push(base(family, "10m", "10 million", 10 * MILLION, Bar::LastTenth(0.96)));
+        let mut delayed =
+            base(family, "delayed", "2 million, outcomes 100,000 late", 2 * MILLION, Bar::LastTenth(0.88));
         delayed.events.delay_count = 100_000;
         let mut redrawn = base(
             family,
+            "redrawn",
             "30% redrawn at 1 million, the last tenth of 1 million more",
             2 * MILLION,
             Bar::LastTenth(0.85),
         );
         redrawn.events.redrawn = true;
-        let mut assets = base(family, "2 million, assets join and are retired", 2 * MILLION, Bar::None);
+        let mut assets =
+            base(family, "assets", "2 million, assets join and are retired", 2 * MILLION, Bar::None);
         assets.events.assets_change = true;
         all.extend([delayed, redrawn, assets]);
-        for (scale, name) in
-            [(4.0, "2 million, prior 4 times too wide"), (0.25, "2 million, prior 4 times too narrow")]
-        {
-            all.push(Scenario { prior_scale: scale, ..base(family, name, 2 * MILLION, Bar::None) });
+        for (scale, row, name) in [
+            (4.0, "wide", "2 million, prior 4 times too wide"),
+            (0.25, "narrow", "2 million, prior 4 times too narrow"),
+        ] {
+            let bar = Bar::Behind(5.0);
+            all.push(Scenario { prior_scale: scale, ..base(family, row, name, 2 * MILLION, bar) });
         }
     }
     for family in [Family::Mains, Family::Pairs, Family::Heavy, Family::Dense, Family::Null] {
-        all.push(base(family, "2 million", 2 * MILLION, Bar::None));
+        all.push(base(family, "2m", "2 million", 2 * MILLION, Bar::None));
     }
     all
 }

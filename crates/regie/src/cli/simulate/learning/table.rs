@@ -6,7 +6,7 @@ use serde_json::json;
 
 /// Mean and half width of its 95% interval over seeds (Student's t, by its expansion in 1/degrees of freedom:
 /// Abramowitz and Stegun 26.7.5; exact to 0.01 from 4 seeds on).
-fn mean(values: &[f64]) -> (f64, f64) {
+pub fn mean(values: &[f64]) -> (f64, f64) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count.max(1.0);
     if values.len() < 2 {
@@ -20,6 +20,15 @@ fn mean(values: &[f64]) -> (f64, f64) {
         + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * freedom.powi(2))
         + (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / (384.0 * freedom.powi(3));
     (mean, t * (variance / count).sqrt())
+}
+
+/// Points of the last tenth's share by which the first policy is behind the second, seed by seed.
+fn behind(rows: &[(Who, Vec<Captured>)]) -> Option<(f64, f64)> {
+    let (first, second) = (rows.first()?, rows.get(1)?);
+    let each = first.1.iter().zip(&second.1);
+    let points: Vec<f64> =
+        each.filter_map(|(a, b)| Some(100.0 * (b.last_tenth()? - a.last_tenth()?))).collect();
+    (!points.is_empty()).then(|| mean(&points))
 }
 
 /// Prints a scenario's rows; false where the learner missed the bar, or did worse than an even draw by more than two standard
@@ -56,6 +65,7 @@ pub fn print(in_json: bool, scenario: &Scenario, rows: &[(Who, Vec<Captured>)]) 
             let enough = match scenario.bar {
                 Bar::None => true,
                 Bar::LastTenth(bar) => last.is_some_and(|(mean, _)| mean >= 100.0 * bar),
+                Bar::Behind(points) => behind(rows).is_none_or(|(mean, _)| mean <= points),
             };
             let worse = gain + gain_width.max(1e-9) < 0.0;
             held = enough && !worse;
@@ -79,8 +89,16 @@ pub fn print(in_json: bool, scenario: &Scenario, rows: &[(Who, Vec<Captured>)]) 
             format!("{gain:+.1}% ± {gain_width:.1}")
         );
     }
-    if let (false, Bar::LastTenth(bar)) = (in_json, scenario.bar) {
-        println!("bar: last tenth at least {:.0}%: {}", 100.0 * bar, if held { "held" } else { "MISSED" });
+    let word = if held { "held" } else { "MISSED" };
+    match scenario.bar {
+        _ if in_json => {}
+        Bar::LastTenth(bar) => println!("bar: last tenth at least {:.0}%: {word}", 100.0 * bar),
+        Bar::Behind(points) => {
+            if let Some((mean, width)) = behind(rows) {
+                println!("behind the right prior by {mean:.1} ± {width:.1} points (bar: at most {points:.0}): {word}");
+            }
+        }
+        Bar::None => println!("bar: no worse than an even draw by more than two standard errors: {word}"),
     }
     held
 }
