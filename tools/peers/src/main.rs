@@ -1,6 +1,7 @@
 //! Decisions and single updates a CPU-second, Regie's learners beside the Rust crate `trashpanda`, in one run.
 //!
-//! `cargo run --release` in this folder; `vw.py` beside it does the same for Vowpal Wabbit. Regie's decisions include making its tables
+//! `cargo run --release` in this folder; `peers.py` beside it, which is run too, does the same for Vowpal Wabbit and for learners written
+//! in Python. Regie's decisions include making its tables
 //! (each 10,000 decisions) and the exact propensity of each. Refuses wall time: seconds are this process's own CPU time.
 
 use rand::{SeedableRng, rngs::StdRng};
@@ -157,4 +158,17 @@ fn main() {
     print(what, "regie", decisions, updates);
     let (decisions, updates) = trashpanda_linear();
     print(what, "trashpanda LinTS", decisions, updates);
+    python();
+}
+
+/// Runs `peers.py` with the Python of the `venv` beside it, or of `REGIE_PEERS_PYTHON`; says so where there is none.
+fn python() {
+    let folder = env!("CARGO_MANIFEST_DIR");
+    let program = std::env::var("REGIE_PEERS_PYTHON").unwrap_or_else(|_| format!("{folder}/venv/bin/python"));
+    let ran = std::process::Command::new(&program).arg(format!("{folder}/peers.py")).status();
+    match ran {
+        Ok(status) if status.success() => {}
+        Ok(status) => println!("peers.py ended with {status}"),
+        Err(cause) => println!("Vowpal Wabbit and the Python peers: skipped, {program}: {cause} (peers.py says how to make it)"),
+    }
 }

@@ -13,6 +13,12 @@ use crate::{
 const PAIR_STARTS: usize = 4;
 /// Rounds over all slots that a climb may take.
 const ROUNDS_MAX: usize = 8;
+/// Suspects that a testing draw takes in, besides one for each context.
+const SUSPECTS: usize = 3;
+/// A suspect is chosen by its promise to this power.
+const SHARPNESS: f64 = 1.5;
+/// Added to the price of a test, as a part of the best rate, so that what is free is not tested for ever.
+const PRICE_FLOOR: f64 = 0.03;
 /// Breaks ties among assets of which nothing is known, evenly.
 const TIE: f64 = 1e-5;
 
@@ -65,17 +71,13 @@ impl<'a> Draw<'a> {
             strongest: Vec::new(),
         }
     }
-    /// Draws every effect anew. A `breadth` above 1 takes in so many times more of what is not yet found: the draws go on trying
-    /// when the learned prior has grown sure that there is little left to find.
-    pub(super) fn sample(&mut self, effects: &Effects, stream: &mut Stream, breadth: f64) {
+    /// Draws every effect anew.
+    pub(super) fn sample(&mut self, effects: &Effects, stream: &mut Stream) {
         self.strongest.clear();
         for block in &effects.blocks {
             for at in block.offset..block.offset + block.count {
                 let unit = stream.unit();
                 let posterior = &effects.posteriors[at];
-                // Units close to 1 draw an effect; a broad draw reads more of them so.
-                let unit =
-                    if posterior.weights[0] > 0.5 { (1.0 - (1.0 - unit) / breadth).max(0.0) } else { unit };
                 let value = posterior.draw(unit, || stream.normal());
                 self.values[at] = match block.kind {
                     Kind::Asset => value + (TIE * stream.unit()) as f32,
@@ -88,26 +90,26 @@ impl<'a> Draw<'a> {
         }
     }
     /// Takes what was found at its mean, and beside it some of what was not, as if it were true: mostly what promises most.
-    pub(super) fn suspect(&mut self, effects: &Effects, promises: &[Promise], stream: &mut Stream, sharpness: f64, count: usize) {
+    pub(super) fn suspect(&mut self, effects: &Effects, promises: &[Promise], stream: &mut Stream) {
         self.settle(effects, stream);
         // The highest of log promise plus Gumbel noise: without replacement, each by its promise to the power of the sharpness.
-        let mut chosen: Vec<(f64, usize)> = Vec::with_capacity(count + 1);
+        let mut chosen: Vec<(f64, usize)> = Vec::with_capacity(SUSPECTS + 1);
         let mut there: Vec<Option<(f64, usize)>> = vec![None; self.contexts_count];
         for (number, promise) in promises.iter().enumerate() {
             let noise = -(-stream.unit().max(1e-12).ln()).ln();
-            let key = sharpness * promise.log + noise;
+            let key = SHARPNESS * promise.log + noise;
             if let Some(context) = promise.context {
                 if there[context].is_none_or(|best| key > best.0) {
                     there[context] = Some((key, number));
                 }
                 continue;
             }
-            if chosen.len() == count && key <= chosen[count - 1].0 {
+            if chosen.len() == SUSPECTS && key <= chosen[SUSPECTS - 1].0 {
                 continue;
             }
             let place = chosen.partition_point(|other| other.0 >= key);
             chosen.insert(place, (key, number));
-            chosen.truncate(count);
+            chosen.truncate(SUSPECTS);
         }
         for (_, number) in chosen.into_iter().chain(there.into_iter().flatten()) {
             let promise = &promises[number];
@@ -133,16 +135,25 @@ impl<'a> Draw<'a> {
         slots.map(|(slot, own)| (0..own.capacity).map(|asset| of(slot, asset)).collect()).collect()
     }
     /// What every effect promises that was not found yet and may be shown. Reads the draw: call it after [`Draw::expect`].
-    pub(super) fn promises(&self, effects: &Effects, floor: f64) -> Vec<Promise> {
+    pub(super) fn promises(&self, effects: &Effects) -> Vec<Promise> {
         let losses = self.losses();
-        let means: Vec<Vec<f64>> = losses.iter().map(|slot| slot.iter().map(|own| f64::from(own.iter().sum::<f32>()) / own.len() as f64).collect()).collect();
-        let shown: Vec<Vec<bool>> = (0..self.slots_count).map(|slot| {
-            let mut row = vec![false; means[slot].len()];
-            self.space.choices(slot).iter().for_each(|asset| row[usize::from(*asset)] = true);
-            row
-        }).collect();
+        let means: Vec<Vec<f64>> = losses
+            .iter()
+            .map(|slot| {
+                slot.iter().map(|own| f64::from(own.iter().sum::<f32>()) / own.len() as f64).collect()
+            })
+            .collect();
+        let shown: Vec<Vec<bool>> = (0..self.slots_count)
+            .map(|slot| {
+                let mut row = vec![false; means[slot].len()];
+                self.space.choices(slot).iter().for_each(|asset| row[usize::from(*asset)] = true);
+                row
+            })
+            .collect();
         let mut list = Vec::with_capacity(effects.count());
-        for (number, block) in effects.blocks.iter().enumerate().filter(|(_, block)| block.kind != Kind::Context) {
+        for (number, block) in
+            effects.blocks.iter().enumerate().filter(|(_, block)| block.kind != Kind::Context)
+        {
             for within in 0..block.count {
                 let at = block.offset + within;
                 let posterior = &effects.posteriors[at];
@@ -159,8 +170,14 @@ impl<'a> Draw<'a> {
                 let loss = loss.max(0.0);
                 let (chance, part) = posterior.above(loss);
                 if part > 1e-12 {
-                    let log = part.ln() - (1.0 - (-loss).exp() + floor).ln();
-                    list.push(Promise { at, block: number, context, log, value: (loss + part / chance) as f32 });
+                    let log = part.ln() - (1.0 - (-loss).exp() + PRICE_FLOOR).ln();
+                    list.push(Promise {
+                        at,
+                        block: number,
+                        context,
+                        log,
+                        value: (loss + part / chance) as f32,
+                    });
                 }
             }
         }

@@ -84,7 +84,12 @@ fn solve(effects: &mut Effects, block: &Block, sums: &Sums) -> Vec<f32> {
 }
 
 /// One effect's posterior, with everything else held. `before` is its mean as the sums know it.
-pub(super) fn solve_one([trials, reward, expected]: [f64; 3], before: f32, weights: &Weights, scale: f64) -> Posterior {
+pub(super) fn solve_one(
+    [trials, reward, expected]: [f64; 3],
+    before: f32,
+    weights: &Weights,
+    scale: f64,
+) -> Posterior {
     // Expected successes without this effect: the mean odds, divided by its own factor.
     let without = if trials > 0.0 {
         let rate = (expected / trials).clamp(1e-9, 1.0 - 1e-9);

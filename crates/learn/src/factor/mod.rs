@@ -31,24 +31,8 @@ pub struct Settings {
     pub explore_ppm: u32,
     /// Largest share of the expected reward that exploring may ever cost.
     pub price_cap: f64,
-    /// It falls as this over the root of the successes seen ...
+    /// It falls as this over the root of the successes seen, and faster once every effect met several of them.
     pub price_root: f64,
-    /// ... and faster, once there are many for each effect: as this by effects over successes ...
-    pub price_rate: f64,
-    /// x
-    pub price_power: f64,
-    /// x
-    pub order: u8,
-    /// x
-    pub floor: f64,
-    /// x
-    pub mix: u8,
-    /// x
-    pub sharp: f64,
-    /// x
-    pub suspects: usize,
-    /// ... but never below this over the root of the successes.
-    pub price_least: f64,
     /// Success rate expected before anything was seen.
     pub base_rate: f64,
     /// Multiplies the widths of the priors; 1 unless campaigns before say otherwise.
@@ -71,14 +55,6 @@ impl Default for Settings {
             explore_ppm: 10_000,
             price_cap: 1.0,
             price_root: 10.0,
-            price_rate: 0.3,
-            price_power: 2.0,
-            order: 0,
-            floor: 0.03,
-            mix: 0,
-            sharp: 2.0,
-            suspects: 3,
-            price_least: 2.0,
             base_rate: 0.01,
             prior_scale: 1.0,
             interactions: true,
@@ -92,13 +68,17 @@ impl Default for Settings {
 
 /// A table is due when what was seen has grown by this part.
 const GROWTH: f64 = 0.02;
-/// How broadly posterior draws try what is not yet found, in turn.
-const BREADTHS: [[f64; 4]; 3] = [[1.0, 0.0, 4.0, 0.0], [1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 4.0, 12.0]];
+/// Of so many draws one is of the posterior; the others test what was not found yet.
+const DRAWS_BETWEEN_POSTERIOR: usize = 4;
+/// The price of exploring falls as this over the square of successes by effect, ...
+const PRICE_MET: f64 = 0.3;
+/// ... but not below this over the root of the successes.
+const PRICE_LEAST: f64 = 2.0;
 /// Versions of what is known for each table.
 const SETTLED_COUNT: usize = 16;
 /// A version this much below the best expected rate, as a part of it, counts as good.
 const NEAR: f64 = 0.02;
-/// Fits before the first alarm can be raised: until then predictions are the learner's own first guesses.
+/// Fits before an alarm can be raised, at first and after a change: until then predictions are the learner's own first guesses.
 const FITS_BEFORE_ALARM: u32 = 10;
 /// Sweeps over the effects after a change was found.
 const SWEEPS_AFTER_CHANGE: u32 = 4;
@@ -117,7 +97,9 @@ pub struct Learner {
     fits_count: u32,
     changes_count: u32,
     rebuilds_count: u32,
-    sums: change::Sums,
+    fall: change::Fall,
+    /// Fits before the next alarm can be raised.
+    alarms_from: u32,
 }
 
 impl Learner {
@@ -125,7 +107,17 @@ impl Learner {
     pub fn new(space: Space, settings: Settings) -> Learner {
         let effects = Effects::new(&space, settings.base_rate, settings.prior_scale, settings.interactions);
         let evidence = Evidence::new(space.slots().len(), settings.cells_count_max);
-        Learner { space, settings, evidence, effects, fits_count: 0, changes_count: 0, rebuilds_count: 0, sums: change::Sums::default() }
+        Learner {
+            space,
+            settings,
+            evidence,
+            effects,
+            fits_count: 0,
+            changes_count: 0,
+            rebuilds_count: 0,
+            fall: change::Fall::default(),
+            alarms_from: FITS_BEFORE_ALARM,
+        }
     }
     /// The template as it is.
     pub fn space(&self) -> &Space {
@@ -177,13 +169,14 @@ impl Learner {
     }
     /// Fits the effects to what was seen so far.
     pub fn fit(&mut self) {
-        let alarms = self.fits_count >= FITS_BEFORE_ALARM;
-        let changed = alarms
-            && (self.sums.alarms(self.evidence.fresh()) | change::contradicts(self.evidence.fresh()));
+        let alarms = self.fits_count >= self.alarms_from;
+        let changed =
+            alarms && (self.fall.alarms(self.evidence.fresh()) | change::contradicts(self.evidence.fresh()));
         let fresh = self.evidence.fresh_trials();
         self.evidence.begin_generation();
         if changed {
             self.changes_count += 1;
+            self.alarms_from = self.fits_count + FITS_BEFORE_ALARM;
             self.evidence.discount(self.settings.after_change as f32);
         } else {
             self.evidence.discount((-fresh / self.settings.memory_trials.max(1.0)).exp() as f32);
@@ -212,7 +205,7 @@ impl Learner {
         let mut winners: Vec<Vec<Code>> = vec![Vec::with_capacity(draws_count); contexts_count];
         let mut draw = draws::Draw::new(&self.space, &self.effects);
         draw.expect(&self.effects);
-        let promises = draw.promises(&self.effects, self.settings.floor);
+        let promises = draw.promises(&self.effects);
         let mut known: Vec<Vec<Code>> =
             (0..contexts_count).map(|context| vec![self.space.encode(&draw.best(context))]).collect();
         for _ in 0..SETTLED_COUNT {
@@ -222,10 +215,9 @@ impl Learner {
             }
         }
         for number in 0..draws_count {
-            let breadth = BREADTHS[usize::from(self.settings.mix)][number % 4];
-            match breadth > 0.0 {
-                true => draw.sample(&self.effects, &mut stream, breadth),
-                false => draw.suspect(&self.effects, &promises, &mut stream, self.settings.sharp, self.settings.suspects),
+            match number.is_multiple_of(DRAWS_BETWEEN_POSTERIOR) {
+                true => draw.sample(&self.effects, &mut stream),
+                false => draw.suspect(&self.effects, &promises, &mut stream),
             }
             for (context, list) in winners.iter_mut().enumerate() {
                 list.push(self.space.encode(&draw.best(context)));
@@ -243,8 +235,9 @@ impl Learner {
     /// Largest share of the expected reward that exploring may cost now.
     pub fn price_cap(&self) -> f64 {
         let reward = self.evidence.total_reward().max(1.0);
-        let falling = self.settings.price_rate * (self.effects.count() as f64 / reward).powf(self.settings.price_power);
-        let learned = (self.settings.price_root / reward.sqrt()).min(falling.max(self.settings.price_least / reward.sqrt()));
+        let by_root = |factor: f64| factor / reward.sqrt();
+        let met = PRICE_MET * (self.effects.count() as f64 / reward).powi(2);
+        let learned = by_root(self.settings.price_root).min(met.max(by_root(PRICE_LEAST)));
         self.settings.price_cap.min(learned)
     }
     /// Replaces as many draws by what is known to be best as it takes to keep the price of exploring under its cap. `known` has the
@@ -259,11 +252,7 @@ impl Learner {
         let best = candidates.chain(first).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
         // The cheapest first, until the price of all of them would be above the cap.
         let mut order: Vec<usize> = (0..entries.len()).collect();
-        match self.settings.order {
-            0 => order.sort_by(|a, b| rates[*b].total_cmp(&rates[*a]).then(a.cmp(b))),
-            1 => order.sort_by_key(|at| (u64::from(entries[*at].code.0) + self.fits_count as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-            _ => order.sort_by(|a, b| rates[*a].total_cmp(&rates[*b]).then(a.cmp(b))),
-        }
+        order.sort_by(|a, b| rates[*b].total_cmp(&rates[*a]).then(a.cmp(b)));
         let mut left = cap * winners.len() as f64 * best.1;
         let mut kept = 0;
         for at in order {

@@ -94,7 +94,8 @@ fn strongest(effects: &Effects, sums: &Sums, chosen: &[usize]) -> Option<usize> 
         let weights = &effects.weights[block.kind as usize];
         let posterior = shrink::posterior(Seen { trials, reward, expected }, weights, effects.scale);
         // In floats the chance of zero vanishes; what was explained tells the strong ones apart.
-        (posterior.weights[0] < 0.5).then(|| shrink::log_odds(Seen { trials, reward, expected }, weights, effects.scale))
+        (posterior.weights[0] < 0.5)
+            .then(|| shrink::log_odds(Seen { trials, reward, expected }, weights, effects.scale))
     };
     let each = list[..count].iter().filter_map(|item| odds(item).map(|odds| (odds, item.1)));
     each.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1))).map(|(_, at)| at)
@@ -148,13 +149,61 @@ fn score(effects: &Effects, evidence: &Evidence) -> f64 {
 }
 
 fn divergence(posterior: &Posterior, weights: &[f64; SLABS + 1], scale: f64) -> f64 {
-    let ratio = |q: f32, w: f64| if q > 0.0 { f64::from(q) * (f64::from(q) / w.max(1e-12)).ln() } else { 0.0 };
+    let ratio =
+        |q: f32, w: f64| if q > 0.0 { f64::from(q) * (f64::from(q) / w.max(1e-12)).ln() } else { 0.0 };
     let mut sum = ratio(posterior.weights[0], weights[0]);
     for slab in 0..SLABS {
         let (q, width) = (posterior.weights[slab + 1], WIDTHS[slab] * scale);
         let (centre, deviation) = (f64::from(posterior.centre[slab]), f64::from(posterior.deviation[slab]));
-        let normal = (width / deviation).ln() + 0.5 * ((deviation.powi(2) + centre.powi(2)) / width.powi(2) - 1.0);
+        let normal =
+            (width / deviation).ln() + 0.5 * ((deviation.powi(2) + centre.powi(2)) / width.powi(2) - 1.0);
         sum += ratio(q, weights[slab + 1]) + f64::from(q) * normal;
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::{SLOTS_COUNT_MAX, Slot, Space};
+    /// Three slots of twenty; the first assets of the first two slots together have twice the odds.
+    fn seen(space: &Space) -> Evidence {
+        let mut evidence = Evidence::new(3, 16_384);
+        for code in 0..8_000u32 {
+            let mut assets = [0; SLOTS_COUNT_MAX];
+            (assets[0], assets[1], assets[2]) =
+                ((code / 400) as u16, (code / 20 % 20) as u16, (code % 20) as u16);
+            // The table shows one version nearly always; the others a little.
+            let trials = if code == 0 { 400_000.0 } else { 150.0 };
+            let rate = if assets[0] == 0 && assets[1] == 0 { 0.04 } else { 0.02 };
+            let cell = evidence.cell(0, space.encode(&assets), &assets, || 0.02);
+            evidence.add(cell, trials, trials * rate);
+        }
+        evidence
+    }
+    #[test]
+    fn two_wrong_pairs_give_way_to_the_right_one() {
+        let slot = || Slot { capacity: 20, active: vec![true; 20] };
+        let space = Space::new(vec![slot(), slot(), slot()], 1, Vec::new()).unwrap();
+        let mut evidence = seen(&space);
+        let mut effects = Effects::new(&space, 0.02, 1.0, true);
+        // Half of it on each of the pairs with the third slot's first asset.
+        for (first, second) in [(0, 2), (1, 2)] {
+            let block =
+                *effects.blocks.iter().find(|b| b.first == first && b.second == Some(second)).unwrap();
+            effects.posteriors[block.offset].mean = 0.36;
+        }
+        effects.predict_all(&mut evidence);
+        let mut stuck = (effects.clone(), evidence.clone());
+        (0..20).for_each(|_| fit::sweep(&mut stuck.0, &mut stuck.1));
+        let of = |effects: &Effects, a, b| effects.of((a, 0), Some((b, 0))).unwrap().mean;
+        assert!(of(&stuck.0, 0, 1) < 0.3, "ascent alone stays where it is: {}", of(&stuck.0, 0, 1));
+        assert!(rebuild(&mut stuck.0, &mut stuck.1));
+        let [right, wrong, other] = [(0, 1), (0, 2), (1, 2)].map(|(a, b)| of(&stuck.0, a, b));
+        assert!(
+            (right - 0.71).abs() < 0.06 && wrong.abs() < 0.06 && other.abs() < 0.06,
+            "{right} {wrong} {other}"
+        );
+        assert!(!rebuild(&mut stuck.0, &mut stuck.1), "what is right stays");
+    }
 }

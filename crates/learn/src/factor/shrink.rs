@@ -125,7 +125,8 @@ pub fn posterior(seen: Seen, weights: &Weights, scale: f64) -> Posterior {
     }
     let evidence = result.integrate(seen, scale);
     let most = evidence.iter().copied().fold(0.0, f64::max);
-    let parts = std::array::from_fn::<f64, { SLABS + 1 }, _>(|part| (evidence[part] - most).exp() * weights[part]);
+    let parts =
+        std::array::from_fn::<f64, { SLABS + 1 }, _>(|part| (evidence[part] - most).exp() * weights[part]);
     let sum: f64 = parts.iter().sum();
     result.weights = parts.map(|part| (part / sum) as f32);
     result.moments();
@@ -136,7 +137,8 @@ pub fn posterior(seen: Seen, weights: &Weights, scale: f64) -> Posterior {
 pub fn log_odds(seen: Seen, weights: &Weights, scale: f64) -> f64 {
     let evidence = Posterior::prior(weights, scale).integrate(seen, scale);
     let most = evidence[1..].iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = evidence[1..].iter().zip(&weights[1..]).map(|(value, weight)| (value - most).exp() * weight).sum();
+    let sum: f64 =
+        evidence[1..].iter().zip(&weights[1..]).map(|(value, weight)| (value - most).exp() * weight).sum();
     most + sum.ln() - weights[0].max(1e-12).ln()
 }
 

@@ -56,7 +56,8 @@ impl ListCampaign {
     /// Runs it.
     pub fn run(&self, policy: &mut dyn ListPolicy) -> Captured {
         let truth = UploadedTruth::draw(self.family, self.seed);
-        let mut random = Random::new(self.seed ^ (self.family as u64 + 31).wrapping_mul(0xe703_7ed1_a0b4_28db));
+        let mut random =
+            Random::new(self.seed ^ (self.family as u64 + 31).wrapping_mul(0xe703_7ed1_a0b4_28db));
         let mut captured = Captured { parts: vec![[0.0; 3]; PARTS_COUNT], successes: 0.0 };
         let (mut mean, mut best) = (0.0, 0.0);
         for at in 0..self.requests_count {
@@ -64,7 +65,8 @@ impl ListCampaign {
             if at == 0 || quarter != (at - 1) * 4 / self.requests_count {
                 let available = self.available(quarter);
                 policy.roster(&available);
-                let open = truth.rates.iter().zip(&available).filter(|(_, open)| **open).map(|(rate, _)| *rate);
+                let open =
+                    truth.rates.iter().zip(&available).filter(|(_, open)| **open).map(|(rate, _)| *rate);
                 let count = available.iter().filter(|open| **open).count();
                 mean = open.clone().sum::<f64>() / count as f64;
                 best = open.fold(0.0, f64::max);
@@ -115,7 +117,13 @@ impl UnsharedThompson {
     /// Over so many versions.
     pub fn new(count: usize, seed: u64) -> UnsharedThompson {
         let random = Random::new(seed ^ 0x756e_7368);
-        UnsharedThompson { open: Vec::new(), seen: vec![(0.0, 0.0); count], table: Vec::new(), requests_count: 0, random }
+        UnsharedThompson {
+            open: Vec::new(),
+            seen: vec![(0.0, 0.0); count],
+            table: Vec::new(),
+            requests_count: 0,
+            random,
+        }
     }
     fn draw_table(&mut self) {
         let mut table = Vec::with_capacity(DRAWS);

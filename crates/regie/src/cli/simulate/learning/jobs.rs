@@ -48,7 +48,8 @@ impl Kept {
     pub fn open(path: Option<&Path>) -> Result<Kept> {
         let Some(path) = path else { return Ok(Kept { runs: HashMap::new(), file: None }) };
         let told = || format!("--keep {}", path.display());
-        let text = if path.exists() { std::fs::read_to_string(path).with_context(told)? } else { String::new() };
+        let text =
+            if path.exists() { std::fs::read_to_string(path).with_context(told)? } else { String::new() };
         let whole = text.rfind('\n').map_or(0, |at| at + 1);
         let mut runs = HashMap::new();
         for line in text[..whole].lines() {
@@ -88,13 +89,15 @@ impl Kept {
                 done();
             }
         };
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(left.len().max(1));
+        let threads =
+            std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(left.len().max(1));
         std::thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(each))));
         kept.into_inner().unwrap_or_else(PoisonError::into_inner).1
     }
     fn put(&mut self, key: &Key, captured: Captured) -> Result<()> {
         if let Some(file) = &mut self.file {
-            let line = Line { key: key.clone(), parts: captured.parts.clone(), successes: captured.successes };
+            let line =
+                Line { key: key.clone(), parts: captured.parts.clone(), successes: captured.successes };
             let mut text = serde_json::to_string(&line)?;
             text.push('\n');
             file.write_all(text.as_bytes())?;

@@ -4,6 +4,7 @@
 //! with thirty seeds take hours: `--row` divides them, `--keep` lets a run be stopped and gone on with. Refuses to leave out a seed.
 
 mod jobs;
+mod plot;
 pub mod policy;
 mod scenario;
 mod table;
@@ -33,6 +34,9 @@ pub struct LearningArgs {
     /// program is none for another: a changed learner needs a new one.
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
+    /// Write a picture of each row of templates, as NAME.svg, into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    plot: Option<PathBuf>,
     /// Family of the truth: sparse, mains, pairs, heavy, strong, dense, null (docs/SIMULATION.md).
     #[arg(long, default_value = "sparse")]
     family: String,
@@ -83,19 +87,21 @@ pub fn run(cli: &Cli, args: &LearningArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     anyhow::ensure!(barred || args.keep.is_none(), "--keep: only with --bars or --row");
-    let wanted = |row: &str| args.row.is_empty() || args.row.iter().any(|name| row.starts_with(name.as_str()));
+    let wanted =
+        |row: &str| args.row.is_empty() || args.row.iter().any(|name| row.starts_with(name.as_str()));
     let scenarios = match barred {
         true => scenario::with_bars(form).into_iter().filter(|scenario| wanted(&scenario.row)).collect(),
         false => vec![described(args, form)?],
     };
-    let lists: Vec<uploaded::Row> = uploaded::ROWS.into_iter().filter(|row| barred && wanted(row.row)).collect();
+    let lists: Vec<uploaded::Row> =
+        uploaded::ROWS.into_iter().filter(|row| barred && wanted(row.row)).collect();
     anyhow::ensure!(!scenarios.is_empty() || !lists.is_empty(), "--row: no such row; --rows prints them");
-    let beside = Who::list(&args.beside)?;
+    Who::list(&args.beside)?;
     let mut kept = Kept::open(args.keep.as_deref())?;
     let mut missed = 0;
     for scenario in &scenarios {
         let timer = Timer::start();
-        missed += usize::from(!templates(cli, scenario, &beside, &seeds, &mut kept)?);
+        missed += usize::from(!templates(cli, args, scenario, &seeds, &mut kept)?);
         timer.stop(cli.json);
     }
     for row in &lists {
@@ -105,8 +111,10 @@ pub fn run(cli: &Cli, args: &LearningArgs) -> Result<ExitCode> {
         bar.set_length(jobs.len() as u64);
         kept.run(&jobs, &uploaded::one, &|| bar.inc(1))?;
         bar.finish_and_clear();
-        let runs: Vec<Vec<&Captured>> =
-            jobs.chunks(seeds.len()).map(|own| own.iter().filter_map(|(key, _)| kept.get(key)).collect()).collect();
+        let runs: Vec<Vec<&Captured>> = jobs
+            .chunks(seeds.len())
+            .map(|own| own.iter().filter_map(|(key, _)| kept.get(key)).collect())
+            .collect();
         missed += usize::from(!uploaded::print(cli.json, row, &runs));
         timer.stop(cli.json);
     }
@@ -114,8 +122,14 @@ pub fn run(cli: &Cli, args: &LearningArgs) -> Result<ExitCode> {
 }
 
 /// Runs and prints a row of templates; false where its bar is missed.
-fn templates(cli: &Cli, scenario: &Scenario, beside: &[Who], seeds: &[u64], kept: &mut Kept) -> Result<bool> {
-    let policies = scenario.policies(beside);
+fn templates(
+    cli: &Cli,
+    args: &LearningArgs,
+    scenario: &Scenario,
+    seeds: &[u64],
+    kept: &mut Kept,
+) -> Result<bool> {
+    let policies = scenario.policies(&Who::list(&args.beside)?);
     let key = |who: Who, seed: u64| Key {
         row: scenario.row.clone(),
         policy: who.word().to_owned(),
@@ -130,6 +144,11 @@ fn templates(cli: &Cli, scenario: &Scenario, beside: &[Who], seeds: &[u64], kept
     bar.finish_and_clear();
     let runs = |who: Who| seeds.iter().filter_map(|seed| kept.get(&key(who, *seed)).cloned()).collect();
     let rows: Vec<(Who, Vec<Captured>)> = policies.iter().map(|who| (*who, runs(*who))).collect();
+    if let Some(folder) = &args.plot {
+        let path = folder.join(format!("{}.svg", scenario.row));
+        std::fs::write(&path, plot::svg(scenario, &rows))
+            .with_context(|| format!("--plot {}", path.display()))?;
+    }
     Ok(table::print(cli.json, scenario, &rows))
 }
 

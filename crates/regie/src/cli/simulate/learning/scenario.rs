@@ -137,7 +137,9 @@ impl Scenario {
         let settings = |interactions| Settings { interactions, prior_scale, ..Settings::default() };
         let subsample = |rule| Box::new(Subsample::new(rule, &sizes, self.requests_count, seed));
         let mut policy: Box<dyn Policy> = match who {
-            Who::Learner | Who::RightScale => Box::new(Learned::new(&sizes, contexts_count, settings(true), seed)?),
+            Who::Learner | Who::RightScale => {
+                Box::new(Learned::new(&sizes, contexts_count, settings(true), seed)?)
+            }
             Who::MainEffects => Box::new(Learned::new(&sizes, contexts_count, settings(false), seed)?),
             Who::Thompson => subsample(Rule::Thompson),
             Who::Ucb1 => subsample(Rule::Ucb1),

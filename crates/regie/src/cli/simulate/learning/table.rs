@@ -95,7 +95,9 @@ pub fn print(in_json: bool, scenario: &Scenario, rows: &[(Who, Vec<Captured>)]) 
         Bar::LastTenth(bar) => println!("bar: last tenth at least {:.0}%: {word}", 100.0 * bar),
         Bar::Behind(points) => {
             if let Some((mean, width)) = behind(rows) {
-                println!("behind the right prior by {mean:.1} ± {width:.1} points (bar: at most {points:.0}): {word}");
+                println!(
+                    "behind the right prior by {mean:.1} ± {width:.1} points (bar: at most {points:.0}): {word}"
+                );
             }
         }
         Bar::None => println!("bar: no worse than an even draw by more than two standard errors: {word}"),

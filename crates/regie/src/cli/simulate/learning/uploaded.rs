@@ -4,7 +4,8 @@ use super::{jobs::Key, table::mean};
 use anyhow::Result;
 use regie_learn::uploaded::{Settings, Shares, Uploaded};
 use regie_sim::campaign::{
-    Captured, EvenList, ListCampaign, ListPolicy, UPLOADED_COUNT, UnsharedThompson, UploadedFamily, UploadedTruth,
+    Captured, EvenList, ListCampaign, ListPolicy, UPLOADED_COUNT, UnsharedThompson, UploadedFamily,
+    UploadedTruth,
 };
 use serde_json::json;
 
@@ -28,11 +29,31 @@ pub struct Row {
 
 /// All.
 pub const ROWS: [Row; 5] = [
-    Row { row: "uploaded-structured", family: UploadedFamily::Structured, versions_change: false, bar: Some(1.0) },
-    Row { row: "uploaded-unstructured", family: UploadedFamily::Unstructured, versions_change: false, bar: Some(1.02) },
+    Row {
+        row: "uploaded-structured",
+        family: UploadedFamily::Structured,
+        versions_change: false,
+        bar: Some(1.0),
+    },
+    Row {
+        row: "uploaded-unstructured",
+        family: UploadedFamily::Unstructured,
+        versions_change: false,
+        bar: Some(1.02),
+    },
     Row { row: "uploaded-null", family: UploadedFamily::Null, versions_change: false, bar: None },
-    Row { row: "uploaded-structured-assets", family: UploadedFamily::Structured, versions_change: true, bar: Some(1.0) },
-    Row { row: "uploaded-unstructured-assets", family: UploadedFamily::Unstructured, versions_change: true, bar: Some(1.02) },
+    Row {
+        row: "uploaded-structured-assets",
+        family: UploadedFamily::Structured,
+        versions_change: true,
+        bar: Some(1.0),
+    },
+    Row {
+        row: "uploaded-unstructured-assets",
+        family: UploadedFamily::Unstructured,
+        versions_change: true,
+        bar: Some(1.02),
+    },
 ];
 
 /// The product's learner of lists.
@@ -93,7 +114,9 @@ pub fn jobs(row: &Row, seeds: &[u64]) -> Vec<(Key, (Row, usize))> {
         seed: *seed,
         requests_count: REQUESTS_COUNT,
     };
-    (0..POLICIES.len()).flat_map(|policy| seeds.iter().map(move |seed| (key(policy, seed), (*row, policy)))).collect()
+    (0..POLICIES.len())
+        .flat_map(|policy| seeds.iter().map(move |seed| (key(policy, seed), (*row, policy))))
+        .collect()
 }
 
 /// Successes that a run gave away.
@@ -106,29 +129,46 @@ pub fn print(in_json: bool, row: &Row, runs: &[Vec<&Captured>]) -> bool {
     let seeds_count = runs.first().map_or(0, Vec::len);
     let regrets: Vec<Vec<f64>> = runs.iter().map(|own| own.iter().map(|c| regret(c)).collect()).collect();
     // Seed by seed: how much of unshared Thompson's regret is left.
-    let ratios: Vec<f64> = regrets[0].iter().zip(&regrets[1]).map(|(own, other)| own / other.max(1e-9)).collect();
+    let ratios: Vec<f64> =
+        regrets[0].iter().zip(&regrets[1]).map(|(own, other)| own / other.max(1e-9)).collect();
     let (ratio, width) = mean(&ratios);
     let over = regrets[0].iter().sum::<f64>() / regrets[1].iter().sum::<f64>().max(1e-9);
     let held = row.bar.is_none_or(|bar| over <= bar);
     if in_json {
         for (policy, regrets) in POLICIES.iter().zip(&regrets) {
-            println!("{}", json!({ "row": row.row, "policy": policy, "regret": mean(regrets), "seeds": regrets }));
+            println!(
+                "{}",
+                json!({ "row": row.row, "policy": policy, "regret": mean(regrets), "seeds": regrets })
+            );
         }
-        println!("{}", json!({ "row": row.row, "regret_over_unshared": over, "mean_ratio": [ratio, width], "held": held }));
+        println!(
+            "{}",
+            json!({ "row": row.row, "regret_over_unshared": over, "mean_ratio": [ratio, width], "held": held })
+        );
         return held;
     }
-    println!("\n{} ({UPLOADED_COUNT} versions in 20 groups, {REQUESTS_COUNT} requests, {seeds_count} seeds)", row.row);
+    println!(
+        "\n{} ({UPLOADED_COUNT} versions in 20 groups, {REQUESTS_COUNT} requests, {seeds_count} seeds)",
+        row.row
+    );
     println!("{:<20} {:>22} {:>16} {:>16}", "policy", "regret, successes", "whole run %", "last tenth %");
     for ((policy, regrets), own) in POLICIES.iter().zip(&regrets).zip(runs) {
         let share = |of: fn(&Captured) -> Option<f64>| {
             let values: Vec<f64> = own.iter().filter_map(|c| of(c).map(|share| 100.0 * share)).collect();
             if values.is_empty() { "-".to_owned() } else { show(mean(&values)) }
         };
-        println!("{policy:<20} {:>22} {:>16} {:>16}", show(mean(regrets)), share(Captured::whole), share(Captured::last_tenth));
+        println!(
+            "{policy:<20} {:>22} {:>16} {:>16}",
+            show(mean(regrets)),
+            share(Captured::whole),
+            share(Captured::last_tenth)
+        );
     }
     if let Some(bar) = row.bar {
         let word = if held { "held" } else { "MISSED" };
-        println!("regret over unshared Thompson's: {over:.3}; seed by seed {ratio:.3} ± {width:.3} (bar: {bar:.2}): {word}");
+        println!(
+            "regret over unshared Thompson's: {over:.3}; seed by seed {ratio:.3} ± {width:.3} (bar: {bar:.2}): {word}"
+        );
     }
     held
 }
