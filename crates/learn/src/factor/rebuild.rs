@@ -17,8 +17,10 @@ use super::{
 const CHOSEN_MAX: usize = 96;
 /// Candidates whose posterior is computed, by likelihood, for each choice.
 const CANDIDATES: usize = 24;
-/// Choices after which sums are added up again from the cells.
+/// Choices after which base, contexts and sums are found again from all cells.
 const BETWEEN_SUMS: usize = 8;
+/// Rounds over what was chosen, and the base, after each choice.
+const ROUNDS: usize = 8;
 /// A chosen effect is solved again when it would move by more than this.
 const MOVE: f32 = 0.02;
 
@@ -51,10 +53,30 @@ fn choose(effects: &mut Effects, evidence: &mut Evidence) {
         }
         let Some(next) = strongest(effects, &sums, &chosen) else { return };
         chosen.push(next);
-        for at in chosen.iter().rev() {
-            solve(effects, evidence, &mut sums, *at);
+        for _ in 0..ROUNDS {
+            chosen.iter().rev().for_each(|at| solve(effects, evidence, &mut sums, *at));
+            if level(effects, evidence, &mut sums).abs() < f64::from(MOVE) {
+                break;
+            }
         }
     }
+}
+
+/// Moves the base to as many successes as were seen, and odds and sums with it (which holds for rates well below 1; the sums are found
+/// again from all cells before long). Returns by how much, log-odds.
+fn level(effects: &mut Effects, evidence: &mut Evidence, sums: &mut Sums) -> f64 {
+    let Some(first) = effects.blocks.first() else { return 0.0 };
+    let own = sums[first.offset..first.offset + first.count].iter();
+    let (reward, expected) =
+        own.fold((0.0, 0.0), |sum, [_, reward, expected]| (sum.0 + reward, sum.1 + expected));
+    if reward <= 0.0 || expected <= 0.0 {
+        return 0.0;
+    }
+    let factor = reward / expected;
+    effects.base += factor.ln();
+    evidence.odds.iter_mut().for_each(|odds| *odds *= factor as f32);
+    sums.iter_mut().for_each(|sum| sum[2] *= factor);
+    factor.ln()
 }
 
 /// Base, contexts, and the sums of every effect as things stand.
