@@ -8,7 +8,7 @@
 
 use regie_learn::{
     allocation::{Allocation, AllocationRecord, Entry},
-    template::{Code, Constraint, Slot, Space},
+    template::{Constraint, Slot, Space},
 };
 use regie_model::{
     AdId, AdSetId, PlacementId, VersionId,
@@ -323,9 +323,4 @@ impl Names {
 fn bytes_of(table: &impl Serialize) -> Vec<u8> {
     // Numbers and sequences only: postcard cannot fail on them.
     postcard::to_allocvec(table).unwrap_or_default()
-}
-
-/// The code of an entry, for those who name versions.
-pub fn version_of(code: Code) -> VersionId {
-    VersionId::of_template(code.0)
 }

@@ -5,10 +5,7 @@
 //! its period.
 
 use super::{Platform, lock};
-use regie_learn::{
-    adapt::{Contender, Line, Move, MoveRule, losers, moves},
-    served::Counts,
-};
+use regie_learn::adapt::{Contender, Line, Move, MoveRule, losers, moves};
 use regie_model::{
     AdId, AdSetId, CampaignId, Micros, UtcMs, VersionId,
     booking::{AdaptSpec, AdaptStep, Element, Objective, Status},
@@ -54,14 +51,6 @@ pub struct Lately {
     pub gained: u64,
 }
 
-fn gained(objective: Objective, counts: &Counts) -> u64 {
-    u64::from(match objective {
-        Objective::Impressions => counts.impressions_count,
-        Objective::ViewableImpressions => counts.viewable_count,
-        Objective::Clicks => counts.clicks_count,
-        Objective::Conversions => counts.conversions_count,
-    })
-}
 fn unit(objective: Objective) -> &'static str {
     match objective {
         Objective::Impressions => "impressions",
@@ -299,9 +288,4 @@ fn retired(
         spec.least_impressions_count
     );
     AdaptStep::ElementRetired { ad, element, probability: pause.probability, reason }
-}
-
-/// What of counts an objective asks for, for pages.
-pub fn objective_count(objective: Objective, counts: &Counts) -> u64 {
-    gained(objective, counts)
 }

@@ -8,7 +8,7 @@ mod rates;
 mod shown;
 mod template;
 
-pub use shown::{CodeShown, ElementShown, SetShown, TemplateShown, VersionShown, context_words};
+pub use shown::{CodeShown, ElementShown, SetShown, TemplateShown, VersionShown};
 
 use super::{Platform, lock};
 use regie_decide::{
@@ -81,6 +81,11 @@ struct State {
     changed: bool,
 }
 
+/// Predicted clicks and conversions an impression by ad set, parts per billion.
+pub(super) type RatesPpb = BTreeMap<AdSetId, (u32, u32)>;
+/// Fresh cells of templates by ad, with its ad set.
+type FreshCells = BTreeMap<AdId, (AdSetId, Vec<template::Cell>)>;
+
 /// What an ad set needs for its next table.
 struct Job {
     id: AdSetId,
@@ -118,23 +123,19 @@ impl Platform {
         }
     }
     /// The tables in force, and the rates of the ad sets that have counts: (ad set, clicks, conversions), parts per billion.
-    pub(super) fn learned(&self) -> (Learned, Arc<BTreeMap<AdSetId, (u32, u32)>>) {
+    pub(super) fn learned(&self) -> (Learned, Arc<RatesPpb>) {
         let state = lock(&self.learning.state);
         (state.published.clone(), state.rates.rows())
     }
     /// Ad sets that learn and are due, and fresh cells of templates, by ad.
-    fn gather(
-        &self,
-        state: &mut State,
-        snapshot: &Snapshot,
-    ) -> (Vec<Job>, BTreeMap<AdId, (AdSetId, Vec<template::Cell>)>) {
+    fn gather(&self, state: &mut State, snapshot: &Snapshot) -> (Vec<Job>, FreshCells) {
         let catalogue = self.catalogue();
         let mut folds = lock(&self.folds);
         if !std::mem::replace(&mut state.started, true) {
             folds.served.all_fresh();
         }
         let fresh = folds.served.take_fresh();
-        let mut cells: BTreeMap<AdId, (AdSetId, Vec<template::Cell>)> = BTreeMap::new();
+        let mut cells = FreshCells::new();
         for (ad_set, key) in &fresh {
             state.due.insert(*ad_set);
             if let (Some(cell), Some(seen)) = (template::cell(&catalogue, key), folds.served.set(*ad_set)) {
@@ -234,7 +235,7 @@ impl State {
         self.sets.insert(job.id, made);
         self.changed = true;
     }
-    fn fit_templates(&mut self, snapshot: &Snapshot, cells: BTreeMap<AdId, (AdSetId, Vec<template::Cell>)>) {
+    fn fit_templates(&mut self, snapshot: &Snapshot, cells: FreshCells) {
         for (ad, (ad_set, cells)) in cells {
             let Some(made) = self.sets.get(&ad_set) else { continue };
             let Some(facts) = snapshot.template(ad_set, ad) else { continue };

@@ -13,7 +13,7 @@ use regie_learn::{
 };
 use regie_model::{
     AdId, AdSetId, VersionId,
-    booking::{Element, LearningContext, LearningGoal, LearningSpec, TemplateSpec},
+    booking::{Element, LearningGoal, LearningSpec, TemplateSpec},
 };
 use std::collections::BTreeMap;
 
@@ -438,15 +438,4 @@ fn codes_of(learner: &TemplateLearner, facts: &TemplateFacts, context: usize) ->
         won: (entry.weight(), draws),
     };
     entries.iter().map(code).collect()
-}
-
-/// What a context is called, for pages.
-pub fn context_words(context: LearningContext) -> &'static str {
-    match context {
-        LearningContext::None => "one best version everywhere",
-        LearningContext::Device => "by device",
-        LearningContext::Placement => "by placement",
-        LearningContext::Hour => "by part of the day",
-        LearningContext::Country => "by country",
-    }
 }

@@ -118,7 +118,7 @@ pub(super) async fn frame(
         let ad = catalogue.ads.get(&id).ok_or_else(|| act::missing(id))?;
         let code = code.parse().ok();
         let creative = code.and_then(|code| ad.kept.spec.template.as_ref()?.creative(code));
-        (creative.ok_or_else(|| act::missing(&id))?, ad.kept.spec.third_party_origins.clone())
+        (creative.ok_or_else(|| act::missing(id))?, ad.kept.spec.third_party_origins.clone())
     };
     // A preview's link leads nowhere: nothing is counted.
     let mut response = frames::framed(frames::document(&creative, "#", "preview", 0), &creative, &origins);
