@@ -30,8 +30,6 @@ CREATE INDEX IF NOT EXISTS leaves_by_time ON leaves (at_ms);
 CREATE TABLE IF NOT EXISTS objects (hash BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ads (
   ad INTEGER PRIMARY KEY, first_idx INTEGER NOT NULL, facts_idx INTEGER NOT NULL, shown INTEGER NOT NULL, words TEXT NOT NULL, filters TEXT NOT NULL);
-CREATE VIRTUAL TABLE IF NOT EXISTS ads_fts USING fts5(
-  words, filters, content='', contentless_delete=1, tokenize=\"unicode61 remove_diacritics 2\", prefix='2 3');
 CREATE TABLE IF NOT EXISTS moves (
   position INTEGER PRIMARY KEY, ad INTEGER NOT NULL, from_day INTEGER NOT NULL, to_day INTEGER NOT NULL, nanos INTEGER NOT NULL, reason TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS moves_by_ad ON moves (ad);
@@ -39,6 +37,28 @@ CREATE TABLE IF NOT EXISTS bulk (day INTEGER NOT NULL, form TEXT NOT NULL, last_
 CREATE TABLE IF NOT EXISTS outbox (
   ad INTEGER NOT NULL, version INTEGER NOT NULL, due_ms INTEGER NOT NULL, next_ms INTEGER NOT NULL, tries INTEGER NOT NULL, sent_ms INTEGER, answer TEXT NOT NULL, PRIMARY KEY (ad, version)) WITHOUT ROWID;
 ";
+
+/// The full-text index. Beginnings of words of up to eight letters have lists of their own: a beginning that thousands of words
+/// share would else be merged from all of theirs, tens of milliseconds in a record of some hundred thousand ads.
+const INDEX: &str = "CREATE VIRTUAL TABLE ads_fts USING fts5(
+  words, filters, content='', contentless_delete=1, tokenize=\"unicode61 remove_diacritics 2\", prefix='1 2 3 4 5 6 7 8')";
+
+/// Makes the index; one of an earlier form is made anew from the words beside it.
+fn make_index(connection: &Connection) -> Result<()> {
+    let sql = "SELECT sql FROM sqlite_master WHERE name = 'ads_fts'";
+    let made: Option<String> = connection.query_row(sql, [], |r| r.get(0)).optional()?;
+    if made.as_deref() == Some(INDEX) {
+        return Ok(());
+    }
+    let transaction = connection.unchecked_transaction()?;
+    transaction.execute_batch("DROP TABLE IF EXISTS ads_fts")?;
+    transaction.execute_batch(INDEX)?;
+    transaction.execute_batch(
+        "INSERT INTO ads_fts (rowid, words, filters) SELECT ad, words, filters FROM ads WHERE filters <> ''",
+    )?;
+    transaction.commit()?;
+    Ok(())
+}
 
 /// The file, with one connection that writes.
 pub struct RecordDb {
@@ -55,6 +75,7 @@ impl RecordDb {
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(super::register::SCHEMA)?;
+        make_index(&connection)?;
         Ok(RecordDb { connection })
     }
     /// In memory only.
@@ -65,6 +86,7 @@ impl RecordDb {
         let connection = Connection::open_in_memory()?;
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(super::register::SCHEMA)?;
+        make_index(&connection)?;
         Ok(RecordDb { connection })
     }
     /// The connection, for reading.
@@ -444,6 +466,27 @@ mod tests {
         ] {
             assert_eq!(found(&db, words, &[]), want, "{words}");
         }
+    }
+    #[test]
+    fn an_index_of_an_earlier_form_is_made_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("record.db");
+        {
+            let db = RecordDb::open(&path).unwrap();
+            let mut filters = Filters::default();
+            filters.add("political", "1");
+            db.insert_ad(AdId(7), "harbour lantern", &filters).unwrap();
+            let old = INDEX.replace("1 2 3 4 5 6 7 8", "2 3");
+            db.connection().execute_batch(&format!("DROP TABLE ads_fts; {old}")).unwrap();
+        }
+        let db = RecordDb::open(&path).unwrap();
+        assert_eq!(found(&db, "harb", &[("political", "1")]), [7]);
+        drop(db);
+        let db = RecordDb::open(&path).unwrap();
+        assert_eq!(found(&db, "lan", &[]), [7]);
+        let sql = "SELECT sql FROM sqlite_master WHERE name = 'ads_fts'";
+        let made: String = db.connection().query_row(sql, [], |r| r.get(0)).unwrap();
+        assert_eq!(made, INDEX, "and once only");
     }
     #[test]
     fn filters_are_terms_and_pages_have_a_cursor() {
