@@ -97,9 +97,17 @@ fn the_board_says_where_each_ad_set_stands_to_those_who_may_see_it() {
     let rows = stage.owner.get("/v1/delivery").expect(200).json();
     let row = &rows["ad_sets"][0];
     assert_eq!(row["ad_set"], stage.shop.ad_set.as_str());
-    assert_eq!(row["delivered"], 3, "without a plan, by impressions");
-    assert_eq!(row["standing"], "no_plan");
-    // With a budget for the day that is far from spent, it is behind.
+    assert_eq!(row["standing"], "behind", "measured by its campaign's budget: {row}");
+    assert_eq!(row["delivered"].as_i64(), Some(3 * shown::FLOOR_NANOS));
+    // Without any budget there is no plan, and it is counted by impressions.
+    let campaign = format!("/v1/campaigns/{}", stage.shop.campaign);
+    let mut spec = stage.owner.get(&campaign).expect(200).json()["spec"].clone();
+    spec["lifetime_budget_micros"] = serde_json::Value::Null;
+    stage.owner.put(&campaign, spec.clone()).expect(200);
+    let row = stage.owner.get("/v1/delivery").expect(200).json()["ad_sets"][0].clone();
+    assert_eq!((row["standing"].as_str(), row["delivered"].as_i64()), (Some("no_plan"), Some(3)), "{row}");
+    spec["lifetime_budget_micros"] = 1_000_000_000.into();
+    stage.owner.put(&campaign, spec).expect(200);
     let path = format!("/v1/ad-sets/{}", stage.shop.ad_set);
     let mut spec = stage.owner.get(&path).expect(200).json()["spec"].clone();
     spec["lifetime_budget_micros"] = 900_000_000.into();

@@ -119,7 +119,10 @@ fn row(
         (i128::from(now.0 - from.0).clamp(0, whole), whole)
     };
     let counts = ledger.counts(id);
-    let budget = ledger.ad_set_budget(id, now);
+    // An ad set without a budget of its own is measured by its campaign's.
+    let limited = |b: &regie_ledger::BudgetView| b.lifetime.is_some() || b.daily.is_some();
+    let own = ledger.ad_set_budget(id, now).filter(limited);
+    let budget = own.or_else(|| ledger.campaign_budget(set.campaign, now));
     let left = ledger.remaining(id, now);
     let (delivered, planned, unit) =
         match (set.tier, flight.ends_at, budget.and_then(|b| b.lifetime.map(|l| (b, l)))) {

@@ -275,7 +275,7 @@ impl<'a> Form<'a> {
             @if !self.faults.is_empty() {
                 div class="note bad" role="alert" tabindex="-1" {
                     p { (th!("booking-nothing-was-saved-nothing-you", strong = html! { strong { @if self.faults.0.len() == 1 { (t!("booking-one-thing-needs-mending")) } @else { (th!("booking-things-need-mending", faults = self.faults.0.len())) } } })) }
-                    ul { @for fault in &self.faults.0 { li { a href={ "#f-" (slug(&fault.field)) } { (human(&fault.field)) } ": " (say(&fault.message)) } } }
+                    ul { @for fault in &self.faults.0 { li { a href={ "#f-" (slug(&fault.field)) } { (human(&fault.field).split(", ").map(say).collect::<Vec<_>>().join(", ")) } ": " (say(&fault.message)) } } }
                 }
             }
             @if self.theirs.is_some() {

@@ -183,7 +183,7 @@ pub(super) fn nice_top(largest: f64) -> f64 {
 }
 pub(super) fn short_number(value: f64) -> String {
     let trim = |v: f64, unit: &str| {
-        let text = format!("{v:.2}");
+        let text = if v < 0.1 { format!("{v:.4}") } else { format!("{v:.2}") };
         let plain = text.trim_end_matches('0').trim_end_matches('.');
         format!("{}{unit}", plain.replace('.', &format::decimal().to_string()))
     };
