@@ -24,10 +24,13 @@ pub fn routes() -> Vec<Route> {
     vec![action("/console/campaigns/{id}/duplicate", BOOKS, post(duplicate))]
 }
 
+/// An ad with its versions.
+type WholeAd = (AdSpec, Vec<VersionSpec>);
+
 /// Everything of a campaign, taken at once.
 struct Whole {
     campaign: CampaignSpec,
-    sets: Vec<(AdSetSpec, Vec<(AdSpec, Vec<VersionSpec>)>)>,
+    sets: Vec<(AdSetSpec, Vec<WholeAd>)>,
 }
 
 fn whole(app: &AppState, catalogue: &Catalogue, id: CampaignId) -> Result<Whole, Problem> {
