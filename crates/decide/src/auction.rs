@@ -6,7 +6,7 @@
 //! An advertiser does not bid against itself. Every conversion rounds down, in the payer's favour; refuses
 //! floating point.
 
-use crate::{rates::PPB, snapshot::AdSetFacts, tables::PPM};
+use crate::{rates::PPB, snapshot::AdSetFacts, tables::{Numbers, PPM, paced}};
 use regie_model::{AdSetId, AdvertiserId, money::DatedRate, ticket::Billing};
 
 /// Someone who takes part.
@@ -74,6 +74,13 @@ pub(crate) fn price_nanos(winner: &AdSetFacts, rate_ppb: u32, needed_nanos: i64,
     let price = needed.max(reserve).min(i128::from(winner.bid_nanos.max(0)));
     // At most the bid, which is an i64.
     i64::try_from(price).unwrap_or(winner.bid_nanos)
+}
+
+/// Price of one billed event at the first price, nanos of the account's currency: what the bid counts for, so that a paced
+/// budget pays what it says (Conitzer et al. 2022, first-price pacing equilibria), and at least the floor. Never above the bid.
+pub(crate) fn first_price_nanos(winner: &AdSetFacts, numbers: Numbers, reserve_nanos: i64) -> i64 {
+    let own = paced(winner.bid_nanos.max(0), numbers.multiplier_ppm);
+    own.max(price_nanos(winner, numbers.rate_ppb, 0, reserve_nanos)).min(winner.bid_nanos)
 }
 
 /// The same where places are sold together: `paid` is what one impression at the place costs, nanos of the auction

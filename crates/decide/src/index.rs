@@ -11,7 +11,11 @@ use regie_model::{
     targeting::{Clause, Dimension, Op, glob_matches},
     ticket::DeviceClass,
 };
-use std::collections::{BTreeMap, HashMap};
+use foldhash::fast::FixedState;
+use std::collections::BTreeMap;
+
+/// Looked up for every request; the seed comes from the whole catalogue, which no advertiser knows.
+type HashMap<K, V> = std::collections::HashMap<K, V, FixedState>;
 
 /// Ad sets in one block.
 pub(crate) const BLOCK_BITS: usize = 512;
@@ -159,7 +163,7 @@ fn keys(clause: &Clause, mut out: impl FnMut(Value<'_>)) {
 }
 
 /// Page patterns, found by the text before their first `*`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Patterns {
     by_prefix: HashMap<Box<str>, Vec<(Box<str>, u32)>>,
     /// Lengths of the prefixes, ascending, each once.
@@ -199,15 +203,16 @@ struct Layer {
     postings: Vec<Posting>,
 }
 impl Layer {
-    fn new(dimension: Dimension, zone: Option<Zone>, negative: bool) -> Layer {
+    fn new(dimension: Dimension, zone: Option<Zone>, negative: bool, seed: u64) -> Layer {
+        let state = FixedState::with_seed(seed);
         Layer {
             dimension,
             zone,
             negative,
             with: Posting::default(),
-            texts: HashMap::new(),
-            numbers: HashMap::new(),
-            patterns: Patterns::default(),
+            texts: HashMap::with_hasher(state.clone()),
+            numbers: HashMap::with_hasher(state.clone()),
+            patterns: Patterns { by_prefix: HashMap::with_hasher(state), lengths: Vec::new() },
             postings: Vec::new(),
         }
     }
@@ -256,8 +261,13 @@ pub(crate) struct IndexBuilder {
     /// Layer by (dimension, zone name, rank; `None` for NOT IN).
     ranks: BTreeMap<(Dimension, String, Option<usize>), usize>,
     live: Posting,
+    seed: u64,
 }
 impl IndexBuilder {
+    /// `seed` is that of the look-up tables: any number that those who book cannot foresee.
+    pub(crate) fn new(seed: u64) -> IndexBuilder {
+        IndexBuilder { seed, ..IndexBuilder::default() }
+    }
     /// Adds an ad set; `zone` is its account's. Numbers must ascend.
     pub(crate) fn add(&mut self, ad_set: usize, clauses: &[Clause], zone: &Zone) {
         self.live.add(ad_set);
@@ -271,9 +281,9 @@ impl IndexBuilder {
                 *rank += 1;
                 *rank
             });
-            let layers = &mut self.layers;
+            let (layers, seed) = (&mut self.layers, self.seed);
             let at = *self.ranks.entry((clause.dimension.clone(), name, rank)).or_insert_with(|| {
-                layers.push(Layer::new(clause.dimension.clone(), zone, rank.is_none()));
+                layers.push(Layer::new(clause.dimension.clone(), zone, rank.is_none(), seed));
                 layers.len() - 1
             });
             let layer = &mut self.layers[at];

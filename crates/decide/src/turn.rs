@@ -278,13 +278,15 @@ impl Turn<'_> {
         }
         let ad_set = self.context.snapshot.ad_set(best.index);
         let here = self.open.here.facts;
+        let numbers = self.numbers(best.index);
         let price_nanos = match here.auction {
-            AuctionKind::FirstPrice => ad_set.bid_nanos,
+            AuctionKind::FirstPrice => {
+                auction::first_price_nanos(ad_set, numbers, here.reserve_nanos(ad_set))
+            }
             // Places that are sold together come here only when they could not be.
             AuctionKind::SecondPrice | AuctionKind::Vcg => {
-                let rate_ppb = self.numbers(best.index).rate_ppb;
                 let needed = second.map_or(0, |s| s.score_nanos);
-                auction::price_nanos(ad_set, rate_ppb, needed, here.reserve_nanos(ad_set))
+                auction::price_nanos(ad_set, numbers.rate_ppb, needed, here.reserve_nanos(ad_set))
             }
         };
         let against_political = second.is_some_and(|s| self.context.snapshot.ad_set(s.index).political);

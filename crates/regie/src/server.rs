@@ -37,6 +37,8 @@ use std::{
 /// Batches that may wait for the folds before the committer is held back.
 const FOLD_QUEUE_BATCHES: usize = 64;
 
+/// How long a start waits for facts that are not in the record's log yet.
+const PUBLISH_FIRST_MAX: Duration = Duration::from_secs(2);
 /// Longest rest between two pictures of the catalogue.
 const PUBLISH_REST_MAX: Duration = Duration::from_millis(400);
 /// How often an image of the catalogue is written, if anything was booked.
@@ -460,8 +462,9 @@ impl Server {
         let log = open_log(&mut engine, folder, &config)?;
         let witness = open_witness(&engine.platform, folder, &config)?;
         let publication = open_publication(&engine.platform, &log, folder, &config)?;
-        // What can be published before the first request is.
-        while publication.step()? {}
+        // What can be published soon is published before the first request; the gate holds back the rest meanwhile.
+        let until = Instant::now() + PUBLISH_FIRST_MAX;
+        while publication.step()? && Instant::now() < until {}
         let publishing = publication.spawn()?;
         let app = Arc::new(App {
             platform: Arc::clone(&engine.platform),

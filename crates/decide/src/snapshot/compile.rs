@@ -1,6 +1,6 @@
 //! From the catalogue to what decisions read of it, one ad set at a time, and what all share.
 
-use super::{
+use super::{HashMap, 
     AdSetFacts, Cold, Group, PlacementFacts, Shared, SiteFacts, experiment::Experiment, standing::standing,
 };
 use crate::learned::TemplateFacts;
@@ -13,7 +13,7 @@ use regie_model::{
     money::DatedRate,
     ticket::Billing,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Days before a vote in which Regulation (EU) 2024/900, Art. 5(2) restricts who may sponsor: three months,
 /// of which the longest have 92 days.
@@ -255,7 +255,7 @@ impl Builder<'_> {
         let placements = catalogue.placements.iter();
         let placements =
             placements.map(|(id, kept)| (*id, self.placement(&kept.spec, kept.status))).collect();
-        let mut names: HashMap<SiteId, HashMap<String, _>> = HashMap::new();
+        let mut names: HashMap<SiteId, HashMap<String, _>> = HashMap::default();
         for (id, kept) in &catalogue.placements {
             names.entry(kept.spec.site).or_default().entry(kept.spec.name.clone()).or_insert(*id);
         }

@@ -33,11 +33,14 @@ use regie_model::{
     targeting::Dimension,
 };
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::BTreeSet,
     ops::Range,
     sync::Arc,
 };
 use stratum::{Layer, index_of};
+
+/// Keys are the publisher's own: a fast hash will do.
+type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::FixedState>;
 
 /// Number of an ad set within one snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

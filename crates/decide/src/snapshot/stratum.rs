@@ -76,14 +76,15 @@ impl Stratum {
         });
         let mut by_id: Vec<_> = ad_sets.iter().zip(0..).map(|(facts, at)| (facts.id, at)).collect();
         by_id.sort_unstable();
+        let key = key(&ad_sets);
         let has_political = live(&ad_sets).any(|facts| facts.political);
         let has_roadblocks = live(&ad_sets).any(|facts| facts.roadblock);
         let mut stratum = Stratum {
-            key: key(&ad_sets),
+            key,
             by_id,
             tiers: tiers(&ad_sets),
-            general: GeneralIndex(index(&ad_sets, false)),
-            political: PoliticalIndex(index(&ad_sets, true)),
+            general: GeneralIndex(index(&ad_sets, false, key)),
+            political: PoliticalIndex(index(&ad_sets, true, key)),
             has_political,
             has_roadblocks,
             ad_sets,
@@ -174,8 +175,8 @@ fn key(ad_sets: &[Arc<AdSetFacts>]) -> u64 {
     u64::from_le_bytes(eight)
 }
 
-fn index(ad_sets: &[Arc<AdSetFacts>], political: bool) -> Index {
-    let mut builder = IndexBuilder::default();
+fn index(ad_sets: &[Arc<AdSetFacts>], political: bool, seed: u64) -> Index {
+    let mut builder = IndexBuilder::new(seed);
     for (number, facts) in ad_sets.iter().enumerate() {
         if facts.standing.is_none() && facts.political == political {
             builder.add(number, &facts.cold.clauses, &facts.cold.zone);

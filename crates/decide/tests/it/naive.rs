@@ -114,6 +114,15 @@ impl Naive<'_> {
         (floor * i128::from(DatedRate::PAR)).div_euclid(rate)
             + i128::from((floor * i128::from(DatedRate::PAR)) % rate != 0)
     }
+    /// What the bid counts for, and the floor where that is more: never above the bid.
+    pub fn first_price(&self, id: AdSetId, slot: usize) -> i64 {
+        let bid = i128::from(self.bid(id));
+        let floor = match self.billing(id) {
+            Billing::None => 0,
+            _ => self.floor(id, slot) * i128::from(PPB) / self.action_ppb(id),
+        };
+        i64::try_from(self.paced(id, bid).max(floor).min(bid)).unwrap()
+    }
     pub fn second_price(&self, id: AdSetId, second: i128, slot: usize) -> i64 {
         if self.billing(id) == Billing::None {
             return 0;

@@ -154,7 +154,7 @@ impl<'n, 'a> Pass<'n, 'a> {
                 let second = able.iter().filter(other).max_by_key(|id| (naive.score(**id), tie(**id)));
                 let needed = second.map_or(0, |id| naive.score(*id));
                 let price = match self.kind(slot) {
-                    AuctionKind::FirstPrice => naive.bid(winner),
+                    AuctionKind::FirstPrice => naive.first_price(winner, slot),
                     _ => naive.second_price(winner, needed, slot),
                 };
                 Some((winner, price, second.is_some_and(|id| naive.political(*id))))

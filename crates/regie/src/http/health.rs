@@ -121,6 +121,12 @@ async fn report(State(app): State<AppState>) -> Response {
         "Record up to which the folds have read.",
         app.platform.position() as f64,
     );
+    line(
+        "record_waiting_ads",
+        "gauge",
+        "Ads that could be shown and wait for their facts to be in the record's log.",
+        app.platform.waiting_for_log_count() as f64,
+    );
     line("ticket_epoch", "gauge", "Epoch of the tickets issued now.", f64::from(app.platform.epoch()));
     line(
         "paid_stopped",

@@ -16,10 +16,12 @@ use std::{
     },
 };
 
-/// Minutes of holds that are told apart; a hold lives one hour.
-const MINUTES: usize = 64;
-/// How long a hold lives, in minutes.
-const HOLD_MINUTES: i64 = 61;
+/// Holds are told apart by spans of so many minutes.
+const SPAN_MINUTES: i64 = 5;
+/// Spans after which a hold expires: after 61 to 65 minutes, since a ticket lives one hour.
+const HOLD_SPANS: i64 = 13;
+/// Spans that are told apart: those that live, and the one that begins.
+const SPANS: usize = HOLD_SPANS as usize + 1;
 /// Stands for "no limit".
 const UNLIMITED: i64 = i64::MAX;
 
@@ -27,7 +29,7 @@ const UNLIMITED: i64 = i64::MAX;
 pub struct Budget {
     remaining: AtomicI64,
     held: AtomicI64,
-    by_minute: [AtomicI64; MINUTES],
+    by_span: [AtomicI64; SPANS],
 }
 
 impl Default for Budget {
@@ -35,8 +37,20 @@ impl Default for Budget {
         Budget {
             remaining: AtomicI64::new(UNLIMITED),
             held: AtomicI64::new(0),
-            by_minute: std::array::from_fn(|_| AtomicI64::new(0)),
+            by_span: std::array::from_fn(|_| AtomicI64::new(0)),
         }
+    }
+}
+
+/// The span in which a moment falls.
+fn span(at: UtcMs) -> i64 {
+    at.minute().div_euclid(SPAN_MINUTES)
+}
+
+impl Draws {
+    /// The budgets and the goal.
+    fn all(&self) -> impl Iterator<Item = &Arc<Budget>> {
+        self.budgets.iter().chain(&self.goal)
     }
 }
 
@@ -49,19 +63,22 @@ impl Budget {
         let remaining = self.remaining.load(Relaxed);
         remaining != UNLIMITED && remaining - self.held.load(Relaxed) <= 0
     }
-    fn hold(&self, nanos: i64, minute: i64) {
-        self.held.fetch_add(nanos, Relaxed);
-        self.by_minute[minute.rem_euclid(MINUTES as i64) as usize].fetch_add(nanos, Relaxed);
+    fn of_span(&self, span: i64) -> &AtomicI64 {
+        &self.by_span[span.rem_euclid(SPANS as i64) as usize]
     }
-    fn release(&self, nanos: i64, minute: i64) {
-        let bucket = &self.by_minute[minute.rem_euclid(MINUTES as i64) as usize];
+    fn hold(&self, nanos: i64, span: i64) {
+        self.held.fetch_add(nanos, Relaxed);
+        self.of_span(span).fetch_add(nanos, Relaxed);
+    }
+    fn release(&self, nanos: i64, span: i64) {
+        let bucket = self.of_span(span);
         // Never below nothing: a hold lost in a restart has nothing to release.
         let taken =
             bucket.fetch_update(Relaxed, Relaxed, |held| Some((held - nanos).max(0))).unwrap_or(0).min(nanos);
         self.held.fetch_sub(taken, Relaxed);
     }
-    fn expire(&self, minute: i64) {
-        let left = self.by_minute[minute.rem_euclid(MINUTES as i64) as usize].swap(0, Relaxed);
+    fn expire(&self, span: i64) {
+        let left = self.of_span(span).swap(0, Relaxed);
         self.held.fetch_sub(left, Relaxed);
     }
     /// Sets what the ledger says remains; `None` is no limit. Nanos of the account's currency.
@@ -80,8 +97,8 @@ impl Budget {
 pub struct Draws {
     /// Account, campaign, ad set.
     pub budgets: [Arc<Budget>; 3],
-    /// Impressions left of a guaranteed goal.
-    pub goal: Arc<Budget>,
+    /// Impressions left of a guaranteed goal, where there is one.
+    pub goal: Option<Arc<Budget>>,
     /// Who is billed.
     pub advertiser: AdvertiserId,
     /// Of which campaign.
@@ -99,7 +116,7 @@ pub struct Gate {
     accounts: ArcSwap<Sharded<AdvertiserId, Arc<Budget>>>,
     campaigns: ArcSwap<Sharded<CampaignId, Arc<Budget>>>,
     paid_stopped: AtomicBool,
-    swept_minute: AtomicI64,
+    swept_span: AtomicI64,
 }
 
 impl Gate {
@@ -133,7 +150,7 @@ impl Gate {
     /// Ad sets of which a budget or goal is used up by the ledger's word.
     pub fn spent(&self) -> Vec<AdSetId> {
         let draws = self.draws.load();
-        let spent = |d: &Draws| !d.house && (d.goal.is_spent() || d.budgets.iter().any(|b| b.is_spent()));
+        let spent = |d: &Draws| !d.house && d.all().any(|b| b.is_spent());
         draws.iter().filter(|(_, d)| spent(d)).map(|(id, _)| *id).collect()
     }
     /// Stops everything that is paid for, at once.
@@ -147,34 +164,34 @@ impl Gate {
     /// Holds an amount for a ticket issued now. `goal`: the ticket counts towards an impression goal.
     pub fn hold(&self, ad_set: AdSetId, nanos: i64, now: UtcMs) {
         if let Some(draws) = self.draws.load().get(&ad_set) {
-            draws.goal.hold(1, now.minute());
+            draws.goal.iter().for_each(|goal| goal.hold(1, span(now)));
             if nanos > 0 {
-                draws.budgets.iter().for_each(|b| b.hold(nanos, now.minute()));
+                draws.budgets.iter().for_each(|b| b.hold(nanos, span(now)));
             }
         }
     }
     /// Releases the hold of a ticket issued at `issued_at`.
     pub fn release(&self, ad_set: AdSetId, nanos: i64, impressions: i64, issued_at: UtcMs, now: UtcMs) {
-        if now.minute() - issued_at.minute() >= HOLD_MINUTES {
+        if span(now) - span(issued_at) >= HOLD_SPANS {
             return;
         }
         if let Some(draws) = self.draws.load().get(&ad_set) {
-            draws.goal.release(impressions, issued_at.minute());
+            draws.goal.iter().for_each(|goal| goal.release(impressions, span(issued_at)));
             if nanos > 0 {
-                draws.budgets.iter().for_each(|b| b.release(nanos, issued_at.minute()));
+                draws.budgets.iter().for_each(|b| b.release(nanos, span(issued_at)));
             }
         }
     }
     /// Lets holds expire; called about once a second.
     pub fn sweep(&self, now: UtcMs) {
-        let last = self.swept_minute.swap(now.minute(), Relaxed);
-        if last == 0 || last == now.minute() {
+        let last = self.swept_span.swap(span(now), Relaxed);
+        if last == 0 || last >= span(now) {
             return;
         }
-        let first = last.max(now.minute() - MINUTES as i64);
+        let first = last.max(span(now) - SPANS as i64);
         for (_, draws) in self.draws.load().iter() {
-            for minute in first + 1..=now.minute() {
-                draws.budgets.iter().chain([&draws.goal]).for_each(|b| b.expire(minute - HOLD_MINUTES));
+            for begun in first + 1..=span(now) {
+                draws.all().for_each(|b| b.expire(begun - HOLD_SPANS));
             }
         }
     }
@@ -188,7 +205,7 @@ impl BudgetGate for Gate {
         }
         match self.draws.load().get(&ad_set) {
             Some(draws) if draws.house => false,
-            Some(draws) => draws.goal.is_empty() || draws.budgets.iter().any(|b| b.is_empty()),
+            Some(draws) => draws.all().any(|b| b.is_empty()),
             None => true,
         }
     }
@@ -210,7 +227,7 @@ mod tests {
         let gate = Gate::default();
         let draws = Draws {
             budgets: std::array::from_fn(|_| Arc::default()),
-            goal: Arc::default(),
+            goal: None,
             advertiser: AdvertiserId(1),
             campaign: CampaignId(1),
             house: false,
@@ -233,10 +250,12 @@ mod tests {
         gate.release(AdSetId(1), 100, 1, start, start);
         assert_eq!(draws.budgets[1].held_nanos(), 0, "a second release finds nothing");
         gate.hold(AdSetId(1), 100, start);
-        for minute in 1..=HOLD_MINUTES {
+        let mut freed = None;
+        for minute in 1..=HOLD_SPANS * SPAN_MINUTES {
             gate.sweep(UtcMs(start.0 + minute * 60_000));
+            freed = freed.or((!gate.refuses(AdSetId(1))).then_some(minute));
         }
-        assert!(!gate.refuses(AdSetId(1)), "an hour later the hold is gone");
+        assert_eq!(freed, Some(65), "no sooner than its ticket expires, and soon after it");
     }
 
     #[test]

@@ -2,7 +2,10 @@
 //!
 //! What readers hold never moves; whoever publishes copies, changes and swaps.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
+
+/// Keys are our own numbers: a fast hash will do.
+type HashMap<K, V> = std::collections::HashMap<K, V, foldhash::fast::FixedState>;
 
 /// Pieces of one map.
 const PIECES: usize = 1_024;
@@ -24,7 +27,7 @@ pub struct Sharded<K, V> {
 }
 impl<K, V> Default for Sharded<K, V> {
     fn default() -> Sharded<K, V> {
-        let empty = Arc::new(HashMap::new());
+        let empty = Arc::new(HashMap::default());
         Sharded { pieces: vec![empty; PIECES] }
     }
 }

@@ -275,6 +275,10 @@ impl Platform {
         self.gate.hold_back(waiting.values().copied().collect());
         *lock(&self.logged) = Some(Logged { ads, waiting });
     }
+    /// How many ads that could be shown wait for their facts to be in the record's log.
+    pub fn waiting_for_log_count(&self) -> usize {
+        lock(&self.logged).as_ref().map_or(0, |logged| logged.waiting.len())
+    }
     /// The facts of these ads are in the record's log.
     pub fn logged(&self, ads: &[AdId]) {
         let mut logged = lock(&self.logged);
@@ -355,7 +359,9 @@ impl Platform {
             let Some(campaign) = catalogue.campaigns.get(&kept.spec.campaign) else { continue };
             let old: Option<&Draws> = draws.get(id);
             let own = old.map_or_else(Default::default, |d| Arc::clone(&d.budgets[2]));
-            let goal = old.map(|d| d.goal.clone()).unwrap_or_default();
+            let guaranteed = kept.spec.tier.kind() == TierKind::Guaranteed;
+            let goal =
+                guaranteed.then(|| old.and_then(|d| d.goal.as_ref().map(Arc::clone)).unwrap_or_default());
             let house = kept.spec.tier.kind() == TierKind::House;
             let (advertiser, campaign) = (campaign.spec.advertiser, kept.spec.campaign);
             let budgets = [shared(&mut accounts, advertiser), shared(&mut campaigns, campaign), own];
@@ -404,7 +410,9 @@ fn refresh(ledger: &Ledger, ad_set: AdSetId, draws: &Draws, at: UtcMs) {
     refresh_account(ledger, draws.advertiser, &draws.budgets[0]);
     refresh_campaign(ledger, draws.campaign, &draws.budgets[1], at);
     draws.budgets[2].set_remaining(ledger.ad_set_budget(ad_set, at).and_then(|b| b.remaining()).map(|n| n.0));
-    draws.goal.set_remaining(ledger.remaining(ad_set, at).impressions_count.map(i128::from));
+    if let Some(goal) = &draws.goal {
+        goal.set_remaining(ledger.remaining(ad_set, at).impressions_count.map(i128::from));
+    }
 }
 /// Reads an account's budget from the ledger.
 pub(super) fn refresh_account(ledger: &Ledger, advertiser: AdvertiserId, budget: &Budget) {

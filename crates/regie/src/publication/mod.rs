@@ -47,6 +47,8 @@ use std::{
 pub const LEAD_MS: i64 = 600_000;
 /// Versions of one batch at most.
 const BATCH_MAX: usize = 2_000;
+/// Ads that are made findable in one transaction.
+const INDEX_BATCH: usize = 200;
 /// How long the thread sleeps when there is nothing to do, in milliseconds.
 const IDLE_MS: u64 = 25;
 
@@ -319,10 +321,11 @@ impl Publication {
         let mark = (batch.len() == work.touched.len()).then_some(("changes", work.position));
         self.publish(&sheets, work.position, mark)?;
         let ads: Vec<AdId> = sheets.iter().map(|s| s.leaf.ad).collect();
-        for ad in &ads {
-            self.index(*ad)?;
-        }
         self.platform.logged(&ads);
+        // Readers of the projection come in between.
+        for some in ads.chunks(INDEX_BATCH) {
+            self.index_all(some)?;
+        }
         let done: BTreeSet<AdId> = batch.into_iter().collect();
         work.touched.retain(|ad| !done.contains(ad));
         Ok(true)
@@ -363,9 +366,20 @@ impl Publication {
             }
         }
     }
+    /// Sets what search finds some ads by, in one transaction.
+    fn index_all(&self, ads: &[AdId]) -> Result<()> {
+        let db = self.db();
+        let transaction = db.connection().unchecked_transaction()?;
+        for ad in ads {
+            self.index_in(&db, *ad)?;
+        }
+        Ok(transaction.commit()?)
+    }
     /// Sets what search finds an ad by.
     fn index(&self, ad: AdId) -> Result<()> {
-        let db = self.db();
+        self.index_in(&self.db(), ad)
+    }
+    fn index_in(&self, db: &RecordDb, ad: AdId) -> Result<()> {
         let Some(facts) = db.facts(ad)? else { return Ok(()) };
         let shown = self.platform.folds().ledger.totals(ad).impressions_count > 0;
         db.set_words(ad, shown, &words::words(&facts), &words::filters(&facts))
