@@ -77,7 +77,9 @@ async fn ready(State(app): State<AppState>) -> Response {
         why.push("no ticket epoch is open");
     }
     let status = if why.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, axum::Json(serde_json::json!({ "ready": why.is_empty(), "why_not": why }))).into_response()
+    let waiting_count = app.platform.waiting_for_log_count();
+    let told = serde_json::json!({ "ready": why.is_empty(), "why_not": why, "record_waiting_ads": waiting_count });
+    (status, axum::Json(told)).into_response()
 }
 
 async fn report(State(app): State<AppState>) -> Response {

@@ -46,12 +46,12 @@ fn a_server_with_room_is_ready_and_says_how_it_is() {
     let shop = scene.book(&Booking::cpm("Paid", 2_000_000));
     assert_eq!(
         scene.harness.anonymous().get("/ready").expect(200).json(),
-        json!({ "ready": true, "why_not": [] })
+        json!({ "ready": true, "why_not": [], "record_waiting_ads": 0 })
     );
     scene.ticket();
     problem(&scene.harness.anonymous().get("/metrics"), 401);
     let metrics = scene.harness.token(&[Scope::Metrics], None).get("/metrics").expect(200).text();
-    for line in ["regie_decisions_total 1", "regie_fills_total 1", "regie_paid_stopped 0"] {
+    for line in ["regie_decisions_total 1", "regie_fills_total 1", "regie_paid_stopped 0", "regie_record_waiting_ads 0"] {
         assert!(metrics.lines().any(|l| l == line), "{line} in {metrics}");
     }
     assert!(!metrics.contains("Paid") && !metrics.contains("@"), "no names");

@@ -92,8 +92,15 @@ fn content_length(head: &[u8]) -> Option<usize> {
 
 /// A request's bytes.
 pub fn request(path: &str, body: &[u8]) -> Vec<u8> {
+    of_method("POST", path, body)
+}
+/// The same without a body, to read.
+pub fn reading(path: &str) -> Vec<u8> {
+    of_method("GET", path, b"")
+}
+fn of_method(method: &str, path: &str, body: &[u8]) -> Vec<u8> {
     let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36\r\naccept-language: fr-FR,fr;q=0.9\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nuser-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36\r\naccept-language: fr-FR,fr;q=0.9\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()

@@ -14,7 +14,11 @@ use clap::Args;
 use load::{Load, Measured};
 use serde_json::{Value, json};
 use setup::{Prepared, Process};
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{
+    path::Path,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 /// Arguments of `regie bench`.
 #[derive(Debug, Args)]
@@ -97,6 +101,23 @@ pub fn run(cli: &Cli, args: &BenchArgs) -> Result<ExitCode> {
         bar.inc(1);
         bar.set_message(format!("deciding among {ad_sets} ad sets"));
         let server = Process::serve(&folder)?;
+        // An ad is shown once its facts are logged; what is measured comes after.
+        let started = Instant::now();
+        let mut first = 0;
+        server.wait_logged(|waiting| {
+            first = first.max(waiting);
+            bar.set_message(format!("{waiting} ads wait for the record's log"));
+        })?;
+        if first > 0 {
+            rows.push(Row {
+                what: "facts logged after the start".into(),
+                figure: first as f64 / started.elapsed().as_secs_f64(),
+                unit: "ads/s",
+                bar: Some(Bar::AtLeast(1_000.0)),
+                note: format!("{first} ads"),
+            });
+        }
+        bar.set_message(format!("deciding among {ad_sets} ad sets"));
         rows.extend(decisions(args, *ad_sets, &server, &prepared)?);
         bar.inc(1);
         // Beacons do not depend on how much is booked: once is enough.

@@ -1,6 +1,6 @@
 //! What the benchmark measures on: a fresh data folder with ad sets, a server process on it, and a bare echo.
 
-use super::load::{Connection, request};
+use super::load::{Connection, reading, request};
 use crate::{
     config::Config,
     platform::{commands::Accepted, folder::Folder},
@@ -15,7 +15,11 @@ use std::{
     path::{Path, PathBuf},
     process::{Command as System, Stdio},
     sync::mpsc,
+    time::{Duration, Instant},
 };
+
+/// How long the record may log nothing while ads wait for it.
+const WAIT_LOGGED_MAX: Duration = Duration::from_secs(30);
 
 /// Impressions in one beacon.
 pub const BEACON_EVENTS: usize = 64;
@@ -225,6 +229,27 @@ impl Process {
     /// As [`Connection::exchange`].
     pub fn post(&self, path: &str, body: &[u8]) -> Result<Vec<u8>> {
         Ok(Connection::open(&self.address)?.exchange(&request(path, body))?.to_vec())
+    }
+    /// Waits until no ad is held back for its facts to be in the record's log; `each` hears how many are.
+    ///
+    /// # Errors
+    /// As [`Connection::exchange`]; when none was logged for half a minute.
+    pub fn wait_logged(&self, mut each: impl FnMut(u64)) -> Result<()> {
+        let mut connection = Connection::open(&self.address)?;
+        let (mut last, mut since) = (u64::MAX, Instant::now());
+        loop {
+            let told: Value = serde_json::from_slice(connection.exchange(&reading("/ready"))?)?;
+            let waiting = told["record_waiting_ads"].as_u64().context("it tells of no waiting ads")?;
+            each(waiting);
+            if waiting == 0 {
+                return Ok(());
+            }
+            if waiting != last {
+                (last, since) = (waiting, Instant::now());
+            }
+            anyhow::ensure!(since.elapsed() < WAIT_LOGGED_MAX, "{waiting} ads are not logged");
+            std::thread::sleep(Duration::from_millis(100));
+        }
     }
     /// CPU seconds that it has used, user and system.
     ///

@@ -131,6 +131,13 @@ pub fn rows(cli: &Cli, path: &Path, plan: &Plan, tail_count: u32) -> Result<Vec<
     let start = Instant::now();
     let server = Process::serve(path)?;
     let rebuild_s = start.elapsed().as_secs_f64();
+    // Facts of every ad go into the record's log once; what follows starts with all of them there.
+    let start = Instant::now();
+    let logging = progress::bar("logging facts", cli.json);
+    logging.set_length(u64::from(plan.ad_sets));
+    server.wait_logged(|waiting| logging.set_position(u64::from(plan.ad_sets).saturating_sub(waiting)))?;
+    logging.finish_and_clear();
+    let logged_s = start.elapsed().as_secs_f64();
     let start = Instant::now();
     server.stop()?;
     let stop_s = start.elapsed().as_secs_f64();
@@ -144,6 +151,7 @@ pub fn rows(cli: &Cli, path: &Path, plan: &Plan, tail_count: u32) -> Result<Vec<
     let image = format!("{size}; image of {} MB; {tail_count} events behind it", image_bytes / 1_000_000);
     Ok(vec![
         row("start without an image, every projection built", rebuild_s, "s", None, size.clone()),
+        row("facts of every ad logged after it", logged_s, "s", None, size.clone()),
         row("stop, image written", stop_s, "s", None, size.clone()),
         row("start with the image and a tail", start_s, "s", Some(10.0), image),
         row("resident memory of the server", resident, "GB", Some(1.5), size),
