@@ -108,10 +108,13 @@ impl Platform {
     pub fn seed(&self) -> u64 {
         let id = self.next_id();
         let Some(key) = self.keys.last() else { return id.sequence };
-        let mut hasher = blake3::Hasher::new_keyed(&key.secret);
-        hasher.update(b"seed").update(&id.epoch.to_le_bytes()).update(&id.sequence.to_le_bytes());
+        // One block: hashed at once, without a hasher's state.
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(b"seed");
+        bytes[4..8].copy_from_slice(&id.epoch.to_le_bytes());
+        bytes[8..].copy_from_slice(&id.sequence.to_le_bytes());
         let mut eight = [0; 8];
-        eight.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        eight.copy_from_slice(&blake3::keyed_hash(&key.secret, &bytes).as_bytes()[..8]);
         u64::from_le_bytes(eight)
     }
     /// Decides a request and mints tickets. Counts, holds and keeps samples.

@@ -10,6 +10,7 @@ mod count;
 mod decide;
 mod explain;
 mod export;
+mod forecast;
 mod formats;
 mod frames;
 mod frequency;

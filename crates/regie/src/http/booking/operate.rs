@@ -5,7 +5,10 @@ use super::{
     kind::{Kind, id_of},
     parse, scope, send, show,
 };
-use crate::http::{AppState, auth::Caller, problem::Problem};
+use crate::{
+    http::{AppState, auth::Caller, problem::Problem},
+    platform::commands::Accepted,
+};
 use axum::{
     Json,
     body::Bytes,
@@ -24,10 +27,13 @@ use serde_json::{Value, json};
 
 /// Body of a list of commands, in bytes: room for as many as may be sent.
 pub const COMMANDS_BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Ad sets of one list of commands whose forecast is looked at: a forecast takes milliseconds.
+const WARNED_SETS_MAX: usize = 50;
 /// Rows of the queue at most.
 const QUEUE_ROWS_MAX: usize = 500;
 
-/// Several commands: all are accepted, or none.
+/// Several commands: all are accepted, or none. An ad set that oversells a placement says so beside its id, the first fifty
+/// of them.
 ///
 /// # Errors
 /// 403 for one that the caller may not send; 422 with faults located as `commands[INDEX].FIELD`.
@@ -62,8 +68,21 @@ pub async fn commands(State(app): State<AppState>, caller: Caller, body: Bytes) 
     }
     faults.into_result().map_err(Problem::faults)?;
     let accepted = send::send(&app, &caller, commands).await?;
-    let rows = accepted.iter().map(|a| json!({ "id": a.id, "position": a.position }));
-    Ok(Json(json!({ "accepted": rows.collect::<Vec<_>>() })).into_response())
+    let (mut rows, mut asked_count) = (Vec::with_capacity(accepted.len()), 0);
+    for Accepted { id, position } in accepted {
+        let mut row = json!({ "id": id, "position": position });
+        if let Ok(ad_set) = id.parse()
+            && asked_count < WARNED_SETS_MAX
+        {
+            asked_count += 1;
+            let warnings = crate::http::forecast::warnings(&app, &caller, ad_set).await;
+            if !warnings.is_empty() {
+                row["warnings"] = warnings.into();
+            }
+        }
+        rows.push(row);
+    }
+    Ok(Json(json!({ "accepted": rows })).into_response())
 }
 
 #[derive(Deserialize)]
