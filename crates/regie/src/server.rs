@@ -41,6 +41,9 @@ const FOLD_QUEUE_BATCHES: usize = 64;
 const PUBLISH_FIRST_MAX: Duration = Duration::from_secs(2);
 /// Longest rest between two pictures of the catalogue.
 const PUBLISH_REST_MAX: Duration = Duration::from_millis(400);
+/// Rest between two looks at pacing, rates and what was learned.
+const TABLES_REST_MIN: Duration = Duration::from_secs(1);
+const TABLES_REST_MAX: Duration = Duration::from_secs(10);
 /// How often an image of the catalogue is written, if anything was booked.
 const IMAGE_PERIOD_MS: u64 = 300_000;
 
@@ -365,7 +368,7 @@ impl Jobs {
         };
         let (mut second, mut traffic, mut flush, mut disk, mut adapt) = Default::default();
         let mut image = start.elapsed();
-        let mut rested = Duration::ZERO;
+        let (mut rested, mut tables_rested) = (Duration::ZERO, Duration::ZERO);
         let mut aside: Vec<JoinHandle<()>> = Vec::new();
         while !stopping.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(20));
@@ -391,7 +394,14 @@ impl Jobs {
                 platform.adapt();
             }
             if every(&mut second, 1_000) {
-                platform.tick();
+                platform.tick_budgets();
+            }
+            if start.elapsed() >= tables_rested {
+                let began = start.elapsed();
+                platform.tick_tables();
+                // As with pictures: at most a tenth of a core.
+                let took = start.elapsed() - began;
+                tables_rested = start.elapsed() + (took * 9).clamp(TABLES_REST_MIN, TABLES_REST_MAX);
             }
             if every(&mut flush, 500)
                 && let Err(error) = platform.flush(false)

@@ -31,11 +31,20 @@ pub struct PacingState {
 impl Platform {
     /// Everything that is due about once a second.
     pub fn tick(&self) {
+        self.tick_budgets();
+        self.tick_tables();
+    }
+    /// Budgets, holds and flat fees: about once a second, whatever the size of the catalogue.
+    pub fn tick_budgets(&self) {
         let now = self.now();
         self.gate.sweep(now);
         self.refresh_whole_gate();
         self.mask_spent();
         self.accrue_flat_fees(now);
+    }
+    /// Pacing, predicted rates and what was learned; of a large catalogue less often, since all of it is looked at.
+    pub fn tick_tables(&self) {
+        let now = self.now();
         self.refresh_learning(now);
         self.update_tables(now);
     }
