@@ -9,7 +9,7 @@ use crate::{
     joint,
     outcome::{Elimination, Fill, JointAuction},
     snapshot::AdSetFacts,
-    turn::{Barred, Roadblocks, Turn, Won},
+    turn::{Barred, Roadblocks, Tell, Turn, Won},
     vcg::SLOTS_COUNT_MAX,
 };
 use regie_model::booking::{AuctionKind, FULL_WEIGHT_PPM, TierKind};
@@ -26,8 +26,8 @@ fn may_roadblock(tier: TierKind) -> bool {
 pub(crate) struct Outcome {
     pub(crate) fills: Vec<Option<Fill>>,
     pub(crate) joint: Vec<JointAuction>,
-    /// By slot: the winner that is not political, its price, where a political ad set had a part in it.
-    against_political: Vec<Option<Won>>,
+    /// Slots with a winner that is not political, its price, where a political ad set had a part in it.
+    against_political: Vec<(usize, Won)>,
 }
 
 /// A pass on its way.
@@ -38,11 +38,11 @@ pub(crate) struct Pass<'a> {
     shown: Vec<Shown<'a>>,
     pub(crate) fills: Vec<Option<Fill>>,
     joint: Vec<JointAuction>,
-    against_political: Vec<Option<Won>>,
+    against_political: Vec<(usize, Won)>,
     /// What the contextual pass left of the same.
-    before: Vec<Option<Won>>,
+    before: Vec<(usize, Won)>,
     /// Slots that a political ad took in the contextual pass.
-    settled: Vec<bool>,
+    settled: Vec<usize>,
     barred: Vec<Barred>,
     roadblock_share_ppm: u64,
 }
@@ -57,9 +57,9 @@ impl<'a> Pass<'a> {
             shown: Vec::new(),
             fills: vec![None; count],
             joint: Vec::new(),
-            against_political: vec![None; count],
-            before: vec![None; count],
-            settled: vec![false; count],
+            against_political: Vec::new(),
+            before: Vec::new(),
+            settled: Vec::new(),
             barred: Vec::new(),
             roadblock_share_ppm: 0,
         }
@@ -68,7 +68,7 @@ impl<'a> Pass<'a> {
     pub(crate) fn settle_political(&mut self, outcome: Outcome) {
         for (slot, fill) in outcome.fills.into_iter().enumerate() {
             let Some(fill) = fill.filter(|fill| fill.political) else { continue };
-            self.settled[slot] = true;
+            self.settled.push(slot);
             self.take(slot, fill);
         }
         self.before = outcome.against_political;
@@ -165,22 +165,10 @@ impl<'a> Pass<'a> {
         let shown = self.shown.clone();
         let mut tell = |index: usize, why: Elimination| report(slot, index, why);
         let mut held: Vec<usize> = Vec::new();
-        let mut heard: Vec<(usize, Elimination)> = Vec::new();
-        let won = loop {
-            heard.clear();
-            let Some(turn) = self.turn(slot, tier, &shown) else { return };
-            let turn = Turn { held: &held, ..turn };
-            let won = turn.winner(&mut |index, why| heard.push((index, why)));
-            // A ghost: it holds and spends nothing, and the runner-up is found as if it were not there.
-            match won.filter(|won| held_out(turn.context, turn.open, turn.context.snapshot.ad_set(won.index)))
-            {
-                Some(ghost) => held.push(ghost.index),
-                None => break won,
-            }
+        let won = match self.context.snapshot.has_experiments() {
+            true => self.not_held_out(slot, tier, &shown, &mut held, &mut tell),
+            false => self.turn(slot, tier, &shown).and_then(|turn| turn.winner(&mut tell)),
         };
-        heard.retain(|(index, _)| !held.contains(index));
-        heard.into_iter().for_each(|(index, why)| tell(index, why));
-        held.iter().for_each(|index| tell(*index, Elimination::HeldOut));
         let Some(turn) = self.turn(slot, tier, &shown) else { return };
         let turn = Turn { held: &held, ..turn };
         let Some(won) = won else { return turn.tell_exhausted(&mut tell) };
@@ -193,22 +181,52 @@ impl<'a> Pass<'a> {
             self.take(slot, fill);
         }
     }
+    /// The winner when those that their experiments hold out are passed over. A ghost holds and spends nothing, and the
+    /// runner-up is found as if it were not there.
+    fn not_held_out(
+        &self,
+        slot: usize,
+        tier: TierKind,
+        shown: &[Shown<'a>],
+        held: &mut Vec<usize>,
+        tell: &mut Tell<'_>,
+    ) -> Option<Won> {
+        let mut heard: Vec<(usize, Elimination)> = Vec::new();
+        let won = loop {
+            heard.clear();
+            let turn = self.turn(slot, tier, shown)?;
+            let turn = Turn { held, ..turn };
+            let won = turn.winner(&mut |index, why| heard.push((index, why)));
+            match won.filter(|won| held_out(turn.context, turn.open, turn.context.snapshot.ad_set(won.index)))
+            {
+                Some(ghost) => held.push(ghost.index),
+                None => break won,
+            }
+        };
+        heard.retain(|(index, _)| !held.contains(index));
+        heard.into_iter().for_each(|(index, why)| tell(index, why));
+        held.iter().for_each(|index| tell(*index, Elimination::HeldOut));
+        won
+    }
     /// Remembers a winner whose price a political ad set had a part in.
     pub(crate) fn won(&mut self, slot: usize, won: Won) {
         let political = self.context.snapshot.ad_set(won.index).political;
-        self.against_political[slot] = Some(won).filter(|won| won.against_political && !political);
+        self.against_political.retain(|(of, _)| *of != slot);
+        if won.against_political && !political {
+            self.against_political.push((slot, won));
+        }
     }
     /// Who kept a political ad from the place pays at least what that took.
     pub(crate) fn priced(&self, slot: usize, won: Won) -> Won {
-        match self.before[slot].filter(|before| before.index == won.index) {
-            Some(before) => Won { price_nanos: won.price_nanos.max(before.price_nanos), ..won },
+        match self.before.iter().find(|(of, before)| *of == slot && before.index == won.index) {
+            Some((_, before)) => Won { price_nanos: won.price_nanos.max(before.price_nanos), ..won },
             None => won,
         }
     }
     /// Reasons at a place that has its ad.
     fn too_late(&mut self, slot: usize, tier: TierKind, report: &mut Report<'_>) {
         let Some(fill) = self.fills[slot].as_ref().filter(|_| self.exhaustive) else { return };
-        let why = match self.settled[slot] {
+        let why = match self.settled.contains(&slot) {
             true => Elimination::PoliticalFirst,
             // Only a roadblock has taken a place before its tier's turn there; at the first one it won as others do.
             false if fill.tier == tier && self.is_first(slot) => return,

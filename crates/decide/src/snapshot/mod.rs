@@ -301,6 +301,10 @@ impl Snapshot {
     pub(crate) fn has_roadblocks(&self) -> bool {
         self.layers.iter().any(|layer| layer.stratum.has_roadblocks())
     }
+    /// Some ad set that can deliver is under an experiment (or was, until lately).
+    pub(crate) fn has_experiments(&self) -> bool {
+        self.layers.iter().any(|layer| layer.stratum.has_experiments())
+    }
     /// Most categories that one advertiser of the catalogue has.
     pub(crate) fn categories_count_max(&self) -> usize {
         self.shared.categories_count_max

@@ -63,6 +63,7 @@ pub(crate) struct Stratum {
     political: PoliticalIndex,
     has_political: bool,
     has_roadblocks: bool,
+    has_experiments: bool,
     plain: Arc<StratumNumbers>,
 }
 
@@ -79,6 +80,7 @@ impl Stratum {
         let key = key(&ad_sets);
         let has_political = live(&ad_sets).any(|facts| facts.political);
         let has_roadblocks = live(&ad_sets).any(|facts| facts.roadblock);
+        let has_experiments = live(&ad_sets).any(|facts| facts.experiment.is_some());
         let mut stratum = Stratum {
             key,
             by_id,
@@ -87,6 +89,7 @@ impl Stratum {
             political: PoliticalIndex(index(&ad_sets, true, key)),
             has_political,
             has_roadblocks,
+            has_experiments,
             ad_sets,
             plain: Arc::default(),
         };
@@ -115,6 +118,9 @@ impl Stratum {
     }
     pub(super) fn has_roadblocks(&self) -> bool {
         self.has_roadblocks
+    }
+    pub(super) fn has_experiments(&self) -> bool {
+        self.has_experiments
     }
     /// The ad sets of a tier that can deliver.
     pub(super) fn tier(&self, tier: TierKind) -> Range<usize> {
