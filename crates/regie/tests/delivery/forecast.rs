@@ -47,8 +47,7 @@ fn two_weeks() -> Scene {
     journal.append(now.0, &hours.collect::<Vec<_>>()).unwrap();
     drop(journal);
     let harness = scene.harness.restart_with(|config| config.traffic_flush_ms = 200);
-    let mut owner = scene.owner.clone();
-    owner.url = harness.url.clone();
+    let owner = harness.owner();
     Scene { harness, owner, ..scene }
 }
 
