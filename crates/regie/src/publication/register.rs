@@ -241,7 +241,7 @@ mod tests {
     fn facts(ad: u32, sponsor: &str) -> Facts {
         let party = serde_json::json!({ "id": "party_1", "name": "", "withheld": false });
         let mut facts: Facts = serde_json::from_value(serde_json::json!({
-            "schema_version": 1, "id": AdId(ad), "campaign": "camp_1", "political": false, "run": "active",
+            "schema_version": 1, "id": AdId(ad), "campaign": "cam_1", "political": false, "run": "active",
             "sponsor": party, "payer": party, "content": { "landing_url": "https://shop.example/", "versions": [] },
             "period": { "starts_at": UtcMs(0), "ends_at": null, "first_day": null, "last_day": null, "zone": "UTC" },
             "currency": "EUR", "targeting": { "clauses": [], "caps": [], "learned": false, "words": "Everybody" },

@@ -75,10 +75,10 @@ fn a_forecast_says_what_will_come_and_who_competes_and_what_is_oversold() {
     let all = ask(&scene.owner, week(json!({})));
     near(&all, weekly);
     assert_eq!(all["oversold_at_booking"], false);
-    let belgian = json!({ "targeting": { "clauses": [{ "dimension": "country", "op": "in", "values": ["BE"] }] } });
+    let belgian = json!({ "targeting": [{ "dimension": "country", "op": "in", "values": ["BE"] }] });
     near(&ask(&scene.owner, week(belgian)), weekly / 4.0);
     // A keyword is not counted: the most it can be, down to nothing.
-    let keyword = json!({ "targeting": { "clauses": [{ "dimension": "keyword", "op": "in", "values": ["boats"] }] } });
+    let keyword = json!({ "targeting": [{ "dimension": "keyword", "op": "in", "values": ["boats"] }] });
     let uncounted = ask(&scene.owner, week(keyword));
     assert_eq!(uncounted["available"]["uncounted"], json!(["keyword"]));
     assert_eq!(uncounted["available"]["requests"]["low"], 0.0);
