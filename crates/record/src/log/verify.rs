@@ -20,6 +20,10 @@ use super::{
 };
 use std::collections::{BTreeMap, HashMap};
 
+/// Later checkpoints that one check goes on to: what was withheld meanwhile has its tombstone there.
+const NEWER_MAX: u32 = 5;
+const NO_OBJECT: &str = "a tombstone stands for an object that is there, or that no entry before it has";
+
 /// How much earlier than a leaf before it a leaf may be dated, in milliseconds.
 pub const BACKWARDS_TOLERANCE_MS: i64 = 60_000;
 /// Findings of one kind that are listed; the rest is counted.
@@ -264,6 +268,10 @@ struct State {
     absent: BTreeMap<Hash, (u64, String, String)>,
     keys: Vec<VerifierKey>,
     complete: bool,
+    /// Later checkpoints that were looked for.
+    rounds_count: u32,
+    /// Tombstones of objects that were still there: the log says it first, and deletes then.
+    early: Vec<(u64, Tombstone)>,
 }
 
 struct Walk<'a> {
@@ -285,16 +293,30 @@ impl Walk<'_> {
             self.report.find(Finding::Shrunk { seen: seen.size, now: size });
         }
         self.compare_seen();
-        for index in 0..size.div_ceil(TILE_WIDTH) {
-            let Some(tile) = Tile::at(Kind::Entries, index, size) else { break };
+        while self.to_checkpoint(progress) && !self.state.absent.is_empty() && self.newer() {}
+    }
+    /// Reads on to the checkpoint; false where the files do not allow it.
+    fn to_checkpoint(&mut self, progress: &mut dyn FnMut(u64, u64)) -> bool {
+        let size = self.checkpoint.size;
+        while self.state.frontier.size() < size {
+            let at = self.state.frontier.size();
+            let Some(tile) = Tile::at(Kind::Entries, at / TILE_WIDTH, size) else { break };
             let bytes = match super::read::tile_bytes(self.source, tile) {
                 Ok(bytes) => bytes,
-                Err(error) => return self.report.find(Finding::File(error)),
+                Err(error) => {
+                    self.report.find(Finding::File(error));
+                    return false;
+                }
             };
-            let leaves: Vec<Vec<u8>> = match entries_of(&bytes, tile.width) {
-                Ok(leaves) => leaves.into_iter().map(<[u8]>::to_vec).collect(),
-                Err(_) => return self.report.find(Finding::Tile(tile.path())),
+            let Ok(leaves) = entries_of(&bytes, tile.width) else {
+                self.report.find(Finding::Tile(tile.path()));
+                return false;
             };
+            let read = (at % TILE_WIDTH) as usize;
+            let leaves: Vec<Vec<u8>> = leaves.into_iter().skip(read).map(<[u8]>::to_vec).collect();
+            if leaves.is_empty() {
+                break;
+            }
             for leaf in &leaves {
                 self.leaf(leaf);
             }
@@ -305,6 +327,21 @@ impl Walk<'_> {
         if self.state.frontier.root() != self.checkpoint.root {
             self.report.find(Finding::Root);
         }
+        true
+    }
+    /// Takes a later checkpoint where there is one: what was withheld since the first was read has its tombstone there.
+    fn newer(&mut self) -> bool {
+        let Ok(Some(bytes)) = self.source.get(CHECKPOINT_PATH) else { return false };
+        let Ok((checkpoint, note, trust)) = self.wanted.policy.judge(&bytes) else { return false };
+        self.state.rounds_count += 1;
+        let later = checkpoint.origin == self.checkpoint.origin && checkpoint.size > self.checkpoint.size;
+        if !later || self.state.rounds_count > NEWER_MAX {
+            return false;
+        }
+        (self.report.trust, self.report.note) = (Some(trust), Some(note));
+        self.report.checkpoint = Some(checkpoint.clone());
+        self.checkpoint = checkpoint;
+        true
     }
     /// Computes the tiles that these leaves fill, and compares them with the published ones.
     fn tiles(&mut self, leaves: &[Vec<u8>], size: u64) {
@@ -385,7 +422,7 @@ impl Walk<'_> {
             KIND_KEY | KIND_KEY_RETIRED => {
                 body_of::<KeyChange>(leaf).map_err(body).and_then(|k| self.key(&k))
             }
-            KIND_TOMBSTONE => body_of::<Tombstone>(leaf).map_err(body).and_then(|t| self.tombstone(&t)),
+            KIND_TOMBSTONE => body_of::<Tombstone>(leaf).map_err(body).and_then(|t| self.tombstone(index, &t)),
             KIND_DAY => Ok(()),
             other if other.starts_with("log_") => Err(format!("`{other}` is no kind that a log writes")),
             _ => Ok(()),
@@ -418,18 +455,17 @@ impl Walk<'_> {
         }
         Ok(())
     }
-    fn tombstone(&mut self, tombstone: &Tombstone) -> Result<(), String> {
+    fn tombstone(&mut self, index: u64, tombstone: &Tombstone) -> Result<(), String> {
         if tombstone.ground.trim().is_empty() {
             return Err("a tombstone gives no legal ground".into());
         }
         match self.state.absent.remove(&tombstone.object) {
             Some((index, _, part)) => self.report.withheld.push((index, part, tombstone.ground.clone())),
-            None if self.wanted.objects => {
-                return Err(
-                    "a tombstone stands for an object that is there, or that no entry before it has".into()
-                );
-            }
-            None => {}
+            None if !self.wanted.objects => {}
+            None => match self.source.get(&object_path(tombstone.object)) {
+                Ok(Some(_)) => self.state.early.push((index, tombstone.clone())),
+                _ => return Err(NO_OBJECT.into()),
+            },
         }
         Ok(())
     }
@@ -452,6 +488,12 @@ impl Walk<'_> {
     fn finish(&mut self) {
         if !self.state.complete {
             return;
+        }
+        for (index, tombstone) in std::mem::take(&mut self.state.early) {
+            match self.source.get(&object_path(tombstone.object)) {
+                Ok(None) => self.report.withheld.push((index, tombstone.part, tombstone.ground)),
+                _ => self.report.find(Finding::Leaf { index, why: NO_OBJECT.into() }),
+            }
         }
         for (index, of, part) in std::mem::take(&mut self.state.absent).into_values() {
             self.report.find(Finding::Missing { index, of, part });
