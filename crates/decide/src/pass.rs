@@ -126,6 +126,8 @@ impl<'a> Pass<'a> {
             if self.context.snapshot.tier(tier).next().is_none() {
                 continue;
             }
+            // What was barred in an earlier tier says nothing of this one.
+            (self.barred, self.roadblock_share_ppm) = (Vec::new(), 0);
             if may_roadblock(tier) {
                 self.roadblock(tier, report);
             }
@@ -241,7 +243,6 @@ impl<'a> Pass<'a> {
 
     /// A campaign that takes all places of a request, if one wins the first of them and fits into all.
     fn roadblock(&mut self, tier: TierKind, report: &mut Report<'_>) {
-        (self.barred, self.roadblock_share_ppm) = (Vec::new(), 0);
         if !self.context.snapshot.has_roadblocks() {
             return;
         }
