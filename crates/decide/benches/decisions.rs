@@ -68,7 +68,8 @@ fn compiling_one_edited_ad_set(bencher: Bencher<'_, '_>, ad_sets_count: u64) {
 fn aligning_new_tables(bencher: Bencher<'_, '_>, ad_sets_count: u64) {
     let (world, _) = scene(ad_sets_count);
     let snapshot = Snapshot::build(&world.catalogue, 1);
-    let rows = (1..=ad_sets_count as u32).map(|id| (AdSetId(id), Row { click_ppb: 1 + id, ..Row::default() }));
+    let rows =
+        (1..=ad_sets_count as u32).map(|id| (AdSetId(id), Row { click_ppb: 1 + id, ..Row::default() }));
     let tables = Tables::new(rows);
     bencher.bench_local(|| black_box(&tables).clone().align(&snapshot));
 }

@@ -6,7 +6,11 @@
 //! An advertiser does not bid against itself. Every conversion rounds down, in the payer's favour; refuses
 //! floating point.
 
-use crate::{rates::PPB, snapshot::AdSetFacts, tables::{Numbers, PPM, paced}};
+use crate::{
+    rates::PPB,
+    snapshot::AdSetFacts,
+    tables::{Numbers, PPM, paced},
+};
 use regie_model::{AdSetId, AdvertiserId, money::DatedRate, ticket::Billing};
 
 /// Someone who takes part.

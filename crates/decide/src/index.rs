@@ -6,12 +6,12 @@
 //! High-cardinality values (key-values, cities, keywords) touch few blocks and are kept sparse.
 //! Refuses to know what a political ad may read: it asks a [`Values`], and the caller chooses which (law P1).
 
+use foldhash::fast::FixedState;
 use regie_model::{
     PlacementId, SegmentId, SiteId, UtcMs, Zone,
     targeting::{Clause, Dimension, Op, glob_matches},
     ticket::DeviceClass,
 };
-use foldhash::fast::FixedState;
 use std::collections::BTreeMap;
 
 /// Looked up for every request; the seed comes from the whole catalogue, which no advertiser knows.

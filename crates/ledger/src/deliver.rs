@@ -351,7 +351,7 @@ mod tests {
             daily_budget_micros: Some(Micros(1_000)),
             external_id: None,
             experiment: None,
-        learning: None,
+            learning: None,
         };
         books.apply(&Change::AdSetPut { id: AdSetId(1), spec });
         books

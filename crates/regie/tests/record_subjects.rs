@@ -89,7 +89,8 @@ fn a_dossier_is_complete_signed_and_checked_anywhere() {
         let again = Dossier::sign(changed.document, &by).unwrap();
         check(&again, &policy).unwrap().faults
     };
-    let cases: [(&str, &dyn Fn(&mut Dossier)); 6] = [
+    type Change<'a> = &'a dyn Fn(&mut Dossier);
+    let cases: [(&str, Change<'_>); 6] = [
         ("left out", &|d| drop(d.document.ads[1].versions.remove(0))),
         ("not proved", &|d| d.document.ads[0].versions[0].entry.index += 1),
         ("its facts are not", &|d| {

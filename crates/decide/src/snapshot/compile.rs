@@ -1,7 +1,8 @@
 //! From the catalogue to what decisions read of it, one ad set at a time, and what all share.
 
-use super::{HashMap, 
-    AdSetFacts, Cold, Group, PlacementFacts, Shared, SiteFacts, experiment::Experiment, standing::standing,
+use super::{
+    AdSetFacts, Cold, Group, HashMap, PlacementFacts, Shared, SiteFacts, experiment::Experiment,
+    standing::standing,
 };
 use crate::learned::TemplateFacts;
 use regie_model::{

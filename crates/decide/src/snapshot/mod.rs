@@ -32,11 +32,7 @@ use regie_model::{
     creative::ObjectHash,
     targeting::Dimension,
 };
-use std::{
-    collections::BTreeSet,
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, ops::Range, sync::Arc};
 use stratum::{Layer, index_of};
 
 /// Keys are the publisher's own: a fast hash will do.

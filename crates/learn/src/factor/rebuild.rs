@@ -95,8 +95,9 @@ fn start(effects: &mut Effects, evidence: &mut Evidence) -> Sums {
 fn strongest(effects: &Effects, sums: &Sums, chosen: &[usize]) -> Option<usize> {
     let mut list: Vec<(f64, usize, usize)> = Vec::with_capacity(sums.len());
     for (number, block) in effects.blocks.iter().enumerate().filter(|(_, b)| b.kind != Kind::Context) {
-        for at in block.offset..block.offset + block.count {
-            let [trials, reward, expected] = sums[at];
+        for (at, [trials, reward, expected]) in
+            sums.iter().copied().enumerate().skip(block.offset).take(block.count)
+        {
             if trials <= 0.0 || expected <= 0.0 {
                 continue;
             }

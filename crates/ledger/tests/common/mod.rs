@@ -70,7 +70,7 @@ pub fn ad_set(campaign: CampaignId, bid: Bid) -> AdSetSpec {
         daily_budget_micros: None,
         external_id: None,
         experiment: None,
-    learning: None,
+        learning: None,
     }
 }
 pub fn booked(change: Change) -> Event {

@@ -293,10 +293,10 @@ impl Walk<'_> {
             self.report.find(Finding::Shrunk { seen: seen.size, now: size });
         }
         self.compare_seen();
-        while self.to_checkpoint(progress) && !self.state.absent.is_empty() && self.newer() {}
+        while self.read_on(progress) && !self.state.absent.is_empty() && self.newer() {}
     }
     /// Reads on to the checkpoint; false where the files do not allow it.
-    fn to_checkpoint(&mut self, progress: &mut dyn FnMut(u64, u64)) -> bool {
+    fn read_on(&mut self, progress: &mut dyn FnMut(u64, u64)) -> bool {
         let size = self.checkpoint.size;
         while self.state.frontier.size() < size {
             let at = self.state.frontier.size();
@@ -422,7 +422,9 @@ impl Walk<'_> {
             KIND_KEY | KIND_KEY_RETIRED => {
                 body_of::<KeyChange>(leaf).map_err(body).and_then(|k| self.key(&k))
             }
-            KIND_TOMBSTONE => body_of::<Tombstone>(leaf).map_err(body).and_then(|t| self.tombstone(index, &t)),
+            KIND_TOMBSTONE => {
+                body_of::<Tombstone>(leaf).map_err(body).and_then(|t| self.tombstone(index, &t))
+            }
             KIND_DAY => Ok(()),
             other if other.starts_with("log_") => Err(format!("`{other}` is no kind that a log writes")),
             _ => Ok(()),

@@ -78,7 +78,8 @@ async fn ready(State(app): State<AppState>) -> Response {
     }
     let status = if why.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let waiting_count = app.platform.waiting_for_log_count();
-    let told = serde_json::json!({ "ready": why.is_empty(), "why_not": why, "record_waiting_ads": waiting_count });
+    let told =
+        serde_json::json!({ "ready": why.is_empty(), "why_not": why, "record_waiting_ads": waiting_count });
     (status, axum::Json(told)).into_response()
 }
 

@@ -99,7 +99,10 @@ fn a_forecast_says_what_will_come_and_who_competes_and_what_is_oversold() {
     let other = scene.book(&Booking::cpm("Other", 1_000_000));
     let id: AdvertiserId = other.advertiser.parse().unwrap();
     let theirs = ask(&scene.harness.token(&[Scope::Read], Some(id)), week(json!({})));
-    assert_eq!((theirs["rivals"].clone(), theirs["competition"][0]["ad_sets_count"].clone()), (json!([]), json!(2)));
+    assert_eq!(
+        (theirs["rivals"].clone(), theirs["competition"][0]["ad_sets_count"].clone()),
+        (json!([]), json!(2))
+    );
     let hidden = week(json!({ "campaign": rival.campaign }));
     let refused = scene.harness.user(Role::Advertiser, Some(id)).post("/v1/forecast", hidden);
     assert_eq!(refused.faults(), ["campaign: unknown"]);
@@ -110,7 +113,8 @@ fn a_forecast_says_what_will_come_and_who_competes_and_what_is_oversold() {
     // At booking: accepted, with the forecast that shows it.
     let now = regie::server::system_clock()();
     let ends_at = regie_model::UtcMs(now.0 + 7 * 24 * HOUR_MS);
-    let mut goal = scene.owner.get(&format!("/v1/ad-sets/{}", rival.ad_set)).expect(200).json()["spec"].clone();
+    let mut goal =
+        scene.owner.get(&format!("/v1/ad-sets/{}", rival.ad_set)).expect(200).json()["spec"].clone();
     merge(&mut goal, promise(weekly * 3.0));
     merge(&mut goal, json!({ "name": "Too much", "flight": { "starts_at": now, "ends_at": ends_at } }));
     let booked = scene.owner.post("/v1/ad-sets", goal.clone()).expect(201).json();

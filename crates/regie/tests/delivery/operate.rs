@@ -51,7 +51,12 @@ fn a_server_with_room_is_ready_and_says_how_it_is() {
     scene.ticket();
     problem(&scene.harness.anonymous().get("/metrics"), 401);
     let metrics = scene.harness.token(&[Scope::Metrics], None).get("/metrics").expect(200).text();
-    for line in ["regie_decisions_total 1", "regie_fills_total 1", "regie_paid_stopped 0", "regie_record_waiting_ads 0"] {
+    for line in [
+        "regie_decisions_total 1",
+        "regie_fills_total 1",
+        "regie_paid_stopped 0",
+        "regie_record_waiting_ads 0",
+    ] {
         assert!(metrics.lines().any(|l| l == line), "{line} in {metrics}");
     }
     assert!(!metrics.contains("Paid") && !metrics.contains("@"), "no names");

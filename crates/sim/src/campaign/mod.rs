@@ -4,8 +4,8 @@
 //! [`Truth`] (the chance of a success for every version in every context), a stream of contexts, and what happens on the
 //! way ([`Events`]). Refuses IO, a clock and randomness of its own: (family, shape, seed) gives the same campaign.
 
-pub mod policies;
 mod list;
+pub mod policies;
 mod run;
 mod truth;
 mod uploaded;

@@ -263,7 +263,7 @@ impl World {
             daily_budget_micros: None,
             external_id: None,
             experiment: None,
-        learning: None,
+            learning: None,
         };
         self.book(Change::AdSetPut { id: AdSetId(number), spec });
         let spec = AdSpec {
