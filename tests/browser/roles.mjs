@@ -46,7 +46,8 @@ export async function crawl(context, base, starts, max = 120) {
     if (found.has(key)) continue;
     const answer = await context.request.get(base + path, { maxRedirects: 0 });
     if (answer.status() !== 200 || !answer.headers()['content-type']?.startsWith('text/html')) continue;
-    if (path.endsWith('/frame')) continue;
+    // A creative on its own, sandboxed: no page.
+    if (path.endsWith('/frame') || /\/template\/\d+$/.test(path)) continue;
     found.set(key, path);
     await page.goto(base + path);
     const links = await page.locator('a[href]').evaluateAll(all => all.map(a => a.getAttribute('href')));
