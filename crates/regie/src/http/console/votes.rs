@@ -83,7 +83,7 @@ fn import_form(caller: &Caller) -> Markup {
         form class="card" method="post" action="/console/elections/import" enctype="multipart/form-data" {
             (layout::csrf(caller))
             h2 { (t!("console-import-from-a-file")) }
-            p { (th!("console-csv-with-the-columns-the", code = html! { code { (COLUMNS) } })) }
+            p { (th!("console-csv-with-the-columns-the", code = html! { code class="wrap-any" { (COLUMNS) } })) }
             div class="field" { label for="v-file" { (t!("console-file")) } input id="v-file" type="file" name="file" accept=".csv,text/csv"; }
             div class="field" { label for="v-text" { (t!("console-or-its-lines")) } textarea id="v-text" name="text" rows="4" {} }
             button class="primary" { (t!("console-import")) }
