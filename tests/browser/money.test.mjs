@@ -14,6 +14,10 @@ before(async () => {
   [demo, browser] = await Promise.all([startDemo(), launch()]);
   const { items } = await demo.api('GET', '/v1/campaigns');
   campaign = items.find(c => c.spec.name.startsWith('Spring tide')).id;
+  // A click of it is worth more than this campaign's impressions until something is learned, and nobody clicks here.
+  const boat = items.find(c => c.spec.name === 'The last boat').id;
+  await demo.api('POST', `/v1/campaigns/${boat}/status`, { status: 'paused' });
+  await until('a place for the campaign', async () => (await decide(['top', 'side'])).some(d => d.ad?.campaign === campaign));
 });
 after(async () => {
   await browser?.close();
@@ -26,7 +30,7 @@ const decide = async places => {
 };
 const row = async () => (await demo.api('GET', `/v1/reports?by=campaign&campaign=${campaign}`)).rows[0];
 
-test('a budget is spent to the last unit and never beyond; then the ad is gone', { skip: 'fails since reports and the demo changed; to be mended' }, async () => {
+test('a budget is spent to the last unit and never beyond; then the ad is gone', skip, async () => {
   let shown = 0;
   for (let round = 0; round < 400; round++) {
     const ours = (await decide(['top', 'side'])).filter(d => d.ad?.campaign === campaign).map(d => d.ad.ticket);
