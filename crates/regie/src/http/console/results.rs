@@ -239,13 +239,13 @@ fn funnel(total: &Counters) -> Markup {
     html! {
         section class="card" {
             h2 { (t!("results-funnel")) }
-            table {
+            div class="scroll" { table {
                 thead { tr { th { (t!("results-step")) } th {} th class="right" { (t!("results-number")) } th class="right" { (t!("results-of-the-step-before")) } } }
                 tbody { @for (index, (name, number)) in steps.iter().enumerate() { tr {
                     th scope="row" { (name) } td { (ui::bar((*number).into(), top.into(), name, "")) } td class="right" { (ui::count(*number)) }
                     td class="right" { @if index > 0 { (ui::percent(*number, steps[index - 1].1)) } }
                 } } }
-            }
+            } }
         }
     }
 }
