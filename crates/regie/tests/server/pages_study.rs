@@ -1,12 +1,8 @@
 //! The study room on the web: archives come in as files, are asked, grouped and published; anybody reads what was.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-mod shown;
-
-use common::{Client, Harness, Reply};
+use crate::common::{Client, Harness, Reply};
+use crate::shown::Stage;
 use regie_model::booking::Role;
-use shown::Stage;
 
 const REPORT: &str = "FacebookAdLibraryReport_2024-05-01_XX_yesterday_advertisers.csv";
 const HEADER: &str = "Page ID,Page name,Disclaimer,Amount spent (EUR),Number of ads in Library\n";

@@ -1,10 +1,7 @@
 //! What is published and how it is read: facts before the first impression, days, search, versions, bulk, reports, limits.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-mod shown;
-
-use common::{Client, Harness, create};
+use crate::common::{self, Client, Harness, create};
+use crate::shown::{self, Stage};
 use regie_model::{AdId, UtcMs, booking::Role, time::DAY_MS};
 use regie_record::{
     breakdown::CELL_MIN,
@@ -12,7 +9,6 @@ use regie_record::{
     leaf::{Kind, Leaf, Stage as Firmness},
 };
 use serde_json::{Value, json};
-use shown::Stage;
 
 fn ad_of(text: &str) -> AdId {
     text.parse().unwrap()

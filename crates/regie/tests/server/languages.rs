@@ -1,12 +1,8 @@
 //! English and French: no key missing, none unused, the same values in both, and no English sentence on a French page.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-mod shown;
-
-use common::Client;
+use crate::common::Client;
+use crate::shown::Stage;
 use regie::i18n::{AREAS, ids};
-use shown::Stage;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

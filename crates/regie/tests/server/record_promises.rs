@@ -1,10 +1,7 @@
 //! The promises of the record, each the answer to a complaint of researchers, each with a test of its name.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-mod shown;
-
-use common::{Client, create};
+use crate::common::{self, Client, create};
+use crate::shown::Stage;
 use regie::platform::{
     folder::Folder,
     log::{client::HttpSource, files::FolderFiles, store::SqliteHead},
@@ -18,7 +15,6 @@ use regie_record::log::{
     verify::{Verdict, Wanted, verify},
 };
 use serde_json::{Value, json};
-use shown::Stage;
 
 fn get(reader: &Client, path: &str) -> Value {
     reader.get(path).expect(200).json()

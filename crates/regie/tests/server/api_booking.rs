@@ -1,17 +1,11 @@
 //! The booking API on a real server: create, edit, refuse; reviews; one advertiser apart from another; previews.
-#![allow(clippy::unwrap_used)]
 
-#[path = "api_booking/apart.rs"]
 mod apart;
-#[path = "api_booking/approvals.rs"]
 mod approvals;
-mod common;
-#[path = "api_booking/erasure.rs"]
 mod erasure;
-#[path = "api_booking/previews.rs"]
 mod previews;
 
-use common::*;
+use crate::common::*;
 use regie_model::booking::{Role, Scope};
 use serde_json::{Value, json};
 

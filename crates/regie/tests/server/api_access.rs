@@ -1,10 +1,7 @@
 //! Who may call what: the golden table of every route, and a call of each as nobody and as everybody.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{self, Client, Harness, ROLES, open_publisher, open_shop};
 use axum::http::Method;
-use common::{Client, Harness, ROLES, open_publisher, open_shop};
 use regie::http::{Access, Route, routes};
 use regie_model::booking::{Role, Scope};
 use serde_json::json;

@@ -1,10 +1,9 @@
 //! What the record owes to whom it is about and to whom may ask: the signed dossier, the date on a personal field and its end,
 //! decisions on reports as entries, elections from a file.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-mod shown;
+use crate::common;
 
+use crate::shown::Stage;
 use regie_model::{AdId, UtcMs, time::DAY_MS};
 use regie_record::log::{
     Policy,
@@ -12,7 +11,6 @@ use regie_record::log::{
     verify::{Verdict, Wanted, verify},
 };
 use serde_json::{Value, json};
-use shown::Stage;
 use std::{path::Path, process::Command};
 
 fn regie(args: &[&str]) -> (i32, Value) {

@@ -1,13 +1,9 @@
 //! Bookings by table: the same columns out and in, every bad row with its reason, repeatable without doubling.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-mod shown;
-
-use common::{Client, Reply};
+use crate::common::{self, Client, Reply};
+use crate::shown::Stage;
 use regie_model::booking::Role;
 use serde_json::Value;
-use shown::Stage;
 use std::fmt::Write;
 
 /// Sends a table and waits until it is taken in.

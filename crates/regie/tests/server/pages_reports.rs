@@ -1,13 +1,9 @@
 //! Reports, invoices and credits equal a stream of events counted by hand, sent through HTTP.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-mod shown;
-
-use common::Reply;
+use crate::common::{self, Reply};
+use crate::shown::{FLOOR_NANOS, Stage};
 use regie_model::booking::{Role, Scope};
 use serde_json::{Value, json};
-use shown::{FLOOR_NANOS, Stage};
 
 fn charged(reply: &Reply) -> i64 {
     reply.json()["totals"][0]["gross_nanos"].as_i64().unwrap()

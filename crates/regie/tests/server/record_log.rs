@@ -1,10 +1,7 @@
 //! The record's log in a running server: its files over HTTP, a restart, a witness that is another Regie, a mirror that goes
 //! on when the server is gone, and the command line that checks all of it.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::Harness;
+use crate::common::Harness;
 use regie::platform::log::client::HttpSource;
 use regie_record::log::{
     Append, Envelope, Policy, VerifierKey,
@@ -159,7 +156,7 @@ fn a_mirror_is_verified_when_its_origin_is_gone() {
 fn the_browser_page_is_one_static_file() {
     let server = Harness::start();
     let page = server.anonymous().get("/record/verify.html").expect(200);
-    assert_eq!(page.body, include_bytes!("../assets/verify.html"));
+    assert_eq!(page.body, include_bytes!("../../assets/verify.html"));
     let text = page.text();
     for outside in ["src=", "href=", "@import", "url("] {
         assert!(!text.contains(outside), "{outside}");

@@ -1,5 +1,4 @@
 //! Days closed for payers, from a real journal to an audit file that is checked without the server.
-#![allow(clippy::unwrap_used)]
 
 use regie::{
     config::Config,

@@ -1,13 +1,9 @@
 //! The console's pages: each role, a strict policy, no third party, light, escaped; forms that lose nothing.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-mod shown;
-
-use common::{Client, Harness, ROLES, Reply};
+use crate::common::{self, Client, Harness, ROLES, Reply};
+use crate::shown::Stage;
 use regie_model::booking::Role;
 use serde_json::json;
-use shown::Stage;
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 const PAGE_BYTES_MAX: usize = 200_000;

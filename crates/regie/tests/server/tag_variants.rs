@@ -1,10 +1,7 @@
 //! The tag's routes over HTTP, on the demo's own bookings: the script, the iframe, the picture without a script; and
 //! that the demo's bookings are whole (every tier and kind of bid, declared politics, everything approved).
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Harness, Reply};
+use crate::common::{Harness, Reply};
 use regie::demo::{bookings, desk::Desk};
 use regie_model::booking::{Bid, TierKind};
 use serde_json::{Value, json};

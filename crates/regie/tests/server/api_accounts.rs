@@ -1,9 +1,6 @@
 //! Signing in and out, links, the second factor, users and tokens, on a real server.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Client, Harness, Reply};
+use crate::common::{self, Client, Harness, Reply};
 use regie::http::auth::{links, second_factor};
 use regie_model::{UserId, booking::Role};
 use serde_json::json;

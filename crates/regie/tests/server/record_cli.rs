@@ -1,14 +1,10 @@
 //! The record's commands, as an outsider and an operator run them: `verify` by HTTPS, of a label and of evidence; `mirror
 //! --serve` when the origin is gone; `record` for keys and a new origin.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-mod shown;
-
-use common::Harness;
+use crate::common::{self, Harness};
+use crate::shown::Stage;
 use regie_record::promise::{MERGE_WITHIN_MS, Promise};
 use serde_json::{Value, json};
-use shown::Stage;
 use std::{
     io::{BufRead, BufReader},
     path::Path,

@@ -1,12 +1,8 @@
 //! The public record over HTTP: from the first impression on, exact, allow-listed, escaped, without sign-in.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-mod shown;
-
-use common::Harness;
+use crate::common::Harness;
+use crate::shown::{self, Stage};
 use serde_json::Value;
-use shown::Stage;
 use std::collections::BTreeSet;
 
 fn keys(value: &Value, found: &mut BTreeSet<String>) {

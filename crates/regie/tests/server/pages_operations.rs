@@ -1,12 +1,8 @@
 //! What operations, advertisers and operators do with what is booked: the delivery board, results, copies, undo, health.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-mod shown;
-
-use common::Client;
+use crate::common::{self, Client};
+use crate::shown::{self, Stage};
 use regie_model::booking::Role;
-use shown::Stage;
 
 /// The position of the latest change of a thing, as its history offers to take it back.
 fn latest(client: &Client, entity: &str) -> String {

@@ -1,0 +1,25 @@
+//! A whole server, spoken to over HTTP: its API, its pages, the public record it keeps, and the languages it speaks.
+//! One program for all of them: each is linked with the whole server, which takes longer than most of them run.
+#![allow(clippy::unwrap_used)]
+
+mod api_access;
+mod api_accounts;
+mod api_booking;
+#[path = "../common/mod.rs"]
+mod common;
+mod languages;
+mod pages_console;
+mod pages_operations;
+mod pages_record;
+mod pages_reports;
+mod pages_study;
+mod record_cli;
+mod record_log;
+mod record_payers;
+mod record_promises;
+mod record_publication;
+mod record_subjects;
+#[path = "../shown/mod.rs"]
+mod shown;
+mod tables;
+mod tag_variants;
