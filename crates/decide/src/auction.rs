@@ -72,6 +72,10 @@ pub(crate) fn price_nanos(winner: &AdSetFacts, rate_ppb: u32, needed_nanos: i64,
         Billing::Click | Billing::Conversion => i128::from(rate_ppb.max(1)),
         Billing::None => return 0,
     };
+    if winner.rate_nanos == DatedRate::PAR && rate == i128::from(PPB) {
+        // An impression in the auction's own currency: nothing to convert.
+        return needed_nanos.max(0).max(reserve_nanos.max(0)).min(winner.bid_nanos.max(0));
+    }
     let (par, ppb) = (i128::from(DatedRate::PAR), i128::from(PPB));
     let needed = i128::from(needed_nanos.max(0)) * par * ppb / (i128::from(winner.rate_nanos.max(1)) * rate);
     let reserve = i128::from(reserve_nanos.max(0)) * ppb / rate;

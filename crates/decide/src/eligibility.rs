@@ -242,15 +242,15 @@ fn separated(shown: &[Shown<'_>], ad_set: &AdSetFacts) -> Option<Elimination> {
 }
 
 /// Every check of an ad set that can deliver and matched, in order; `None` when it may take part.
-/// House ads have no budget, no pacing, and do not compete with one another.
+/// House ads have no budget, no pacing, and do not compete with one another. `numbers` are the ad set's here.
 pub(crate) fn refused(
     context: &Context<'_>,
     open: &Open<'_>,
     shown: &[Shown<'_>],
     index: usize,
+    numbers: Numbers,
 ) -> Option<Elimination> {
     let ad_set = context.snapshot.ad_set(index);
-    let numbers = context.numbers_at(open, index);
     let house = ad_set.tier.kind() == TierKind::House;
     if let Some(why) = timing(context, ad_set).or_else(|| placement(open, ad_set)) {
         return Some(why);

@@ -131,9 +131,9 @@ impl<'a> Pass<'a> {
             if may_roadblock(tier) {
                 self.roadblock(tier, report);
             }
-            let mut tried = vec![false; self.open.len()];
+            let mut tried: Vec<usize> = Vec::new();
             for slot in 0..self.open.len() {
-                if self.open[slot].is_none() || tried[slot] {
+                if self.open[slot].is_none() || tried.contains(&slot) {
                     continue;
                 }
                 if self.fills[slot].is_some() {
@@ -145,17 +145,17 @@ impl<'a> Pass<'a> {
                     self.single(slot, tier, report);
                     continue;
                 }
-                together.iter().for_each(|slot| tried[*slot] = true);
+                tried.extend(&together);
                 let said = joint::sell(self, &together, report);
                 self.joint.extend(Some(said).filter(|said| said.finalists_count > 0));
             }
         }
     }
     /// The open places that are sold together with this one.
-    fn together(&self, slot: usize, tier: TierKind, tried: &[bool]) -> Vec<usize> {
+    fn together(&self, slot: usize, tier: TierKind, tried: &[usize]) -> Vec<usize> {
         let vcg = |slot: &usize| {
             let here = self.open[*slot].as_ref().map(|open| open.here.facts.auction);
-            here == Some(AuctionKind::Vcg) && self.fills[*slot].is_none() && !tried[*slot]
+            here == Some(AuctionKind::Vcg) && self.fills[*slot].is_none() && !tried.contains(slot)
         };
         if tier != TierKind::Auction || !vcg(&slot) {
             return Vec::new();

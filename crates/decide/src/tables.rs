@@ -48,8 +48,18 @@ impl Default for Row {
 }
 /// What the bid counts for, rounded down.
 pub(crate) fn paced(nanos: i64, multiplier_ppm: u32) -> i64 {
-    let scaled = i128::from(nanos) * i128::from(multiplier_ppm.min(PPM)) / i128::from(PPM);
-    i64::try_from(scaled).unwrap_or(nanos)
+    scaled(nanos, multiplier_ppm.min(PPM), PPM)
+}
+/// `nanos * of / whole` toward zero, at most `i64::MAX`. Most are the whole, or fit 64 bits: divisions of 128 bits
+/// are the dearest step of a candidate's check.
+pub(crate) fn scaled(nanos: i64, of: u32, whole: u32) -> i64 {
+    if of == whole {
+        return nanos;
+    }
+    match nanos.checked_mul(i64::from(of)) {
+        Some(product) => product / i64::from(whole),
+        None => i64::try_from(i128::from(nanos) * i128::from(of) / i128::from(whole)).unwrap_or(i64::MAX),
+    }
 }
 /// Begins the bytes of a table of the second form.
 const MAGIC: &[u8; 8] = b"RGTABLE2";
@@ -279,6 +289,16 @@ mod tests {
         let tables = Tables::from_bytes(&old).unwrap();
         let first = Row { pass_ppm: 7, multiplier_ppm: PPM, click_ppb: 8, conversion_ppb: 9, need_ppm: 1 };
         assert_eq!((tables.row(AdSetId(3)), tables.row(AdSetId(5)).need_ppm), (first, 4));
+    }
+    #[test]
+    fn scaling_is_the_wide_division() {
+        let edges = [0, 1, 7, 999_999, 1_000_001, 9_223_372_036, 9_223_372_037, i64::MAX - 1, i64::MAX];
+        for nanos in edges {
+            for (of, whole) in [(0, PPM), (1, PPM), (PPM - 1, PPM), (PPM, PPM), (1, PPB), (2 * PPB, PPB)] {
+                let wide = i128::from(nanos) * i128::from(of) / i128::from(whole);
+                assert_eq!(scaled(nanos, of, whole), i64::try_from(wide).unwrap_or(i64::MAX));
+            }
+        }
     }
     #[test]
     fn damaged_bytes_are_refused() {

@@ -128,10 +128,13 @@ impl Turn<'_> {
         !self.context.contextual && self.context.snapshot.ad_set(index).political
     }
     pub(crate) fn refused(&self, index: usize) -> Option<Elimination> {
+        self.refused_at(index, self.numbers(index))
+    }
+    fn refused_at(&self, index: usize, numbers: Numbers) -> Option<Elimination> {
         if self.held.contains(&index) {
             return Some(Elimination::HeldOut);
         }
-        let refused = refused(self.context, self.open, self.shown, index);
+        let refused = refused(self.context, self.open, self.shown, index, numbers);
         let ad_set = self.context.snapshot.ad_set(index);
         if !ad_set.roadblock {
             return refused;
@@ -255,16 +258,16 @@ impl Turn<'_> {
         self.scan(
             |block| settled(self.context.aligned.bound(block)),
             |index| {
-                let score_nanos = self.numbers(index).score_nanos;
-                if settled(score_nanos) {
-                    lost.push((index, score_nanos));
+                let numbers = self.numbers(index);
+                if settled(numbers.score_nanos) {
+                    lost.push((index, numbers.score_nanos));
                     return;
                 }
-                match self.refused(index) {
+                match self.refused_at(index, numbers) {
                     Some(why) => tell(index, why),
                     None => {
                         let mut so_far = field.get();
-                        let loser = so_far.add(self.bidder(index));
+                        let loser = so_far.add(self.bidder(index, numbers.score_nanos));
                         lost.extend(loser.map(|l| (l.index, l.score_nanos)));
                         field.set(so_far);
                     }
@@ -292,13 +295,13 @@ impl Turn<'_> {
         let against_political = second.is_some_and(|s| self.context.snapshot.ad_set(s.index).political);
         Some(Won { index: best.index, price_nanos, against_political })
     }
-    fn bidder(&self, index: usize) -> Bidder {
+    fn bidder(&self, index: usize, score_nanos: i64) -> Bidder {
         let ad_set = self.context.snapshot.ad_set(index);
         Bidder {
             index,
             ad_set: ad_set.id,
             advertiser: ad_set.advertiser,
-            score_nanos: self.numbers(index).score_nanos,
+            score_nanos,
             tie: self.draw(Purpose::Tie, ad_set.id.0),
         }
     }

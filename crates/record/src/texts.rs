@@ -4,7 +4,7 @@
 //! the publisher has opted in; English stands in its place otherwise. Refuses to translate what a sponsor wrote.
 
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{borrow::Cow, collections::BTreeMap, sync::LazyLock};
 
 /// The texts of one language.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,9 +110,14 @@ impl Texts {
     /// The texts for a page in `wanted` (a BCP 47 tag): that language if it is reviewed or among `opted_in`; English
     /// otherwise.
     pub fn choose(wanted: Option<&str>, opted_in: &[String]) -> Texts {
-        let primary = wanted.unwrap_or("en").split(['-', '_']).next().unwrap_or("en").to_lowercase();
+        let primary = wanted.unwrap_or("en").split(['-', '_']).next().unwrap_or("en");
+        // Chosen for every ad: what is written small already, as nearly always, is not copied.
+        let primary = match primary.bytes().all(|byte| byte.is_ascii_lowercase()) {
+            true => Cow::Borrowed(primary),
+            false => Cow::Owned(primary.to_lowercase()),
+        };
         let usable = LANGUAGES
-            .get_key_value(&primary)
+            .get_key_value(primary.as_ref())
             .filter(|(code, language)| language.reviewed || opted_in.iter().any(|o| o == *code));
         let found = usable.or_else(|| LANGUAGES.get_key_value("en"));
         Texts { code: found.map_or("en", |(code, _)| code.as_str()), language: found.map(|(_, l)| l) }

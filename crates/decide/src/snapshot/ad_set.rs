@@ -5,7 +5,7 @@ use crate::{
     learned::TemplateFacts,
     outcome::Elimination,
     rates::PPB,
-    tables::{Numbers, Row, paced},
+    tables::{Numbers, Row, paced, scaled},
 };
 use regie_model::{
     AdId, AdSetId, AdvertiserId, CampaignId, Currency, UtcMs, VersionId, Zone,
@@ -61,14 +61,16 @@ pub(crate) struct Cold {
 impl AdSetFacts {
     /// Expected value of an impression in the auction currency, each step rounded down.
     pub(crate) fn score_nanos(&self, rate_ppb: u32) -> i64 {
+        if self.rate_nanos == DatedRate::PAR {
+            return scaled(self.bid_nanos.max(0), rate_ppb, PPB);
+        }
         let auction = i128::from(self.bid_nanos.max(0)) * i128::from(self.rate_nanos.max(1))
             / i128::from(DatedRate::PAR);
         i64::try_from(auction * i128::from(rate_ppb) / i128::from(PPB)).unwrap_or(i64::MAX)
     }
     /// Expected value of an impression in the account's currency, rounded down; `None` for a fee or a free ad.
     pub(crate) fn value_nanos(&self, rate_ppb: u32) -> Option<i64> {
-        let value = i128::from(self.bid_nanos.max(0)) * i128::from(rate_ppb) / i128::from(PPB);
-        (self.billing != Billing::None).then(|| i64::try_from(value).unwrap_or(i64::MAX))
+        (self.billing != Billing::None).then(|| scaled(self.bid_nanos.max(0), rate_ppb, PPB))
     }
     pub(crate) fn numbers(&self, row: Row) -> Numbers {
         let rate_ppb = match self.billing {

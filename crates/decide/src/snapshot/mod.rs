@@ -205,6 +205,9 @@ impl Snapshot {
     }
     /// The budget of an ad set is known to be spent, as [`Snapshot::with_exhausted`] was told.
     pub fn is_exhausted(&self, ad_set: AdSetId) -> bool {
+        if self.layers.iter().all(|layer| layer.exhausted.is_empty()) {
+            return false;
+        }
         let index = self.ad_set_index(ad_set).map(|index| locate(index.0 as usize));
         index.is_some_and(|(at, number)| self.layers[at].exhausted.has(number))
     }

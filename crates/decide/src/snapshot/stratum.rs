@@ -224,7 +224,7 @@ impl Mask {
     fn block(&self, number: usize) -> Block {
         self.0.get(number).copied().unwrap_or(Block::EMPTY)
     }
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -267,7 +267,7 @@ pub(crate) enum Look {
 
 /// A request looked up in every stratum.
 pub(crate) struct Candidates<'a> {
-    layers: [Option<(&'a Layer, Matching<'a>)>; STRATA_MAX],
+    layers: Vec<(&'a Layer, Matching<'a>)>,
 }
 impl<'a> Candidates<'a> {
     pub(super) fn new(
@@ -275,34 +275,28 @@ impl<'a> Candidates<'a> {
         everything: &Everything<'_>,
         contextual: &Contextual<'_>,
     ) -> Candidates<'a> {
-        let looked_up = |at: usize| {
-            let layer = layers.get(at)?;
-            Some((layer, layer.stratum.query(everything, contextual)))
-        };
-        Candidates { layers: std::array::from_fn(looked_up) }
+        let looked_up = |layer: &'a Layer| (layer, layer.stratum.query(everything, contextual));
+        Candidates { layers: layers.iter().map(looked_up).collect() }
     }
     /// As if of every request only what a political ad may read were known.
     pub(super) fn contextual(layers: &'a [Layer], contextual: &Contextual<'_>) -> Candidates<'a> {
-        let looked_up = |at: usize| {
-            let layer = layers.get(at)?;
+        let looked_up = |layer: &'a Layer| {
             let general = layer.stratum.general.query_contextually(contextual);
-            Some((layer, Matching { general, political: layer.stratum.political.query(contextual) }))
+            (layer, Matching { general, political: layer.stratum.political.query(contextual) })
         };
-        Candidates { layers: std::array::from_fn(looked_up) }
+        Candidates { layers: layers.iter().map(looked_up).collect() }
     }
     /// Some political ad set matches, whatever its budget.
     pub(crate) fn any_political(&self) -> bool {
-        self.layers.iter().flatten().filter(|(layer, _)| layer.stratum.has_political).any(
-            |(layer, matching)| {
-                let blocks = layer.stratum.len().div_ceil(BLOCK_BITS);
-                (0..blocks).any(|n| !matching.political.block(n, &layer.replaced.block(n)).is_empty())
-            },
-        )
+        self.layers.iter().filter(|(layer, _)| layer.stratum.has_political).any(|(layer, matching)| {
+            let blocks = layer.stratum.len().div_ceil(BLOCK_BITS);
+            (0..blocks).any(|n| !matching.political.block(n, &layer.replaced.block(n)).is_empty())
+        })
     }
     /// The ad sets of a block that can deliver, match and are to be looked at; political ones only `with_political`.
     pub(crate) fn block(&self, block: usize, look: Look, with_political: bool) -> Block {
         let (stratum, number) = locate_block(block);
-        let Some(Some((layer, matching))) = self.layers.get(stratum) else { return Block::EMPTY };
+        let Some((layer, matching)) = self.layers.get(stratum) else { return Block::EMPTY };
         let exhausted = layer.exhausted.block(number);
         let hidden = match look {
             Look::Funded => layer.replaced.block(number).union(exhausted),
@@ -320,6 +314,6 @@ impl<'a> Candidates<'a> {
     }
     /// Some ad set is known to have spent its budget.
     pub(crate) fn hides_exhausted(&self) -> bool {
-        self.layers.iter().flatten().any(|(layer, _)| !layer.exhausted.is_empty())
+        self.layers.iter().any(|(layer, _)| !layer.exhausted.is_empty())
     }
 }

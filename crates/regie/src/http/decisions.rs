@@ -120,6 +120,12 @@ where
     response
 }
 
+/// Reads JSON: checked to be UTF-8 once as a whole, not text by text.
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    let text = std::str::from_utf8(body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    serde_json::from_str(text).map_err(|e| Problem::bad_request(e.to_string()))
+}
+
 fn answer(
     app: &App,
     view: &View,
@@ -128,14 +134,13 @@ fn answer(
     body: &[u8],
 ) -> Result<(SiteId, Response), Problem> {
     let Query(query) = query.map_err(|e| Problem::bad_request(e.body_text()))?;
-    let input: DecisionInput =
-        serde_json::from_slice(body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let mut input: DecisionInput = parse(body)?;
     let site = input.site;
     let trusted = input.visitor.is_none() || super::auth::token_has(app, headers, Scope::Decide);
     if !trusted {
         return Err(Problem::forbidden("Facts about the visitor need a token with the scope `decide`."));
     }
-    let frequency = input.frequency.clone();
+    let frequency = input.frequency.take_visitor();
     let mut request = to_request(&Asker::new(app, headers, peer), view, input)?;
     let visit = app.platform.visit(&frequency, &mut request);
     if query.explain != 0 {
@@ -155,7 +160,7 @@ async fn batch(
     let (head, body) = request.into_parts();
     let headers = head.headers;
     let body = super::serve::read(body, BATCH_BODY_BYTES_MAX).await?;
-    let input: BatchInput = serde_json::from_slice(&body).map_err(|e| Problem::bad_request(e.to_string()))?;
+    let input: BatchInput = parse(&body)?;
     let count = input.requests.len();
     if count > BATCH_REQUESTS_COUNT_MAX {
         return Err(Problem::bad_request(format!(
@@ -170,8 +175,8 @@ async fn batch(
     let asker = Asker::new(&app, &headers, peer);
     // Every request is read before the first is decided: a refusal serves and counts nothing.
     let mut requests = Vec::with_capacity(count);
-    for (index, input) in input.requests.into_iter().enumerate() {
-        let frequency = input.frequency.clone();
+    for (index, mut input) in input.requests.into_iter().enumerate() {
+        let frequency = input.frequency.take_visitor();
         let request = to_request(&asker, &view, input).map(|request| (request, frequency));
         requests.push(request.map_err(|problem| {
             let detail = format!("requests[{index}]: {}", problem.detail);

@@ -65,7 +65,7 @@ impl Metrics {
     }
     /// Counts the answers of one request.
     pub fn count(&self, answers: &[Answer]) {
-        let fills = answers.iter().filter(|a| matches!(a, Answer::Fill { .. })).count();
+        let fills = answers.iter().filter(|a| matches!(a, Answer::Fill(_))).count();
         self.decisions_count.fetch_add(answers.len() as u64, Ordering::Relaxed);
         self.fills_count.fetch_add(fills as u64, Ordering::Relaxed);
     }

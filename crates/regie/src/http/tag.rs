@@ -316,8 +316,9 @@ fn decide(
         except.push(fill.ad_set);
     }
     match app.platform.decide_except(&view, &request, &except).into_iter().next() {
-        Some(Answer::Fill { ticket, sealed, .. }) if !ticket.political => {
-            Ok(picture(&ticket.creative).map(|image_path| Joined { sealed, image_path }))
+        Some(Answer::Fill(filled)) if !filled.ticket.political => {
+            let sealed = filled.sealed;
+            Ok(picture(&filled.ticket.creative).map(|image_path| Joined { sealed, image_path }))
         }
         _ => Ok(None),
     }

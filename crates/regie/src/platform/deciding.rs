@@ -2,6 +2,7 @@
 
 use super::{
     Platform,
+    gate::Reading,
     traffic::{Origin, rollup_key},
     view::View,
 };
@@ -23,14 +24,7 @@ use std::{
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// An ad, with its sealed ticket.
-    Fill {
-        /// What was decided.
-        fill: Box<Fill>,
-        /// What it promises.
-        ticket: Box<Ticket>,
-        /// The ticket's text form.
-        sealed: String,
-    },
+    Fill(Box<Filled>),
     /// None, and why.
     NoFill {
         /// For which placement.
@@ -38,6 +32,17 @@ pub enum Answer {
         /// Why.
         reason: regie_decide::NoFill,
     },
+}
+
+/// An ad for a placement, with its sealed ticket.
+#[derive(Clone, Debug)]
+pub struct Filled {
+    /// What was decided.
+    pub fill: Fill,
+    /// What it promises.
+    pub ticket: Ticket,
+    /// The ticket's text form.
+    pub sealed: String,
 }
 
 /// What law D1 keeps of a decision: enough to take it again, byte for byte.
@@ -67,12 +72,10 @@ const ADMITTED_AGAIN_MAX: u32 = 16;
 
 /// A gate that remembers what it refused.
 struct Recording<'a> {
-    gate: &'a dyn BudgetGate,
+    gate: &'a Reading,
     snapshot: &'a regie_decide::Snapshot,
     except: &'a [AdSetId],
     refused: RefCell<BTreeSet<AdSetId>>,
-    /// Read once, so that the whole decision sees the same.
-    house_only: bool,
 }
 impl BudgetGate for Recording<'_> {
     fn refuses(&self, ad_set: AdSetId) -> bool {
@@ -85,16 +88,16 @@ impl BudgetGate for Recording<'_> {
         refuses
     }
     fn house_only(&self) -> bool {
-        self.house_only
+        self.gate.house_only()
     }
 }
 
 impl Platform {
     /// What [`Platform::decide_except`] would show, without a ticket, a hold or a count.
     pub fn foresee(&self, view: &View, request: &Request, except: &[AdSetId]) -> Decision {
-        let house_only = self.gate.house_only();
+        let reading = self.gate.read();
         let snapshot = &view.snapshot;
-        let gate = Recording { gate: &self.gate, snapshot, except, refused: RefCell::default(), house_only };
+        let gate = Recording { gate: &reading, snapshot, except, refused: RefCell::default() };
         regie_decide::decide(&view.snapshot, &self.tables.load(), request, &gate, &mut |_, _| {})
     }
     /// A fresh decision number; the server's seed for the request follows from it and a secret.
@@ -135,14 +138,14 @@ impl Platform {
         admit: &mut dyn FnMut(&Decision) -> Vec<AdSetId>,
     ) -> Vec<Answer> {
         let tables = self.tables.load();
-        let house_only = self.gate.house_only();
+        let reading = self.gate.read();
         let snapshot = &view.snapshot;
         let mut without = except.to_vec();
         let mut tries = 0;
         let (decision, refused, eliminated) = loop {
             let mut eliminated: Vec<(AdSetId, &'static str)> = Vec::new();
             let refused = RefCell::default();
-            let gate = Recording { gate: &self.gate, snapshot, except: &without, refused, house_only };
+            let gate = Recording { gate: &reading, snapshot, except: &without, refused };
             let mut sink = |ad_set: AdSetId, why: Elimination| eliminated.push((ad_set, why.code()));
             let decision = regie_decide::decide(&view.snapshot, &tables, request, &gate, &mut sink);
             let over = if tries < ADMITTED_AGAIN_MAX { admit(&decision) } else { Vec::new() };
@@ -154,40 +157,42 @@ impl Platform {
         };
         self.traffic.eliminated(&eliminated);
         let origin = Origin { country: request.location.country.unwrap_or_default(), device: request.device };
-        let mut answers = Vec::with_capacity(decision.slots.len());
+        let is_kept = |fill: &Fill| fill.political || self.is_sampled(view, request.seed);
+        // Most decisions are not kept: their fills are moved, not copied.
+        let keeps = decision.fills().any(is_kept);
+        let (slots, decision) =
+            if keeps { (decision.slots.clone(), Some(decision)) } else { (decision.slots, None) };
+        let mut answers = Vec::with_capacity(slots.len());
         let mut keep = Vec::new();
-        for slot in &decision.slots {
-            let placement = match slot {
+        for slot in slots {
+            let placement = match &slot {
                 Slot::Fill(fill) => fill.placement,
                 Slot::NoFill { placement, .. } => *placement,
             };
             self.traffic.asked(placement, request.site, origin);
             match slot {
                 Slot::NoFill { placement, reason } => {
-                    self.traffic.no_fill(*placement, request.site, reason);
-                    answers.push(Answer::NoFill { placement: *placement, reason: *reason });
+                    self.traffic.no_fill(placement, request.site, &reason);
+                    answers.push(Answer::NoFill { placement, reason });
                 }
                 Slot::Fill(fill) => {
                     let origin =
-                        if may_place(view, fill) { origin } else { Origin { country: [0; 2], ..origin } };
-                    self.traffic.fill(fill, origin);
-                    debug_assert_eq!(rollup_key(fill, origin).ad, fill.ad);
-                    let sampled = fill.political || self.is_sampled(view, request.seed);
-                    let ticket = self.mint(view, fill, origin, sampled, request.at);
-                    self.gate.hold(fill.ad_set, fill.hold_nanos, request.at);
+                        if may_place(view, &fill) { origin } else { Origin { country: [0; 2], ..origin } };
+                    self.traffic.fill(&fill, origin);
+                    debug_assert_eq!(rollup_key(&fill, origin).ad, fill.ad);
+                    let sampled = is_kept(&fill);
+                    let ticket = self.mint(view, &fill, origin, sampled, request.at);
+                    reading.hold(fill.ad_set, fill.hold_nanos, request.at);
                     if sampled {
                         keep.push(ticket.id);
                     }
                     let sealed = self.keys.last().map(|key| ticket.seal(key)).unwrap_or_default();
-                    answers.push(Answer::Fill {
-                        fill: Box::new(fill.clone()),
-                        ticket: Box::new(ticket),
-                        sealed,
-                    });
+                    answers.push(Answer::Fill(Box::new(Filled { fill, ticket, sealed })));
                 }
             }
         }
-        if !keep.is_empty() {
+        if let Some(decision) = decision {
+            let house_only = reading.house_only();
             let gate = RecordedGate {
                 refused: all_refused(view, &tables, request, refused, house_only),
                 house_only,

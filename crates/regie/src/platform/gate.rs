@@ -5,7 +5,7 @@
 //! (law B1 is the ledger's); the gate only refuses ad sets that could not be billed. Readers take no lock.
 
 use super::sharded::Sharded;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use regie_decide::BudgetGate;
 use regie_model::{AdSetId, AdvertiserId, CampaignId, UtcMs};
 use std::{
@@ -161,14 +161,17 @@ impl Gate {
     pub fn is_paid_stopped(&self) -> bool {
         self.paid_stopped.load(Relaxed)
     }
-    /// Holds an amount for a ticket issued now. `goal`: the ticket counts towards an impression goal.
-    pub fn hold(&self, ad_set: AdSetId, nanos: i64, now: UtcMs) {
-        if let Some(draws) = self.draws.load().get(&ad_set) {
-            draws.goal.iter().for_each(|goal| goal.hold(1, span(now)));
-            if nanos > 0 {
-                draws.budgets.iter().for_each(|b| b.hold(nanos, span(now)));
-            }
+    /// What one decision reads: the ad sets in force are found once, not for each that is asked about.
+    pub fn read(&self) -> Reading {
+        Reading {
+            unlogged: self.unlogged.load(),
+            draws: self.draws.load(),
+            house_only: self.is_paid_stopped(),
         }
+    }
+    /// Holds an amount for a ticket issued now.
+    pub fn hold(&self, ad_set: AdSetId, nanos: i64, now: UtcMs) {
+        self.read().hold(ad_set, nanos, now);
     }
     /// Releases the hold of a ticket issued at `issued_at`.
     pub fn release(&self, ad_set: AdSetId, nanos: i64, impressions: i64, issued_at: UtcMs, now: UtcMs) {
@@ -197,17 +200,42 @@ impl Gate {
     }
 }
 
-impl BudgetGate for Gate {
+/// The gate as one decision sees it. Amounts go on moving; which ad sets there are, and the switch, stay.
+pub struct Reading {
+    unlogged: Guard<Arc<HashSet<AdSetId>>>,
+    draws: Guard<Arc<Sharded<AdSetId, Draws>>>,
+    house_only: bool,
+}
+impl Reading {
+    /// Holds an amount for a ticket issued now, and a place of the ad set's goal where it has one.
+    pub fn hold(&self, ad_set: AdSetId, nanos: i64, now: UtcMs) {
+        if let Some(draws) = self.draws.get(&ad_set) {
+            draws.goal.iter().for_each(|goal| goal.hold(1, span(now)));
+            if nanos > 0 {
+                draws.budgets.iter().for_each(|b| b.hold(nanos, span(now)));
+            }
+        }
+    }
+}
+impl BudgetGate for Reading {
     fn refuses(&self, ad_set: AdSetId) -> bool {
-        let unlogged = self.unlogged.load();
-        if !unlogged.is_empty() && unlogged.contains(&ad_set) {
+        if !self.unlogged.is_empty() && self.unlogged.contains(&ad_set) {
             return true;
         }
-        match self.draws.load().get(&ad_set) {
+        match self.draws.get(&ad_set) {
             Some(draws) if draws.house => false,
             Some(draws) => draws.all().any(|b| b.is_empty()),
             None => true,
         }
+    }
+    fn house_only(&self) -> bool {
+        self.house_only
+    }
+}
+
+impl BudgetGate for Gate {
+    fn refuses(&self, ad_set: AdSetId) -> bool {
+        self.read().refuses(ad_set)
     }
     fn house_only(&self) -> bool {
         self.is_paid_stopped()

@@ -351,8 +351,8 @@ impl World {
             let request = self.request();
             let view = self.platform.current_view();
             for answer in self.platform.decide(&view, &request) {
-                if let Answer::Fill { ticket, sealed, .. } = answer {
-                    self.held.push(Held { sealed, ticket: *ticket });
+                if let Answer::Fill(answered) = answer {
+                    self.held.push(Held { sealed: answered.sealed, ticket: answered.ticket });
                     filled += 1;
                 }
             }

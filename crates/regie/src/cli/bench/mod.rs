@@ -160,6 +160,13 @@ fn per_cpu(measured: &Measured) -> f64 {
     measured.answers as f64 / measured.server_cpu_s.max(1e-9)
 }
 
+/// The middle one of the turns' figures: what else the machine does meets all that is measured in turns alike.
+fn middle<T>(turns: &[T], figure: &dyn Fn(&T) -> f64) -> f64 {
+    let mut figures: Vec<f64> = turns.iter().map(figure).collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or_default()
+}
+
 fn decisions(args: &BenchArgs, ad_sets: u32, server: &Process, prepared: &Prepared) -> Result<Vec<Row>> {
     let body = prepared.decision_body(1);
     let answer = server.post("/v1/decisions", &body)?;
@@ -167,7 +174,7 @@ fn decisions(args: &BenchArgs, ad_sets: u32, server: &Process, prepared: &Prepar
     anyhow::ensure!(parsed["decisions"][0]["ad"].is_object(), "the benchmark's request got no ad: {parsed}");
     let echo = Process::echo(answer.len())?;
     let batch = prepared.batch_body(16);
-    // In turns, and the median of the turns: what else the machine does meets all three alike.
+    // In turns, and the median of the turns.
     let slice = Load { duration: load(args).duration / TURNS as u32, ..load(args) };
     let mut turns = Vec::with_capacity(TURNS);
     for _ in 0..TURNS {
@@ -177,15 +184,10 @@ fn decisions(args: &BenchArgs, ad_sets: u32, server: &Process, prepared: &Prepar
         turns.push((bare, decided, batched));
     }
     echo.stop()?;
-    let middle = |figure: &dyn Fn(&(Measured, Measured, Measured)) -> f64| {
-        let mut figures: Vec<f64> = turns.iter().map(figure).collect();
-        figures.sort_by(f64::total_cmp);
-        figures[figures.len() / 2]
-    };
-    let (bare_rate, rate) = (middle(&|t| per_cpu(&t.0)), middle(&|t| per_cpu(&t.1)));
-    let batch_rate = middle(&|t| per_cpu(&t.2) * 16.0);
-    let against_echo = middle(&|t| per_cpu(&t.1) / per_cpu(&t.0));
-    let against_single = middle(&|t| per_cpu(&t.2) * 16.0 / per_cpu(&t.1));
+    let (bare_rate, rate) = (middle(&turns, &|t| per_cpu(&t.0)), middle(&turns, &|t| per_cpu(&t.1)));
+    let batch_rate = middle(&turns, &|t| per_cpu(&t.2) * 16.0);
+    let against_echo = middle(&turns, &|t| per_cpu(&t.1) / per_cpu(&t.0));
+    let against_single = middle(&turns, &|t| per_cpu(&t.2) * 16.0 / per_cpu(&t.1));
     let Some((bare, decided, _)) = turns.last() else { return Ok(Vec::new()) };
     let latency = |m: &Measured| {
         format!("p50 {:.2} ms, p99 {:.2} ms at {} connections", m.p50_ms, m.p99_ms, args.connections)
@@ -243,37 +245,44 @@ fn events(args: &BenchArgs, server: &Process, prepared: &Prepared) -> Result<Vec
     }])
 }
 
-/// Beacons of one event each: what a page sends. Each answer waits until its event is durable.
+/// Beacons of one event each: what a page sends. Each answer waits until its event is durable. In turns with the echo.
 fn single_events(args: &BenchArgs, server: &Process, prepared: &Prepared) -> Result<Vec<Row>> {
-    let load = Load { connections: args.beacon_connections, ..load(args) };
-    let (warm, beacons) = (prepared.single_beacons(server, 64)?, prepared.single_beacons(server, 200_000)?);
+    let whole = Load { connections: args.beacon_connections, ..load(args) };
+    let slice = Load { duration: whole.duration / TURNS as u32, ..whole };
+    let (warm, mut beacons) =
+        (prepared.single_beacons(server, 64)?, prepared.single_beacons(server, 200_000)?);
     let answer = server.post("/v1/events", &warm[0])?;
     let echo = Process::echo(answer.len())?;
-    let bare = load.run(&echo, "/v1/decisions", &beacons[0])?;
+    let mut turns = Vec::with_capacity(TURNS);
+    let each = beacons.len() / TURNS;
+    for _ in 0..TURNS {
+        let some = beacons.split_off(beacons.len() - each);
+        let bare = slice.run(&echo, "/v1/decisions", &some[0])?;
+        turns.push((bare, slice.run_list(server, "/v1/events", some)?));
+    }
     echo.stop()?;
-    let measured = load.run_list(server, "/v1/events", beacons)?;
-    let (bare_rate, rate) = (per_cpu(&bare), per_cpu(&measured));
+    let (bare_rate, rate) = (middle(&turns, &|t| per_cpu(&t.0)), middle(&turns, &|t| per_cpu(&t.1)));
     let note = format!(
         "{rate:.0} against {bare_rate:.0} per server CPU-s at {} connections; p50 {:.1} ms; {:.0}/s; generator {:.2} CPU-s",
         args.beacon_connections,
-        measured.p50_ms,
-        measured.answers as f64 / measured.wall_s,
-        measured.own_cpu_s
+        middle(&turns, &|t| t.1.p50_ms),
+        middle(&turns, &|t| t.1.answers as f64 / t.1.wall_s),
+        turns.iter().map(|t| t.1.own_cpu_s).sum::<f64>()
     );
     Ok(vec![
         Row {
             what: "single beacons against the echo".into(),
-            figure: 100.0 * rate / bare_rate,
+            figure: 100.0 * middle(&turns, &|t| per_cpu(&t.1) / per_cpu(&t.0)),
             unit: "%",
             bar: Some(Bar::AtLeast(50.0)),
             note,
         },
         Row {
             what: "single beacons, p99".into(),
-            figure: measured.p99_ms,
+            figure: turns.iter().map(|t| t.1.p99_ms).fold(0.0, f64::max),
             unit: "ms",
             bar: Some(Bar::AtMost(25.0)),
-            note: "durable when answered".into(),
+            note: "durable when answered; the worst turn's".into(),
         },
     ])
 }

@@ -90,15 +90,15 @@ fn slot(
     out: &mut Vec<u8>,
 ) {
     let id = match answer {
-        Answer::Fill { ticket, .. } => ticket.placement,
+        Answer::Fill(filled) => filled.ticket.placement,
         Answer::NoFill { placement, .. } => *placement,
     };
     let spec = view.placements.get(&id);
     let start = out.len();
     place_head(parts, id, spec, out);
     let no_fill = match answer {
-        Answer::Fill { ticket, sealed, .. } => {
-            let shown = shown(app, view, parts, language, ticket, sealed, out);
+        Answer::Fill(filled) => {
+            let shown = shown(app, view, parts, language, &filled.ticket, &filled.sealed, out);
             (!shown).then_some("creative_missing")
         }
         Answer::NoFill { reason, .. } => Some(reason.code()),

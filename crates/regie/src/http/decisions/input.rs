@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use regie_decide::{FrequencyView, Location, Machine, PageFacts, Request};
 use regie_model::{PlacementId, SegmentId, SiteId, limits::*, ticket::DeviceClass};
 use serde::{Deserialize, Deserializer, de};
-use std::{cell::OnceCell, collections::BTreeMap, fmt, net::SocketAddr};
+use std::{cell::OnceCell, fmt, net::SocketAddr};
 
 /// A place asked for: by its name on the site (`{"name": "front-top"}`), or by id (`{"id": "plc_1"}`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +68,66 @@ pub struct PageInput {
     pub keywords: Vec<String>,
     /// Topics.
     pub topics: Vec<String>,
-    /// Key-values.
-    pub key_values: BTreeMap<String, Vec<String>>,
+    /// Key-values, each key with its values; a key that stands twice has the values of both.
+    pub key_values: KeyValues,
+}
+
+/// `{"section": ["politics", "europe"]}`: pairs, ascending by key, a key's values as they were sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyValues(pub Vec<(String, String)>);
+impl<'de> Deserialize<'de> for KeyValues {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<KeyValues, D::Error> {
+        // Straight into the form that decisions read: a map of lists would be built and taken apart for each request.
+        struct Pairs;
+        impl<'de> de::Visitor<'de> for Pairs {
+            type Value = KeyValues;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map from keys to lists of values")
+            }
+            fn visit_map<M: de::MapAccess<'de>>(self, mut map: M) -> Result<KeyValues, M::Error> {
+                let mut pairs = Vec::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    map.next_value_seed(ValuesOf { key, pairs: &mut pairs })?;
+                }
+                // Stable, and nothing is moved where there is one key, as nearly always.
+                pairs.sort_by(|a: &(String, String), b| a.0.cmp(&b.0));
+                Ok(KeyValues(pairs))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}
+/// Reads the values of one key.
+struct ValuesOf<'p> {
+    key: String,
+    pairs: &'p mut Vec<(String, String)>,
+}
+impl<'de> de::DeserializeSeed<'de> for ValuesOf<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+impl<'de> de::Visitor<'de> for ValuesOf<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of values")
+    }
+    fn visit_seq<S: de::SeqAccess<'de>>(self, mut seq: S) -> Result<(), S::Error> {
+        let ValuesOf { key, pairs } = self;
+        let mut next: Option<String> = seq.next_element()?;
+        while let Some(value) = next {
+            next = seq.next_element()?;
+            // The last value takes the key itself.
+            if next.is_some() {
+                pairs.push((key.clone(), value));
+            } else {
+                pairs.push((key, value));
+                break;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Facts about the visitor that the publisher's own server states (token with scope `decide`).
@@ -169,9 +227,6 @@ pub fn to_request(asker: &Asker<'_>, view: &View, input: DecisionInput) -> Resul
     }
     let known = given.location.country.is_some();
     let location = if known { given.location } else { asker.location() };
-    let pairs = input.page.key_values.into_iter();
-    let key_values =
-        pairs.flat_map(|(key, values)| values.into_iter().map(move |v| (key.clone(), v))).collect();
     let mut request = Request {
         at: asker.app.platform.now(),
         seed: asker.app.platform.seed(),
@@ -182,7 +237,7 @@ pub fn to_request(asker: &Asker<'_>, view: &View, input: DecisionInput) -> Resul
             language: input.page.language.or_else(|| asker.language()),
             keywords: input.page.keywords,
             topics: input.page.topics,
-            key_values,
+            key_values: input.page.key_values.0,
         },
         device,
         location,

@@ -36,6 +36,14 @@ pub struct FrequencyInput {
     pub visitor: serde::de::IgnoredAny,
 }
 
+impl FrequencyInput {
+    /// What says who it was, taken out: a token or an id. The page view stays.
+    pub fn take_visitor(&mut self) -> FrequencyInput {
+        let (token, visitor_id) = (self.token.take(), self.visitor_id.take());
+        FrequencyInput { token, visitor_id, ..FrequencyInput::default() }
+    }
+}
+
 /// Which consents a request states for frequency.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Consents {
@@ -152,8 +160,8 @@ impl Platform {
         history.keep(&plan, at, |political| consents.allows(political));
         let visit = Visit { kept: Kept::Nowhere, consents, site, at };
         for answer in answers {
-            if let super::deciding::Answer::Fill { fill, .. } = answer {
-                visit.note(&plan, &mut history, fill);
+            if let super::deciding::Answer::Fill(filled) = answer {
+                visit.note(&plan, &mut history, &filled.fill);
             }
         }
         // Nothing to remember is nothing to keep.
