@@ -7,7 +7,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
 use regie_decide::{
-    Elimination, OpenGate, Request, Row, Snapshot, Tables,
+    BudgetGate, Elimination, OpenGate, Request, Row, Snapshot, Tables,
     chance::{Place, Purpose, below, bits},
     decide,
 };
@@ -21,7 +21,7 @@ use regie_model::{
     targeting::{Clause, Dimension, Op, Targeting},
     ticket::DeviceClass,
 };
-use std::time::Instant;
+use std::{cell::Cell, time::Instant};
 
 const SIZE: Size = Size { width: 300, height: 250 };
 const COUNTRIES: [&str; 8] = ["FR", "DE", "BE", "IT", "ES", "NL", "AT", "PL"];
@@ -200,12 +200,23 @@ fn request(chance: &mut Chance, placements_count: u32) -> Request {
     request
 }
 
-fn measure(name: &str, snapshot: &Snapshot, tables: &Tables, requests: &[Request]) {
+/// Refuses so many of those it is asked about in each decision: the best have no money left.
+struct RefusesFirst(u32, Cell<u32>);
+impl BudgetGate for RefusesFirst {
+    fn refuses(&self, _: AdSetId) -> bool {
+        self.1.set(self.1.get() + 1);
+        self.1.get() <= self.0
+    }
+}
+
+fn measure(name: &str, snapshot: &Snapshot, tables: &Tables, requests: &[Request], refused: u32) {
+    let gate = RefusesFirst(refused, Cell::default());
     let mut nanos: Vec<u128> = Vec::with_capacity(requests.len());
     let (mut fills, mut told) = (0usize, 0u64);
     for request in requests {
+        gate.1.set(0);
         let start = Instant::now();
-        let decision = decide(snapshot, tables, request, &OpenGate, &mut |_, why| {
+        let decision = decide(snapshot, tables, request, &gate, &mut |_, why| {
             told += u64::from(!matches!(why, Elimination::Targeting { .. }));
         });
         nanos.push(start.elapsed().as_nanos());
@@ -248,9 +259,10 @@ fn main() {
     let sample = &one[..one.len().min(20)];
     let matching: usize = sample.iter().map(|request| matching(&snapshot, request)).sum();
     println!("matching: {:.2}%", matching as f64 / sample.len() as f64 / f64::from(count) * 100.0);
-    measure("warm-up", &snapshot, &tables, &one[..one.len() / 10]);
-    measure("one placement", &snapshot, &tables, &one);
-    measure("four placements", &snapshot, &tables, &four);
+    measure("warm-up", &snapshot, &tables, &one[..one.len() / 10], 0);
+    measure("one placement", &snapshot, &tables, &one, 0);
+    measure("four placements", &snapshot, &tables, &four, 0);
+    measure("one placement, the best 700 refused", &snapshot, &tables, &one[..one.len() / 10], 700);
 }
 
 /// How many ad sets' targeting fits, as `explain` sees it.

@@ -20,7 +20,9 @@ use crate::{
     tables::Tables,
 };
 use regie_model::{AdSetId, limits::REQUEST_PLACEMENTS_COUNT_MAX};
-use std::collections::HashSet;
+
+/// Of our own numbers: a fast hash will do.
+type HashSet<T> = std::collections::HashSet<T, foldhash::fast::FixedState>;
 
 /// Decides one request.
 ///
@@ -106,7 +108,7 @@ pub(crate) fn run(
     });
     let context = Context { snapshot, aligned: &aligned, request, gate, contextual: false };
     let mut pass = Pass::new(&context, open_all(snapshot, request, &here), exhaustive);
-    let mut known = HashSet::new();
+    let mut known = HashSet::default();
     if let Some((outcome, heard)) = first {
         pass.settle_political(outcome);
         known = heard;

@@ -148,8 +148,16 @@ fn answer(
     }
     let mut json = Vec::new();
     decide(app, view, &request, visit, &mut json);
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
-    Ok((site, (headers, json).into_response()))
+    Ok((site, of_json(json)))
+}
+
+/// JSON that nobody may keep. Its headers are values already: nothing is read or copied for them.
+fn of_json(json: Vec<u8>) -> Response {
+    let mut response = Response::new(axum::body::Body::from(json));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 async fn batch(
@@ -193,8 +201,7 @@ async fn batch(
         decide(&app, &view, &request, visit, &mut json);
     }
     json.extend_from_slice(b"]}");
-    Ok(([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], json)
-        .into_response())
+    Ok(of_json(json))
 }
 
 /// Decides and writes the answer, with the frequency token that the page is to keep (`null`: none).
