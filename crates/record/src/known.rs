@@ -5,6 +5,8 @@
 
 use crate::{
     Entry, Facts, Figures,
+    commit::{Object, Sha256Hash},
+    dayclose::{AUDIENCE_PART, Audience},
     leaf::{Amounts, DayFigures, Kind, Leaf},
 };
 use regie_model::{AdId, Day, UtcMs};
@@ -21,6 +23,23 @@ pub struct Version {
     pub leaf: Leaf,
     /// The facts, on a leaf of facts whose object is held.
     pub facts: Option<Facts>,
+    /// On a day's first version: the places that its ad set matched, at least, where they were counted and are held.
+    pub matched_count: Option<u64>,
+}
+impl Version {
+    /// Of a leaf in the log, with what its objects say.
+    pub fn read(index: u64, leaf: Leaf, object: &dyn Fn(&Sha256Hash) -> Option<Vec<u8>>) -> Version {
+        let facts = match leaf.kind {
+            Kind::Facts => Facts::read(&leaf, object).ok(),
+            Kind::Figures | Kind::Decision => None,
+        };
+        let audience = || -> Option<Audience> {
+            let hash = leaf.commitment(AUDIENCE_PART)?;
+            serde_json::from_slice(Object::open(hash, &object(&hash)?)?).ok()
+        };
+        let matched_count = audience().map(|audience| audience.matched_count);
+        Version { index, leaf, facts, matched_count }
+    }
 }
 
 /// An ad as the record knew it at a moment.
@@ -36,16 +55,23 @@ pub struct KnownAd {
     pub facts_at: UtcMs,
     /// The days' figures as last published then.
     pub days: BTreeMap<Day, DayFigures>,
+    /// Places that its ad set matched on those days, at least; none where no day says so.
+    pub matched_count: Option<u64>,
 }
 
 /// What the record knew of one ad at `at`: the latest versions made by then. `None`: nothing.
 pub fn as_known(versions: &[Version], at: UtcMs) -> Option<KnownAd> {
     let mut facts: Option<(&Version, &Facts)> = None;
     let mut days = BTreeMap::new();
+    let mut matched: BTreeMap<Day, u64> = BTreeMap::new();
     for version in versions.iter().filter(|v| v.leaf.at <= at) {
         match (&version.leaf.kind, &version.facts, &version.leaf.figures) {
             (Kind::Facts, Some(read), _) => facts = Some((version, read)),
-            (Kind::Figures, _, Some(figures)) => drop(days.insert(figures.day, figures.clone())),
+            (Kind::Figures, _, Some(figures)) => {
+                days.insert(figures.day, figures.clone());
+                // A later version of the day keeps the count of its first.
+                matched.extend(version.matched_count.map(|count| (figures.day, count)));
+            }
             _ => {}
         }
     }
@@ -56,6 +82,7 @@ pub fn as_known(versions: &[Version], at: UtcMs) -> Option<KnownAd> {
         facts_version: version.leaf.version,
         facts_at: version.leaf.at,
         days,
+        matched_count: matched.into_values().reduce(u64::saturating_add),
     })
 }
 
@@ -78,7 +105,7 @@ impl KnownAd {
             conversions_count: total.conversions_count,
             gross: total.gross_nanos,
             credited: total.credited_nanos,
-            matched_count: None,
+            matched_count: self.matched_count,
             days: self.days.iter().map(|(d, f)| (*d, f.amounts.impressions_count, f.amounts.net())).collect(),
         }
     }

@@ -238,16 +238,24 @@ fn what_was_known_on_a_date_stays_known() {
         shelf.next(&Facts { run: RunState::Stopped, ..facts() }, Some(&first.leaf), 2 * DAY_MS).unwrap();
     let provisional = closed(&amounts(100, 1_000, 0), None, DAY_MS, "").unwrap();
     let corrected = closed(&amounts(100, 1_000, 250), Some(&provisional.leaf), 3 * DAY_MS, "refund").unwrap();
-    let version = |index, sheet: &Sheet| Version {
-        index,
-        facts: sheet.leaf.figures.is_none().then(|| shelf.read(&sheet.leaf)),
-        leaf: sheet.leaf.clone(),
+    let held: Vec<&Object> =
+        [&provisional, &corrected].into_iter().flat_map(|sheet| &sheet.objects).collect();
+    let object = |hash: &Sha256Hash| {
+        let of_days = || held.iter().find(|object| object.hash == *hash).map(|object| object.bytes.clone());
+        shelf.objects.get(hash).cloned().or_else(of_days)
     };
+    let version = |index, sheet: &Sheet| Version::read(index, sheet.leaf.clone(), &object);
     let log = [version(0, &first), version(1, &provisional), version(2, &second), version(3, &corrected)];
     assert_eq!(as_known(&log, UtcMs(9)), None);
     let then = as_known(&log, UtcMs(DAY_MS + 1)).unwrap();
     let now = as_known(&log, UtcMs(9 * DAY_MS)).unwrap();
     assert_eq!((then.facts.run, then.total().net()), (RunState::Active, Nanos(1_000)));
+    assert_eq!(
+        (then.matched_count, now.matched_count),
+        (Some(9), Some(9)),
+        "the audience too was known then"
+    );
+    assert_eq!(as_known(&log, UtcMs(20)).unwrap().matched_count, None, "no day was closed");
     assert_eq!((now.facts.run, now.total().net(), now.facts_version), (RunState::Stopped, Nanos(750), 2));
     let found: Vec<String> = changes(Some(&then), Some(&now)).into_iter().map(|d| d.path).collect();
     assert_eq!(found, ["days.1970-01-01.amounts.credited_nanos", "days.1970-01-01.stage", "facts.run"]);

@@ -2,15 +2,17 @@
 //! 2024/900, Art. 16 and 17): every version of every ad, its objects, and the proof that each stands in the log.
 //!
 //! The log's key signs the whole. Refuses a version that is not proved, a gap between versions, an object that is left out
-//! without its tombstone. That nothing was left out at the end is seen by comparing with the log ([`left_out`]).
+//! without its tombstone. That nothing was left out at the end is seen by comparing with the log ([`beside`]).
 
 use super::{
+    checkpoint::Checkpoint,
+    evidence::{CompareError, Evidence, compare},
     hash::{Hash, leaf_hash},
     leaf::{Envelope, KIND_TOMBSTONE, Tombstone},
     mirror::for_each_leaf,
-    note::{Note, NoteError, Signatory},
+    note::{Note, NoteError, Signatory, VerifierKey},
     policy::{Policy, Trust},
-    read::{ReadError, Source, object_path},
+    read::{CHECKPOINT_PATH, ReadError, Source, object_path},
     tree::verify_inclusion,
 };
 use crate::{
@@ -314,17 +316,49 @@ fn buried(tombstone: &Proved, object: Sha256Hash) -> Result<(), String> {
     if fits { Ok(()) } else { Err("the tombstone is of something else".into()) }
 }
 
+/// What is wrong with a dossier beside the log or a mirror: what it leaves out, and whether the checkpoint that its proofs lead to is
+/// one of the same history. Two that do not fit come with their evidence.
+///
+/// # Errors
+/// A file of the log that cannot be read, or a checkpoint that is none.
+pub fn beside(
+    document: &Document,
+    source: &mut dyn Source,
+    log: &[VerifierKey],
+) -> Result<(Vec<String>, Option<Evidence>), CompareError> {
+    let shown = source.get(CHECKPOINT_PATH)?.ok_or_else(|| ReadError::Missing(CHECKPOINT_PATH.into()))?;
+    let (now, _) = Checkpoint::open(&shown, log)?;
+    let made = document.checkpoint.as_bytes();
+    let (then, _) = Checkpoint::open(made, log)?;
+    // A mirror may be behind the dossier: what it has not yet cannot be compared.
+    if then.size <= now.size
+        && let Err(evidence) = compare(source, made, &shown, log)?
+    {
+        return Ok((vec!["its proofs lead to another history than this log's".into()], Some(evidence)));
+    }
+    // What was published after the dossier was made is no fault of it.
+    Ok((left_out(document, source, now.size, then.size)?, None))
+}
+
 /// What the log has of the dossier's subject and the dossier has not: every version, and every other ad whose facts name it.
-/// `source`: the log or a mirror, which the caller has verified.
+/// `source`: the log or a mirror of `size` entries, which the caller has verified; those from `until` on came later.
 ///
 /// # Errors
 /// A file of the log that cannot be read.
-pub fn left_out(document: &Document, source: &mut dyn Source, size: u64) -> Result<Vec<String>, ReadError> {
+pub fn left_out(
+    document: &Document,
+    source: &mut dyn Source,
+    size: u64,
+    until: u64,
+) -> Result<Vec<String>, ReadError> {
     let here: BTreeMap<AdId, BTreeSet<u64>> =
         document.ads.iter().map(|of| (of.ad, of.versions.iter().map(|v| v.entry.index).collect())).collect();
     let mut missing = Vec::new();
     let mut others: Vec<(u64, Leaf)> = Vec::new();
     for_each_leaf(source, size, &mut |index, bytes| {
+        if index >= until {
+            return false;
+        }
         if let Ok(leaf) = Leaf::parse(bytes) {
             match here.get(&leaf.ad) {
                 Some(indexes) if !indexes.contains(&index) => {

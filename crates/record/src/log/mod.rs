@@ -19,10 +19,13 @@ pub mod outside;
 pub mod policy;
 pub mod promise;
 pub mod proof;
+pub mod push;
 pub mod read;
 pub mod sequencer;
+pub mod subtree;
 pub mod tile;
 pub mod tree;
+pub mod upload;
 pub mod verify;
 pub mod witness;
 

@@ -246,7 +246,7 @@ fn forked(sequencer: &mut Sequencer, name: &str) -> OutsideError {
 }
 
 /// The witness's own line in an answer, checked; lines by others are ignored.
-fn own_line(body: &str, note: &Note, key: &VerifierKey) -> Result<String, OutsideError> {
+pub(crate) fn own_line(body: &str, note: &Note, key: &VerifierKey) -> Result<String, OutsideError> {
     for line in body.lines() {
         let Ok(line) = SignatureLine::parse(line) else { continue };
         if line.is_by(key) {

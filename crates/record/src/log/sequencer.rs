@@ -55,6 +55,11 @@ fn refused<T>(why: impl Into<String>) -> Result<T> {
 /// Leaves of one batch at most.
 pub const BATCH_LEAVES_MAX: usize = 20_000;
 
+/// Objects that may wait for [`Sequencer::settle`] while entries keep coming; more of them settle first.
+pub const UNSETTLED_MAX: usize = 10_000;
+/// Bytes of such objects.
+pub const UNSETTLED_BYTES_MAX: usize = 64 << 20;
+
 /// The head as it is stored: the last thing that was decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredHead {
@@ -95,7 +100,8 @@ pub trait HeadStore: Send {
     /// # Errors
     /// The store's.
     fn load(&mut self) -> Result<Option<(StoredHead, Batch)>, StorageError>;
-    /// Replaces the head and its batch if the head is still `expected`; false, and nothing changes, if it is not.
+    /// Replaces the head and its leaves, and keeps the batch's objects beside those that are not settled, if the head is still
+    /// `expected`; false, and nothing changes, if it is not.
     ///
     /// # Errors
     /// The store's; then nobody knows whether it was replaced, until [`HeadStore::load`] says.
@@ -164,6 +170,7 @@ pub struct Sequencer {
     edge: Edge,
     frontier: Frontier,
     unsettled: Vec<Hash>,
+    unsettled_bytes: usize,
     halted: Option<Halted>,
     /// Cosignatures of the stored head.
     cosigned: Vec<String>,
@@ -221,6 +228,7 @@ impl Sequencer {
             );
         }
         let unsettled = batch.objects.iter().map(|(hash, _)| *hash).collect();
+        let unsettled_bytes = bytes_of(&batch.objects);
         let keys = opening.keys.to_vec();
         let mut sequencer = Sequencer {
             store,
@@ -230,6 +238,7 @@ impl Sequencer {
             edge,
             frontier,
             unsettled,
+            unsettled_bytes,
             halted: None,
             cosigned: Vec::new(),
             shown: 0,
@@ -288,14 +297,20 @@ impl Sequencer {
             return refused("law R1: the next head of the log is not larger");
         }
         let batch = batch_of(entries, self.stored.head.size);
-        self.settle()?;
+        let bytes = bytes_of(&batch.objects);
+        if self.unsettled.len() + batch.objects.len() > UNSETTLED_MAX
+            || self.unsettled_bytes + bytes > UNSETTLED_BYTES_MAX
+        {
+            self.settle()?;
+        }
         if !self.store.swap(Some(&self.stored), &next, &batch)? {
             self.halt(Halted::Other);
             return Err(Halted::Other.into());
         }
         (self.stored, self.edge, self.frontier) = (next, edge, frontier);
         self.cosigned.clear();
-        self.unsettled = batch.objects.iter().map(|(hash, _)| *hash).collect();
+        self.unsettled.extend(batch.objects.iter().map(|(hash, _)| *hash));
+        self.unsettled_bytes += bytes;
         write_objects(&mut *self.files, &batch.objects)?;
         self.files.put(&files.into_iter().map(|(tile, bytes)| (tile.path(), bytes)).collect::<Vec<_>>())?;
         Ok(self.stored.head)
@@ -340,7 +355,7 @@ impl Sequencer {
         }
         self.show()
     }
-    /// Makes the files of the last batch's objects durable, so that the store may forget them.
+    /// Makes the files of objects durable, so that the store may forget them.
     ///
     /// # Errors
     /// The system's.
@@ -352,6 +367,7 @@ impl Sequencer {
         self.files.sync(&paths)?;
         self.store.settled(&self.unsettled)?;
         self.unsettled.clear();
+        self.unsettled_bytes = 0;
         Ok(())
     }
     /// Deletes an object (R3: its tombstone must be in the log already; the leaf stays valid).
@@ -436,6 +452,7 @@ fn begin(
         edge,
         frontier,
         unsettled: Vec::new(),
+        unsettled_bytes: 0,
         halted: None,
         cosigned: Vec::new(),
         shown: 0,
@@ -468,6 +485,10 @@ fn batch_of(entries: &[Append], from: u64) -> Batch {
     });
     let objects = entries.iter().flat_map(|entry| entry.objects.iter().cloned());
     Batch { leaves: leaves.collect(), objects: objects.collect() }
+}
+
+fn bytes_of(objects: &[(Hash, Vec<u8>)]) -> usize {
+    objects.iter().map(|(_, object)| object.len()).sum()
 }
 
 fn write_objects(files: &mut dyn LogFiles, objects: &[(Hash, Vec<u8>)]) -> Result<()> {

@@ -92,7 +92,40 @@ pub fn origin_of(request: &AddCheckpoint) -> Result<String, NoteError> {
     Ok(Checkpoint::parse(&request.checkpoint.text)?.origin)
 }
 
-/// What to answer, given the log's known keys (all named by its origin) and the head cosigned last.
+/// Whether a request goes on from what was seen last, given the log's known keys (all named by its origin): the checkpoint to be
+/// remembered.
+///
+/// # Errors
+/// What to answer where it does not.
+pub fn check(
+    request: &AddCheckpoint,
+    keys: &[VerifierKey],
+    last: Option<Head>,
+) -> Result<Checkpoint, Answer> {
+    let checkpoint =
+        Checkpoint::parse(&request.checkpoint.text).map_err(|error| Answer::BadRequest(error.to_string()))?;
+    let keys: Vec<VerifierKey> = keys.iter().filter(|key| key.name() == checkpoint.origin).cloned().collect();
+    if keys.is_empty() {
+        return Err(Answer::UnknownLog);
+    }
+    if request.checkpoint.verify(&keys).is_err() {
+        return Err(Answer::Forbidden);
+    }
+    if request.old_size > checkpoint.size {
+        return Err(Answer::BadRequest("the old size is above the checkpoint's".into()));
+    }
+    let known = last.unwrap_or(Head { size: 0, root: Hash::empty_root() });
+    let same_size = request.old_size == checkpoint.size;
+    if request.old_size != known.size || same_size && known.root != checkpoint.root {
+        return Err(Answer::Conflict(known.size));
+    }
+    match verify_consistency(known, checkpoint.head(), &request.proof) {
+        Ok(()) => Ok(checkpoint),
+        Err(_) => Err(Answer::Unprocessable),
+    }
+}
+
+/// What a witness answers.
 pub fn judge(
     request: &AddCheckpoint,
     keys: &[VerifierKey],
@@ -100,28 +133,10 @@ pub fn judge(
     witness: &Signatory,
     now_s: u64,
 ) -> Answer {
-    let checkpoint = match Checkpoint::parse(&request.checkpoint.text) {
+    let checkpoint = match check(request, keys, last) {
         Ok(checkpoint) => checkpoint,
-        Err(error) => return Answer::BadRequest(error.to_string()),
+        Err(answer) => return answer,
     };
-    let keys: Vec<VerifierKey> = keys.iter().filter(|key| key.name() == checkpoint.origin).cloned().collect();
-    if keys.is_empty() {
-        return Answer::UnknownLog;
-    }
-    if request.checkpoint.verify(&keys).is_err() {
-        return Answer::Forbidden;
-    }
-    if request.old_size > checkpoint.size {
-        return Answer::BadRequest("the old size is above the checkpoint's".into());
-    }
-    let known = last.unwrap_or(Head { size: 0, root: Hash::empty_root() });
-    let same_size = request.old_size == checkpoint.size;
-    if request.old_size != known.size || same_size && known.root != checkpoint.root {
-        return Answer::Conflict(known.size);
-    }
-    if verify_consistency(known, checkpoint.head(), &request.proof).is_err() {
-        return Answer::Unprocessable;
-    }
     match cosign(&request.checkpoint.text, witness, now_s) {
         Ok(line) => Answer::Cosigned { head: checkpoint.head(), body: format!("{line}\n") },
         Err(error) => Answer::BadRequest(error.to_string()),
