@@ -1,8 +1,8 @@
 //! Commands, and the changes that accepted commands make. Edits are commands; each change is an event.
 
 use crate::{
-    AdId, AdSetId, AdvertiserId, CampaignId, ElectionId, Faults, Micros, PartyId, PersonKeyId, PlacementId,
-    ReportId, SegmentId, SiteId, TokenId, UserId, VersionId, booking::*, creative::ObjectHash,
+    AdId, AdSetId, AdvertiserId, CampaignId, ElectionId, Faults, GroupingId, Micros, PartyId, PersonKeyId,
+    PlacementId, ReportId, SegmentId, SiteId, TokenId, UserId, VersionId, booking::*, creative::ObjectHash,
 };
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +150,11 @@ pub enum Change {
     ReportDecided {
         id: ReportId,
         decision: ReportDecision,
+    },
+    /// The publisher says which sponsors belong to one person, party or organisation, or withdraws it.
+    GroupingPut {
+        id: GroupingId,
+        spec: GroupingSpec,
     },
     /// Regie changed something by itself, within the limits of the campaign; the change is an event beside this one.
     Adapted {

@@ -80,6 +80,8 @@ ids! {
     ElectionId "vote";
     /// A report of a possibly non-compliant ad.
     ReportId "report";
+    /// A grouping of sponsors that the publisher keeps.
+    GroupingId "grp";
     /// A per-person key under which personal data in the journal is encrypted.
     PersonKeyId "key";
 }

@@ -72,6 +72,7 @@ impl Touched {
             }
             Change::ReportFiled { .. }
             | Change::ReportDecided { .. }
+            | Change::GroupingPut { .. }
             | Change::Adapted { .. }
             | Change::UserPut { .. }
             | Change::TokenPut { .. }

@@ -2,7 +2,7 @@
 //! possibly non-compliant ads (Regulation (EU) 2024/900, Art. 5 and 15).
 
 use super::check_https;
-use crate::{AdId, Day, Faults, UtcMs, limits::*, personal::Sealed};
+use crate::{AdId, Day, Faults, PartyId, UtcMs, limits::*, personal::Sealed};
 use serde::{Deserialize, Serialize};
 
 /// What is decided.
@@ -120,6 +120,61 @@ pub struct ReportSpec {
     pub due_at: UtcMs,
     /// Hash of the secret in the receipt, base 16: with it the reporter reads the answer.
     pub receipt_hash: String,
+}
+
+/// Sponsors of one grouping at most.
+pub const GROUPING_SPONSORS_MAX: usize = 200;
+
+/// Sponsors that belong to one person, party or organisation, as the publisher says. Whose they are, by what evidence and who says
+/// so is sealed (law J1): it may name a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupingSpec {
+    /// At least two, by number.
+    pub sponsors: Vec<PartyId>,
+    /// Name, evidence, author.
+    pub said: Sealed,
+    /// Why it holds no more; none while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn: Option<String>,
+}
+
+/// What is sealed of a grouping.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupingWords {
+    /// The person, party or organisation.
+    pub name: String,
+    /// By what it is known: a document, a register's entry, a declaration.
+    pub evidence: String,
+    /// Where that is read.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub evidence_url: String,
+    /// Who says so.
+    pub author: String,
+}
+impl GroupingWords {
+    /// Adds every fault found.
+    pub fn check(&self, faults: &mut Faults) {
+        faults.text("name", &self.name, NAME_CHARS_MAX);
+        faults.text("evidence", &self.evidence, TEXT_CHARS_MAX);
+        faults.text("author", &self.author, NAME_CHARS_MAX);
+        if !self.evidence_url.is_empty() {
+            check_https("evidence_url", &self.evidence_url, faults);
+        }
+    }
+}
+
+/// Adds every fault of a grouping's sponsors. `known`: whether there is one of a number.
+pub fn check_grouped(sponsors: &[PartyId], known: &dyn Fn(PartyId) -> bool, faults: &mut Faults) {
+    let few = sponsors.len() < 2 || sponsors.len() > GROUPING_SPONSORS_MAX;
+    let words = format!("A grouping has 2 to {GROUPING_SPONSORS_MAX} sponsors.");
+    faults.when(few, "sponsors", "count", words);
+    let twice = sponsors.iter().collect::<std::collections::BTreeSet<_>>().len() < sponsors.len();
+    faults.when(twice, "sponsors", "twice", "A sponsor stands here twice.");
+    for unknown in sponsors.iter().filter(|id| !known(**id)) {
+        faults.add("sponsors", "unknown", format!("There is no sponsor {unknown}."));
+    }
 }
 
 /// A decision on a report.

@@ -5,8 +5,8 @@
 
 use super::{AdState, Catalogue, Kept, ReportState, versions::Reading};
 use crate::{
-    AdId, AdSetId, AdvertiserId, CampaignId, ElectionId, PartyId, PersonKeyId, PlacementId, ReportId,
-    SegmentId, SiteId, TokenId, UserId, booking::*, command::Stop,
+    AdId, AdSetId, AdvertiserId, CampaignId, ElectionId, GroupingId, PartyId, PersonKeyId, PlacementId,
+    ReportId, SegmentId, SiteId, TokenId, UserId, booking::*, command::Stop,
 };
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -43,6 +43,7 @@ enum Entity<'a> {
     Token(TokenId, Cow<'a, TokenRecord>),
     Election(ElectionId, Given<'a, ElectionSpec>),
     Report(ReportId, Cow<'a, ReportState>),
+    Grouping(GroupingId, Given<'a, GroupingSpec>),
     Stop(Stop, Cow<'a, str>),
     Erased(PersonKeyId),
     LastPersonKey(u32),
@@ -95,6 +96,7 @@ impl Catalogue {
             tokens,
             elections,
             reports,
+            groupings,
             stops,
             erased,
             last_person_key,
@@ -118,6 +120,7 @@ impl Catalogue {
         tokens.iter().for_each(|(id, record)| out(Entity::Token(*id, B(record))));
         elections.iter().for_each(|(id, kept)| out(Entity::Election(*id, B(kept))));
         reports.iter().for_each(|(id, state)| out(Entity::Report(*id, B(state))));
+        groupings.iter().for_each(|(id, kept)| out(Entity::Grouping(*id, B(kept))));
         stops.iter().for_each(|(stop, reason)| out(Entity::Stop(*stop, B(reason))));
         erased.iter().for_each(|key| out(Entity::Erased(*key)));
         out(Entity::LastPersonKey(*last_person_key));
@@ -174,6 +177,7 @@ impl ImageReader {
             Entity::Token(id, record) => drop(catalogue.tokens.insert(id, record.into_owned())),
             Entity::Election(id, kept) => drop(catalogue.elections.insert(id, kept.into_owned())),
             Entity::Report(id, state) => drop(catalogue.reports.insert(id, state.into_owned())),
+            Entity::Grouping(id, kept) => drop(catalogue.groupings.insert(id, kept.into_owned())),
             Entity::Stop(stop, reason) => drop(catalogue.stops.insert(stop, reason.into_owned())),
             Entity::Erased(key) => drop(catalogue.erased.insert(key)),
             Entity::LastPersonKey(key) => catalogue.last_person_key = key,

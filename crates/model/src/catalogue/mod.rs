@@ -4,8 +4,8 @@
 //! Refuses to judge: a change in the journal was accepted, so applying it cannot fail.
 
 use crate::{
-    AdId, AdSetId, AdvertiserId, CampaignId, ElectionId, PartyId, PersonKeyId, PlacementId, ReportId,
-    SegmentId, SiteId, TokenId, UserId, UtcMs, VersionId,
+    AdId, AdSetId, AdvertiserId, CampaignId, ElectionId, GroupingId, PartyId, PersonKeyId, PlacementId,
+    ReportId, SegmentId, SiteId, TokenId, UserId, UtcMs, VersionId,
     booking::*,
     command::{Change, EntityRef, Stop, Verdict},
     creative::ObjectHash,
@@ -132,6 +132,8 @@ pub struct Catalogue {
     pub elections: BTreeMap<ElectionId, Kept<ElectionSpec>>,
     /// Reports of possibly non-compliant ads.
     pub reports: BTreeMap<ReportId, ReportState>,
+    /// Which sponsors belong together, as the publisher says.
+    pub groupings: BTreeMap<GroupingId, Kept<GroupingSpec>>,
     /// What is stopped, with the reason.
     pub stops: BTreeMap<Stop, String>,
     /// Persons whose key was destroyed.
@@ -227,6 +229,10 @@ impl Catalogue {
                 if let Some(report) = self.reports.get_mut(&id) {
                     report.decided = Some((decision, at));
                 }
+            }
+            Change::GroupingPut { id, spec } => {
+                self.last_person_key = self.last_person_key.max(spec.said.key.0);
+                put(&mut self.groupings, id, spec, None, at);
             }
             Change::UserPut { id, record } => drop(self.users.insert(id, record)),
             Change::TokenPut { id, record } => drop(self.tokens.insert(id, record)),
