@@ -53,7 +53,8 @@ pub struct Config {
     pub workers: usize,
     /// Origin of the record's log; the public address, without scheme, and `/record/log` when empty. Never changes by itself.
     pub log_origin: String,
-    /// Where the record's log is published or mirrored besides this server: compared at a start, and taken over from after a restore.
+    /// Where the record's log is published or mirrored besides this server, addresses or folders: compared at a start, and taken over
+    /// from after a restore.
     pub log_published: Vec<String>,
     /// Witnesses that cosign the log, each `VKEY URL`.
     pub log_witnesses: Vec<String>,
@@ -63,6 +64,10 @@ pub struct Config {
     pub witness_logs: Vec<String>,
     /// Name under which it does; the public address without scheme, and `/witness`, when empty.
     pub witness_name: String,
+    /// Logs that this server mirrors: each `VKEY`, or `VKEY URL` to fetch what the entries commit to from there.
+    pub mirror_logs: Vec<String>,
+    /// Name under which it does; the public address without scheme, and `/mirror`, when empty.
+    pub mirror_name: String,
 }
 
 impl Default for Config {
@@ -93,6 +98,8 @@ impl Default for Config {
             log_witnesses: Vec::new(),
             log_ca_file: None,
             witness_logs: Vec::new(),
+            mirror_logs: Vec::new(),
+            mirror_name: String::new(),
             witness_name: String::new(),
         }
     }
@@ -182,7 +189,7 @@ impl Config {
 }
 
 /// Every key, for the environment.
-pub const KEYS: [&str; 26] = [
+pub const KEYS: [&str; 28] = [
     "listen",
     "public_url",
     "trusted_proxies",
@@ -209,6 +216,8 @@ pub const KEYS: [&str; 26] = [
     "log_ca_file",
     "witness_logs",
     "witness_name",
+    "mirror_logs",
+    "mirror_name",
 ];
 
 /// A value from the environment or a flag: TOML where it reads as such, else text.

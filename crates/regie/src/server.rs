@@ -10,7 +10,9 @@ use crate::{
         Clock, Halt, Parts, Platform,
         folder::Folder,
         image::{self, Image},
-        log::{Door, RecordLog, own_witness::OwnWitness, payers::Payers},
+        log::{
+            Door, RecordLog, client::Roots, own_mirror::OwnMirror, own_witness::OwnWitness, payers::Payers,
+        },
         objects::Objects,
         secrets::Secrets,
         state_db::StateDb,
@@ -297,6 +299,26 @@ fn open_witness(platform: &Platform, folder: &Folder, config: &Config) -> Result
     OwnWitness::open(&path, &platform.secrets, &name, &config.witness_logs, platform.now()).map(Some)
 }
 
+/// This server as a mirror of others, where it is told of any, with a thread that fetches what their entries commit to.
+fn open_mirror(engine: &mut Engine, folder: &Folder, config: &Config) -> Result<Option<Arc<OwnMirror>>> {
+    if config.mirror_logs.is_empty() {
+        return Ok(None);
+    }
+    let bare = config.public_url.split_once("://").map_or(config.public_url.as_str(), |(_, rest)| rest);
+    let name = match config.mirror_name.as_str() {
+        "" => format!("{bare}/mirror"),
+        name => name.to_owned(),
+    };
+    let platform = &engine.platform;
+    let roots = Roots::of_file(config.log_ca_file.as_deref()).context("log_ca_file")?;
+    let mirror =
+        OwnMirror::open(folder.root(), &platform.secrets, &name, &config.mirror_logs, roots, platform.now())
+            .map(Arc::new)
+            .context("opening the mirror")?;
+    engine.threads.push(mirror.spawn_fetching(Arc::clone(&engine.stopping))?);
+    Ok(Some(mirror))
+}
+
 /// Looks after the log once a second: objects made durable, witnesses asked.
 fn tend_log(
     log: Arc<RecordLog>,
@@ -471,6 +493,7 @@ impl Server {
         let mut engine = Engine::start(folder, &config, progress)?;
         let log = open_log(&mut engine, folder, &config)?;
         let witness = open_witness(&engine.platform, folder, &config)?;
+        let mirror = open_mirror(&mut engine, folder, &config)?;
         let publication = open_publication(&engine.platform, &log, folder, &config)?;
         // What can be published soon is published before the first request; the gate holds back the rest meanwhile.
         let until = Instant::now() + PUBLISH_FIRST_MAX;
@@ -484,6 +507,7 @@ impl Server {
             metrics: http::health::Metrics::new(engine.committer().clone(), engine.platform.now()),
             log,
             witness,
+            mirror,
             publication: Arc::clone(&publication),
             record_limits: Default::default(),
             bulk: Default::default(),

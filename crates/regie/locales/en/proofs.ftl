@@ -1,6 +1,6 @@
 proofs-delivered = Delivered, of what it could have had
-proofs-matched-share = It was shown { $shown } times. Its ad set matched { $matched } places that were offered: shown in { $share } of them.
-proofs-matched = It was shown { $shown } times. Its ad set matched { $matched } places that were offered.
+proofs-matched-share = It was shown { $shown } times. Its ad set matched at least { $matched } places that were offered: shown in at most { $share } of them.
+proofs-matched = It was shown { $shown } times. Its ad set matched at least { $matched } places that were offered.
 proofs-matched-means = A place counts when its page met every condition above and no exclusion while the ad set could run: it was shown there, or was passed over for price, pacing, a cap or another ad. At least so many: where it provably could not win, it was passed over uncounted. Counted for the ad set as a whole, from aggregates; no reader is counted or known.
 proofs-reports-decided = Reports of this ad, as decided
 proofs-decided = Decided
@@ -23,7 +23,7 @@ proofs-declared-at = { $at }, entry { $index }
 proofs-not-published = not published yet
 proofs-dispute = Dispute
 proofs-dispute-title = Dispute a grouping
-proofs-dispute-intro = Sponsors stand together here because of what one of them declared. If that is wrong, say what is wrong and how you know. You get a receipt with the day by which you have an answer; the decision and its reasons become an entry of the record. Your words and your address are kept encrypted, seen only by those who decide, and erased afterwards.
+proofs-dispute-intro = Sponsors stand together here because of what one of them declared, or what the publisher says on stated evidence. If that is wrong, say what is wrong and how you know. You get a receipt with the day by which you have an answer; the decision and its reasons become an entry of the record. Your words and your address are kept encrypted, seen only by those who decide, and erased afterwards.
 proofs-dispute-words = Which sponsors do not belong together, and why
 proofs-dispute-email = Your e-mail address, if you want
 proofs-send = Send

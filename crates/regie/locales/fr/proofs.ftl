@@ -1,6 +1,6 @@
 proofs-delivered = Diffusée, sur ce qu’elle aurait pu avoir
-proofs-matched-share = Elle a été affichée { $shown } fois. Son ensemble d’annonces correspondait à { $matched } emplacements offerts : elle est parue dans { $share } d’entre eux.
-proofs-matched = Elle a été affichée { $shown } fois. Son ensemble d’annonces correspondait à { $matched } emplacements offerts.
+proofs-matched-share = Elle a été affichée { $shown } fois. Son ensemble d’annonces correspondait à { $matched } emplacements offerts au moins : elle est parue dans { $share } d’entre eux au plus.
+proofs-matched = Elle a été affichée { $shown } fois. Son ensemble d’annonces correspondait à { $matched } emplacements offerts au moins.
 proofs-matched-means = Un emplacement compte quand sa page remplissait toutes les conditions ci-dessus et aucune exclusion pendant que l’ensemble pouvait être diffusé : l’annonce y est parue, ou a été écartée pour le prix, le rythme, un plafond ou une autre annonce. C’est un minimum : là où elle ne pouvait manifestement pas gagner, elle a été écartée sans être comptée. Compté pour l’ensemble entier, à partir d’agrégats ; aucun lecteur n’est compté ni connu.
 proofs-reports-decided = Signalements de cette annonce et décisions
 proofs-decided = Décidé
@@ -23,7 +23,7 @@ proofs-declared-at = { $at }, entrée { $index }
 proofs-not-published = pas encore publié
 proofs-dispute = Contestation
 proofs-dispute-title = Contester un regroupement
-proofs-dispute-intro = Des commanditaires figurent ensemble ici à cause de ce que l’un d’eux a déclaré. Si c’est faux, dites ce qui l’est et comment vous le savez. Vous recevez un récépissé avec le jour avant lequel vous aurez une réponse ; la décision et ses raisons deviennent une entrée du registre. Vos mots et votre adresse sont conservés chiffrés, lus seulement par ceux qui décident, et effacés ensuite.
+proofs-dispute-intro = Des commanditaires figurent ensemble ici à cause de ce que l’un d’eux a déclaré, ou de ce que l’éditeur affirme, preuve à l’appui. Si c’est faux, dites ce qui l’est et comment vous le savez. Vous recevez un récépissé avec le jour avant lequel vous aurez une réponse ; la décision et ses raisons deviennent une entrée du registre. Vos mots et votre adresse sont conservés chiffrés, lus seulement par ceux qui décident, et effacés ensuite.
 proofs-dispute-words = Quels commanditaires n’ont rien à faire ensemble, et pourquoi
 proofs-dispute-email = Votre adresse électronique, si vous le souhaitez
 proofs-send = Envoyer

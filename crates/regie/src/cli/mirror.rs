@@ -1,4 +1,5 @@
-//! `regie mirror`: a copy of a record's log that can be served when its origin is gone (C2SP tlog-mirror, reading).
+//! `regie mirror`: a copy of a record's log that can be served when its origin is gone, and bringing a log to somebody else's
+//! mirror (C2SP tlog-mirror).
 //!
 //! What is new must go on from what the copy has: two histories are told, with evidence, and nothing is overwritten. Serves files
 //! alone, read-only, under the origin's hash and at the root.
@@ -7,7 +8,10 @@ use super::{
     Cli, progress,
     verify::{policy_of, source_of},
 };
-use crate::platform::log::files::FolderFiles;
+use crate::platform::log::{
+    client::{HttpMirror, Roots},
+    files::FolderFiles,
+};
 use anyhow::{Context, Result, bail};
 use axum::{
     Router,
@@ -18,9 +22,10 @@ use axum::{
 };
 use clap::Args;
 use regie_record::log::{
-    Checkpoint,
+    Checkpoint, Policy, VerifierKey,
     evidence::compare,
     mirror::{copy, folder_of},
+    push::push,
     read::{CHECKPOINT_PATH, Source},
 };
 use std::{
@@ -31,11 +36,14 @@ use std::{
 /// Arguments of `regie mirror`.
 #[derive(Debug, Args)]
 pub struct MirrorArgs {
-    /// Address or folder of the log; none to serve what was copied before.
+    /// Address or folder of the log; none to serve, or to push, what was copied before.
     log: Option<String>,
     /// Folder of the copy.
-    #[arg(long)]
-    to: PathBuf,
+    #[arg(long, required_unless_present = "push")]
+    to: Option<PathBuf>,
+    /// A mirror to bring the log to, entries without their objects: its key and its address, `VKEY URL`.
+    #[arg(long, value_name = "MIRROR")]
+    push: Option<String>,
     /// Whom you trust: a policy file (c2sp.org/tlog-policy).
     #[arg(long, conflicts_with = "key")]
     policy: Option<PathBuf>,
@@ -60,42 +68,88 @@ pub struct MirrorArgs {
 pub fn run(cli: &Cli, args: &MirrorArgs) -> Result<ExitCode> {
     let policy = policy_of(args.policy.as_deref(), args.key.as_deref())?;
     let origin = policy.logs.first().context("the policy names no log")?.key.name().to_owned();
-    let folder = args.to.join(folder_of(&origin));
-    if let Some(log) = &args.log {
-        let mut from = source_of(log, &policy, args.ca.as_deref())?;
-        let mut to = FolderFiles::new(&folder)?;
-        if let Some(older) = Source::get(&mut to, CHECKPOINT_PATH)? {
-            let newer = from.get(CHECKPOINT_PATH)?.context("the log shows no checkpoint")?;
-            if let Err(evidence) = compare(&mut *from, &older, &newer, &policy.log_keys())? {
-                std::fs::write(&args.write_evidence, evidence.to_text())?;
-                bail!(
-                    "{log} shows another history than this copy. Nothing was changed; the proof is in {}",
-                    args.write_evidence.display()
-                );
-            }
-        }
-        let bar = progress::bar("copying", cli.json);
-        let copied = copy(&mut *from, &mut to, &policy.log_keys(), true, &mut |done, of| {
-            bar.set_length(of);
-            bar.set_position(done);
-        })?;
-        bar.finish_and_clear();
-        std::fs::write(args.to.join("README.txt"), readme(&origin))?;
-        let (size, files, absent) = (copied.checkpoint.size, copied.files_count, copied.absent_count);
-        if cli.json {
-            println!(
-                "{}",
-                serde_json::json!({ "origin": origin, "entries": size, "files": files, "absent_objects": absent })
-            );
-        } else {
-            println!("Copied {files} files: {size} entries of {origin}, to {}.", folder.display());
-            println!("Check the copy, without the network: regie verify {} --key ...", args.to.display());
-        }
+    let folder = args.to.as_deref().map(|to| (to, to.join(folder_of(&origin))));
+    if let (Some(log), Some((to, folder))) = (&args.log, &folder) {
+        copy_log(cli, args, &policy, log, to, folder)?;
     }
-    if let Some(address) = args.serve {
-        serve(cli, &folder, &origin, address)?;
+    if let Some(mirror) = &args.push {
+        let mut mirror = HttpMirror::parse(mirror, &Roots::of_file(args.ca.as_deref())?)?;
+        let mut from: Box<dyn Source> = match (&folder, &args.log) {
+            (Some((_, folder)), _) => Box::new(FolderFiles::new(folder)?),
+            (None, Some(log)) => source_of(log, &policy, args.ca.as_deref())?,
+            (None, None) => bail!("name a log, or a copy with --to"),
+        };
+        push_log(cli, &mut *from, &policy.log_keys(), &mut mirror)?;
+    }
+    if let (Some(address), Some((_, folder))) = (args.serve, &folder) {
+        serve(cli, folder, &origin, address)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn copy_log(
+    cli: &Cli,
+    args: &MirrorArgs,
+    policy: &Policy,
+    log: &str,
+    to: &Path,
+    folder: &Path,
+) -> Result<()> {
+    let mut from = source_of(log, policy, args.ca.as_deref())?;
+    let mut copied_to = FolderFiles::new(folder)?;
+    if let Some(older) = Source::get(&mut copied_to, CHECKPOINT_PATH)? {
+        let newer = from.get(CHECKPOINT_PATH)?.context("the log shows no checkpoint")?;
+        if let Err(evidence) = compare(&mut *from, &older, &newer, &policy.log_keys())? {
+            std::fs::write(&args.write_evidence, evidence.to_text())?;
+            bail!(
+                "{log} shows another history than this copy. Nothing was changed; the proof is in {}",
+                args.write_evidence.display()
+            );
+        }
+    }
+    let bar = progress::bar("copying", cli.json);
+    let copied = copy(&mut *from, &mut copied_to, &policy.log_keys(), true, &mut |done, of| {
+        bar.set_length(of);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    let origin = &copied.checkpoint.origin;
+    std::fs::write(to.join("README.txt"), readme(origin))?;
+    let (size, files, absent) = (copied.checkpoint.size, copied.files_count, copied.absent_count);
+    if cli.json {
+        println!(
+            "{}",
+            serde_json::json!({ "origin": origin, "entries": size, "files": files, "absent_objects": absent })
+        );
+    } else {
+        println!("Copied {files} files: {size} entries of {origin}, to {}.", folder.display());
+        println!("Check the copy, without the network: regie verify {} --key ...", to.display());
+    }
+    Ok(())
+}
+
+fn push_log(cli: &Cli, from: &mut dyn Source, keys: &[VerifierKey], mirror: &mut HttpMirror) -> Result<()> {
+    let bar = progress::bar("pushing", cli.json);
+    let pushed = push(from, keys, mirror, &mut |done, of| {
+        bar.set_length(of);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    let (size, sent) = (pushed.checkpoint.size, pushed.entries_count);
+    if cli.json {
+        let told = serde_json::json!({
+            "origin": pushed.checkpoint.origin, "mirrored_entries": size, "sent_entries": sent,
+            "requests": pushed.requests_count, "cosignature": pushed.line,
+        });
+        println!("{told}");
+    } else {
+        println!(
+            "The mirror has all {size} entries of {} ({sent} sent), and says so:",
+            pushed.checkpoint.origin
+        );
+        println!("{}", pushed.line);
+    }
+    Ok(())
 }
 
 fn readme(origin: &str) -> String {

@@ -270,12 +270,11 @@ fn dossier(cli: &Cli, args: &VerifyArgs, path: &Path, policy: &Policy) -> Result
     let mut compared = false;
     if let Some(log) = &args.log {
         let mut source = source_of(log, policy, args.ca.as_deref())?;
-        let bytes = source.get(CHECKPOINT_PATH)?.context("there is no checkpoint")?;
-        let (checkpoint, _) = Checkpoint::open(&bytes, &policy.log_keys())?;
-        let (made, _) = Checkpoint::open(file.document.checkpoint.as_bytes(), &policy.log_keys())?;
-        // What was published after the dossier was made is no fault of it.
-        let size = made.size.min(checkpoint.size);
-        report.faults.extend(dossier::left_out(&file.document, &mut *source, size)?);
+        let (faults, evidence) = dossier::beside(&file.document, &mut *source, &policy.log_keys())?;
+        report.faults.extend(faults);
+        if let Some(evidence) = evidence {
+            std::fs::write(&args.write_evidence, evidence.to_text())?;
+        }
         compared = true;
     }
     let fits = report.faults.is_empty();

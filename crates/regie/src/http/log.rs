@@ -51,7 +51,7 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-fn open(kind: &'static str, caching: &'static str, body: Vec<u8>) -> Response {
+pub(super) fn open(kind: &'static str, caching: &'static str, body: Vec<u8>) -> Response {
     let mut response = Body::from(body).into_response();
     let out = response.headers_mut();
     out.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -60,8 +60,8 @@ fn open(kind: &'static str, caching: &'static str, body: Vec<u8>) -> Response {
     out.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
-const TEXT: &str = "text/plain; charset=utf-8";
-const BRIEF: &str = "no-cache";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const BRIEF: &str = "no-cache";
 
 async fn file(State(app): State<AppState>, Path(path): Path<String>) -> Result<Response, Problem> {
     let work = move || -> Result<Response, Problem> {
@@ -178,23 +178,25 @@ async fn witness_key(State(app): State<AppState>) -> Result<Response, Problem> {
 async fn add_checkpoint(State(app): State<AppState>, body: Bytes) -> Result<Response, Problem> {
     let work = move || -> Result<Response, Problem> {
         let witness = app.witness.as_ref().ok_or_else(|| Problem::not_found("witness here"))?;
-        let answer = witness.answer(&body, app.platform.now()).map_err(Problem::internal)?;
-        let status = StatusCode::from_u16(answer.status()).map_err(Problem::internal)?;
-        let (kind, text) = match answer {
-            Answer::Cosigned { body, .. } => (TEXT, body),
-            Answer::Conflict(size) => ("text/x.tlog.size", format!("{size}\n")),
-            Answer::BadRequest(why) => (TEXT, format!("{why}\n")),
-            Answer::Forbidden => {
-                (TEXT, "no key that this witness trusts has signed this checkpoint\n".into())
-            }
-            Answer::UnknownLog => (TEXT, "this witness does not know this log\n".into()),
-            Answer::Unprocessable => {
-                (TEXT, "the proof does not lead from what was cosigned last to this checkpoint\n".into())
-            }
-        };
-        Ok((status, [(header::CONTENT_TYPE, kind)], text).into_response())
+        told(witness.answer(&body, app.platform.now()).map_err(Problem::internal)?)
     };
     tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?
+}
+
+/// The answer of a witness, or of a mirror to a checkpoint.
+pub(super) fn told(answer: Answer) -> Result<Response, Problem> {
+    let status = StatusCode::from_u16(answer.status()).map_err(Problem::internal)?;
+    let (kind, text) = match answer {
+        Answer::Cosigned { body, .. } => (TEXT, body),
+        Answer::Conflict(size) => ("text/x.tlog.size", format!("{size}\n")),
+        Answer::BadRequest(why) => (TEXT, format!("{why}\n")),
+        Answer::Forbidden => (TEXT, "no key that is trusted here has signed this checkpoint\n".into()),
+        Answer::UnknownLog => (TEXT, "this log is not known here\n".into()),
+        Answer::Unprocessable => {
+            (TEXT, "the proof does not lead from what was seen last to this checkpoint\n".into())
+        }
+    };
+    Ok((status, [(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
 /// What handlers need of this module.

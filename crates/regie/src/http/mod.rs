@@ -21,6 +21,7 @@ pub mod health;
 pub mod labels;
 pub mod learning;
 pub mod log;
+pub mod mirror;
 pub mod openapi;
 pub mod preview;
 pub mod problem;
@@ -56,6 +57,8 @@ pub struct App {
     pub log: Arc<crate::platform::log::RecordLog>,
     /// This server as a witness of other logs, where it is one.
     pub witness: Option<crate::platform::log::own_witness::OwnWitness>,
+    /// This server as a mirror of other logs, where it is one.
+    pub mirror: Option<Arc<crate::platform::log::own_mirror::OwnMirror>>,
     /// What publishes into the record, and what it published.
     pub publication: Arc<crate::publication::Publication>,
     /// Fair limits of the record's open interface.
@@ -132,6 +135,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(console::routes());
     all.extend(record::routes());
     all.extend(log::routes());
+    all.extend(mirror::routes());
     all.extend(billing::routes());
     all.extend(study::routes());
     all.extend(crate::i18n::choice::routes());

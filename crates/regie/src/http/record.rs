@@ -163,7 +163,7 @@ async fn list(
         let (ids, next) = data::search(&reader, &wanted, limit)?;
         let one = |id: &AdId| match wanted.size {
             Some(size) => {
-                let db = reader.publication.db();
+                let db = reader.publication.reading().map_err(Problem::internal)?;
                 Ok(known::entry_at(&reader, &db, *id, size)?.map(|(_, entry)| entry))
             }
             None => data::entry(&reader, *id),

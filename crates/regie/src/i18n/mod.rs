@@ -88,6 +88,7 @@ pub const AREAS: &[(&str, &str, &str)] = &[
     area!("learning"),
     area!("rooms"),
     area!("proofs"),
+    area!("groupings"),
 ];
 
 /// The messages of one language.

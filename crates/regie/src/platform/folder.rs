@@ -10,6 +10,7 @@
 //! log.db            the head of the record's log; must not be thrown away
 //! record/           its static files: checkpoint, tiles, objects; may be served by any web server
 //! witness.db        what this server cosigned of other logs
+//! mirror.db, mirror/ copies of other logs that this server keeps, and what it cosigned of them
 //! objects/ab/...    content-addressed creatives and assets
 //! RESTORED          present after a restore: no paid ticket until told what the world has seen
 //! ```

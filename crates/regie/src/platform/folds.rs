@@ -251,6 +251,7 @@ pub fn entity_of(booked: &Booked) -> String {
         Change::UserPut { id, .. } => id.to_string(),
         Change::TokenPut { id, .. } => id.to_string(),
         Change::ElectionPut { id, .. } => id.to_string(),
+        Change::GroupingPut { id, .. } => id.to_string(),
         Change::Adapted { campaign, .. } => campaign.to_string(),
         Change::ReportFiled { id, .. } | Change::ReportDecided { id, .. } => id.to_string(),
         Change::PersonErased { key, .. } => key.to_string(),

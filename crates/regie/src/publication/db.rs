@@ -21,6 +21,7 @@ pub use super::search::{Filters, Query, terms};
 const SCHEMA: &str = "
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
+PRAGMA cache_size = -32768;
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value);
 CREATE TABLE IF NOT EXISTS leaves (
   idx INTEGER PRIMARY KEY, kind TEXT NOT NULL, ad INTEGER NOT NULL, day INTEGER, version INTEGER NOT NULL, at_ms INTEGER NOT NULL, bytes BLOB NOT NULL);
@@ -38,10 +39,13 @@ CREATE TABLE IF NOT EXISTS outbox (
   ad INTEGER NOT NULL, version INTEGER NOT NULL, due_ms INTEGER NOT NULL, next_ms INTEGER NOT NULL, tries INTEGER NOT NULL, sent_ms INTEGER, answer TEXT NOT NULL, PRIMARY KEY (ad, version)) WITHOUT ROWID;
 ";
 
-/// The full-text index. Beginnings of words of up to eight letters have lists of their own: a beginning that thousands of words
+/// The full-text index, of ads that were shown. Beginnings of words of up to eight letters have lists of their own: a beginning that thousands of words
 /// share would else be merged from all of theirs, tens of milliseconds in a record of some hundred thousand ads.
 const INDEX: &str = "CREATE VIRTUAL TABLE ads_fts USING fts5(
-  words, filters, content='', contentless_delete=1, tokenize=\"unicode61 remove_diacritics 2\", prefix='1 2 3 4 5 6 7 8')";
+  words, filters,
+  content='', contentless_delete=1, tokenize=\"unicode61 remove_diacritics 2\", prefix='1 2 3 4 5 6 7 8')";
+/// Pages that one step of merging the index writes, about a megabyte.
+const MERGE_PAGES: i64 = 256;
 
 /// Makes the index; one of an earlier form is made anew from the words beside it.
 fn make_index(connection: &Connection) -> Result<()> {
@@ -54,7 +58,7 @@ fn make_index(connection: &Connection) -> Result<()> {
     transaction.execute_batch("DROP TABLE IF EXISTS ads_fts")?;
     transaction.execute_batch(INDEX)?;
     transaction.execute_batch(
-        "INSERT INTO ads_fts (rowid, words, filters) SELECT ad, words, filters FROM ads WHERE filters <> ''",
+        "INSERT INTO ads_fts (rowid, words, filters) SELECT ad, words, filters FROM ads WHERE shown = 1 AND filters <> ''",
     )?;
     transaction.commit()?;
     Ok(())
@@ -75,7 +79,20 @@ impl RecordDb {
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(super::register::SCHEMA)?;
+        connection.execute_batch(super::groupings::SCHEMA)?;
         make_index(&connection)?;
+        Ok(RecordDb { connection })
+    }
+    /// A further connection, which only reads: it waits for nobody who writes.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn reader(path: &Path) -> Result<RecordDb> {
+        use rusqlite::OpenFlags;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)
+            .with_context(|| format!("cannot open {}", path.display()))?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
         Ok(RecordDb { connection })
     }
     /// In memory only.
@@ -86,6 +103,7 @@ impl RecordDb {
         let connection = Connection::open_in_memory()?;
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(super::register::SCHEMA)?;
+        connection.execute_batch(super::groupings::SCHEMA)?;
         make_index(&connection)?;
         Ok(RecordDb { connection })
     }
@@ -224,12 +242,7 @@ impl RecordDb {
         let mut versions = Vec::new();
         for row in rows {
             let (index, bytes) = row?;
-            let leaf = Leaf::parse(&bytes)?;
-            let facts = match leaf.kind {
-                Kind::Facts => Facts::read(&leaf, &|hash| self.object(hash)).ok(),
-                _ => None,
-            };
-            versions.push(Version { index, leaf, facts });
+            versions.push(Version::read(index, Leaf::parse(&bytes)?, &|hash| self.object(hash)));
         }
         Ok(versions)
     }
@@ -254,12 +267,19 @@ impl RecordDb {
         let mut put = self
             .connection
             .prepare_cached("UPDATE ads SET shown = ?2, words = ?3, filters = ?4 WHERE ad = ?1")?;
-        if put.execute(params![ad.0, shown, words, filters.text()])? > 0 {
+        let known = put.execute(params![ad.0, shown, words, filters.text()])? > 0;
+        if known {
             self.connection.prepare_cached("DELETE FROM ads_fts WHERE rowid = ?1")?.execute([ad.0])?;
-            self.connection
-                .prepare_cached("INSERT INTO ads_fts (rowid, words, filters) VALUES (?1, ?2, ?3)")?
-                .execute(params![ad.0, words, filters.text()])?;
         }
+        // Only what was shown is found: the index is written when it is, and not with every ad that is booked.
+        if known && shown {
+            self.put_into_index(ad, &words, &filters.text())?;
+        }
+        Ok(())
+    }
+    fn put_into_index(&self, ad: AdId, words: &str, filters: &str) -> Result<()> {
+        let sql = "INSERT INTO ads_fts (rowid, words, filters) VALUES (?1, ?2, ?3)";
+        self.connection.prepare_cached(sql)?.execute(params![ad.0, words, filters])?;
         Ok(())
     }
     /// Puts a shown ad into the index alone, without leaves: for measurements and tests.
@@ -277,19 +297,18 @@ impl RecordDb {
     /// SQLite's error.
     pub fn set_shown(&self, ad: AdId) -> Result<bool> {
         let sql = "SELECT words, filters FROM ads WHERE ad = ?1 AND shown = 0";
+        let mut statement = self.connection.prepare_cached(sql)?;
         let found: Option<(String, String)> =
-            self.connection.query_row(sql, [ad.0], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
+            statement.query_row([ad.0], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
         let Some((words, filters)) = found else { return Ok(false) };
         let mut shown = Filters::default();
         shown.add("shown", "1");
         let filters = format!("{filters} {}", shown.text());
-        self.connection
-            .execute("UPDATE ads SET shown = 1, filters = ?2 WHERE ad = ?1", params![ad.0, filters])?;
-        self.connection.execute("DELETE FROM ads_fts WHERE rowid = ?1", [ad.0])?;
-        self.connection.execute(
-            "INSERT INTO ads_fts (rowid, words, filters) VALUES (?1, ?2, ?3)",
-            params![ad.0, words, filters],
-        )?;
+        let sql = "UPDATE ads SET shown = 1, filters = ?2 WHERE ad = ?1";
+        self.connection.prepare_cached(sql)?.execute(params![ad.0, filters])?;
+        // Of an earlier form of the index, which had every ad.
+        self.connection.prepare_cached("DELETE FROM ads_fts WHERE rowid = ?1")?.execute([ad.0])?;
+        self.put_into_index(ad, &words, &filters)?;
         Ok(true)
     }
     /// The newest ads that a search finds, and the number before which the next answer begins.
@@ -300,9 +319,12 @@ impl RecordDb {
         let limit = query.limit.clamp(1, 10_000);
         let before = query.before.map_or(i64::MAX, |ad| i64::from(ad.0));
         let size = query.size.map_or(i64::MAX, |s| i64::try_from(s).unwrap_or(i64::MAX));
-        let mut query = query.clone();
-        query.filters.add("shown", "1");
-        let expression = expression(&query).unwrap_or_default();
+        let everything = || {
+            let mut query = query.clone();
+            query.filters.add("shown", "1");
+            expression(&query)
+        };
+        let expression = expression(query).or_else(everything).unwrap_or_default();
         let sql = "SELECT rowid FROM ads_fts WHERE ads_fts MATCH ?1 AND rowid < ?2
             AND (?3 = 9223372036854775807 OR (SELECT first_idx FROM ads WHERE ad = ads_fts.rowid) < ?3)
             ORDER BY rowid DESC LIMIT ?4";
@@ -314,6 +336,26 @@ impl RecordDb {
         found.truncate(limit);
         let next = more.then(|| found.last().copied()).flatten();
         Ok((found, next))
+    }
+    /// Merges a part of the index's segments into one, which searches read faster; whether there is more to merge. Each call writes
+    /// about a megabyte.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn merge_index(&self) -> Result<bool> {
+        let before = self.connection.total_changes();
+        let sql = "INSERT INTO ads_fts (ads_fts, rank) VALUES ('merge', ?1)";
+        self.connection.prepare_cached(sql)?.execute([-MERGE_PAGES])?;
+        // The statement itself counts as one change.
+        Ok(self.connection.total_changes() - before >= 2)
+    }
+    /// How many ads search finds.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn found_count(&self) -> Result<u64> {
+        let sql = "SELECT count(*) FROM ads WHERE shown = 1";
+        Ok(self.connection.query_row(sql, [], |r| r.get::<_, i64>(0))? as u64)
     }
     /// Counts for the completeness counter: (leaves, ads, ads shown, versions of facts, day versions).
     ///

@@ -10,18 +10,26 @@ pub mod days;
 pub mod db;
 pub mod decisions;
 pub mod dossier;
+mod finding;
+pub mod groupings;
 pub mod history;
+mod log;
+pub mod readers;
 pub mod register;
 pub mod search;
 pub mod words;
 
+pub use log::{Log, Plain};
+
 use crate::platform::{Platform, lock, view::PartyView};
 use anyhow::Result;
 use db::RecordDb;
+use finding::{Growth, INDEX_BATCH};
 use regie_model::{
     AdId, PartyId, UtcMs,
     booking::Status,
     catalogue::Catalogue,
+    command::Change,
     creative::{Creative, ObjectHash},
     event::Event,
 };
@@ -30,6 +38,7 @@ use regie_record::{
     commit::{SALT_BYTES, Sha256Hash},
     facts_sheet,
     leaf::{Kind, Leaf, Sheet},
+    log::leaf::View,
     promise::{MERGE_WITHIN_MS, Promise, SignedPromise},
 };
 use std::{
@@ -37,7 +46,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     thread::JoinHandle,
 };
@@ -47,47 +56,11 @@ use std::{
 pub const LEAD_MS: i64 = 600_000;
 /// Versions of one batch at most.
 const BATCH_MAX: usize = 2_000;
-/// Ads that are made findable in one transaction.
-const INDEX_BATCH: usize = 200;
 /// How long the thread sleeps when there is nothing to do, in milliseconds.
 const IDLE_MS: u64 = 25;
 
-/// The log, as publishing needs it.
-pub trait Log: Send {
-    /// Appends versions durably, in order; the index of the first. `position`: how far in the journal they follow from.
-    ///
-    /// # Errors
-    /// Then nobody knows whether they were appended, until [`Log::read`] says.
-    fn append(&mut self, sheets: &[Sheet], position: u64) -> Result<u64>;
-    /// Says in the log that an object is withheld, then deletes it.
-    ///
-    /// # Errors
-    /// As [`Log::append`]; the object then stays.
-    fn withhold(
-        &mut self,
-        leaf: &Leaf,
-        part: &str,
-        object: Sha256Hash,
-        ground: &str,
-        now: UtcMs,
-    ) -> Result<()>;
-    /// Leaves from an index on that `record.db` has not read, in order: index, bytes. At most a batch; none at the end.
-    ///
-    /// # Errors
-    /// The log's.
-    fn read(&mut self, from: u64) -> Result<Vec<(u64, Vec<u8>)>>;
-    /// An object's bytes.
-    ///
-    /// # Errors
-    /// The log's.
-    fn object(&mut self, hash: &Sha256Hash) -> Result<Option<Vec<u8>>>;
-    /// The time of a leaf that is made now: never before that of one that stands before it.
-    fn time(&self, now: UtcMs) -> UtcMs {
-        now
-    }
-    /// How many leaves it has.
-    fn size(&self) -> u64;
-}
+/// Parties of one batch, opened. A change that comes meanwhile touches its ads again.
+type Parties = BTreeMap<PartyId, PublicParty>;
 
 /// What is still to be done.
 #[derive(Default)]
@@ -102,17 +75,21 @@ struct Work {
     hour: i64,
     /// Credits that were read.
     credits: u64,
+    index: Growth,
 }
 
 /// Publishing.
 pub struct Publication {
     platform: Arc<Platform>,
     db: Mutex<RecordDb>,
+    readers: readers::Readers,
     log: Mutex<Box<dyn Log>>,
     history: history::Index,
     work: Mutex<Work>,
     journal: PathBuf,
     stopping: AtomicBool,
+    /// Ads that search finds.
+    found: AtomicU64,
     /// How long personal fields are held after their ad last ran, in days.
     keep_days: AtomicU32,
 }
@@ -131,14 +108,17 @@ impl Publication {
     ) -> Result<Arc<Publication>> {
         let db = RecordDb::open(path)?;
         let position = db.mark("changes")?;
+        let found = AtomicU64::new(db.found_count()?);
         let publication = Publication {
             platform,
             db: Mutex::new(db),
+            readers: readers::Readers::new(path),
             log: Mutex::new(log),
             history: history::Index::default(),
             work: Mutex::new(Work { position, hour: -1, ..Work::default() }),
             journal,
             stopping: AtomicBool::new(false),
+            found,
             keep_days: AtomicU32::new(register::KEEP_DAYS),
         };
         publication.catch_up()?;
@@ -198,11 +178,26 @@ impl Publication {
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
-    /// The projection, for reading.
+    /// The projection, for those who write; they wait for each other.
     pub fn db(&self) -> MutexGuard<'_, RecordDb> {
         lock(&self.db)
     }
-    /// The projection, with every ad findable that was shown by now.
+    /// The projection as it is now, for reading.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn reading(&self) -> Result<readers::Reading<'_>> {
+        self.readers.read()
+    }
+    /// The same, with every ad findable that was shown by now.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn fresh_reading(&self) -> Result<readers::Reading<'_>> {
+        self.find_shown()?;
+        self.reading()
+    }
+    /// The projection for those who write, with every ad findable that was shown by now.
     ///
     /// # Errors
     /// SQLite's error.
@@ -255,6 +250,9 @@ impl Publication {
         }
         let published = self.publish_facts(&mut work, now)?;
         let closed = self.close_days(&mut work, now)?;
+        if !published && !closed {
+            self.merge_index(&mut work.index)?;
+        }
         Ok(published || closed)
     }
     fn read_changes(&self, work: &mut Work) -> Result<()> {
@@ -285,8 +283,12 @@ impl Publication {
                 work.touched.extend(touched);
                 drop(catalogue);
                 self.withhold_erased(&booked.change)?;
-                if matches!(booked.change, regie_model::command::Change::ReportDecided { .. }) {
-                    self.publish_decisions(work.position)?;
+                match booked.change {
+                    Change::ReportDecided { .. } => drop(self.publish_decisions(work.position)?),
+                    Change::GroupingPut { .. } | Change::PersonErased { .. } => {
+                        self.publish_groupings(work.position)?;
+                    }
+                    _ => {}
                 }
             }
             work.position = position;
@@ -303,6 +305,9 @@ impl Publication {
             return Ok(false);
         }
         let mut sheets = Vec::new();
+        // What search finds a first version by is what was just put together; of a later one, parts may be withheld.
+        let mut fresh: BTreeMap<AdId, Facts> = BTreeMap::new();
+        let mut parties = Parties::default();
         for ad in &batch {
             let previous = self.db().latest(*ad, Kind::Facts, None)?;
             if previous.is_none() {
@@ -315,7 +320,12 @@ impl Publication {
                     None => continue,
                 }
             }
-            sheets.extend(self.facts_of(*ad, previous.as_ref(), now)?);
+            let Some(facts) = self.current_facts_among(*ad, &mut parties)? else { continue };
+            let Some(sheet) = self.facts_sheet_of(&facts, previous.as_ref(), now)? else { continue };
+            sheets.push(sheet);
+            if previous.is_none() {
+                fresh.insert(*ad, facts);
+            }
         }
         // The mark moves only when nothing of what was read waits any more.
         let mark = (batch.len() == work.touched.len()).then_some(("changes", work.position));
@@ -324,7 +334,7 @@ impl Publication {
         self.platform.logged(&ads);
         // Readers of the projection come in between.
         for some in ads.chunks(INDEX_BATCH) {
-            self.index_all(some)?;
+            self.index_all(some, &fresh)?;
         }
         let done: BTreeSet<AdId> = batch.into_iter().collect();
         work.touched.retain(|ad| !done.contains(ad));
@@ -349,7 +359,14 @@ impl Publication {
             }
             for (index, bytes) in leaves {
                 let Ok(leaf) = Leaf::parse(&bytes) else {
-                    self.db().pass(index)?;
+                    let mut objects = Vec::new();
+                    for hash in View::read(&bytes).into_iter().flat_map(|view| view.commitments.into_values())
+                    {
+                        objects.extend(log.object(&Sha256Hash(hash.0))?.map(|bytes| (hash, bytes)));
+                    }
+                    if !groupings::ingest(&self.db(), index, &bytes, &objects)? {
+                        self.db().pass(index)?;
+                    }
                     continue;
                 };
                 let mut objects = Vec::new();
@@ -366,44 +383,13 @@ impl Publication {
             }
         }
     }
-    /// Sets what search finds some ads by, in one transaction.
-    fn index_all(&self, ads: &[AdId]) -> Result<()> {
-        let db = self.db();
-        let transaction = db.connection().unchecked_transaction()?;
-        for ad in ads {
-            self.index_in(&db, *ad)?;
-        }
-        Ok(transaction.commit()?)
-    }
-    /// Sets what search finds an ad by.
-    fn index(&self, ad: AdId) -> Result<()> {
-        self.index_in(&self.db(), ad)
-    }
-    fn index_in(&self, db: &RecordDb, ad: AdId) -> Result<()> {
-        let Some(facts) = db.facts(ad)? else { return Ok(()) };
-        let shown = self.platform.folds().ledger.totals(ad).impressions_count > 0;
-        db.set_words(ad, shown, &words::words(&facts), &words::filters(&facts))
-    }
-    /// Makes findable what was shown since the last time.
-    fn find_shown(&self) -> Result<()> {
-        let fresh = std::mem::take(&mut self.platform.folds().first_shown);
-        if fresh.is_empty() {
-            return Ok(());
-        }
-        let db = self.db();
-        for ad in &fresh {
-            db.set_shown(*ad)?;
-        }
-        Ok(())
-    }
-    fn facts_of(&self, ad: AdId, previous: Option<&Leaf>, now: UtcMs) -> Result<Option<Sheet>> {
-        let Some(facts) = self.current_facts(ad)? else { return Ok(None) };
+    fn facts_sheet_of(&self, facts: &Facts, previous: Option<&Leaf>, now: UtcMs) -> Result<Option<Sheet>> {
         let db = self.db();
         let object = |hash: &Sha256Hash| db.object(hash);
         let store = |hash: &ObjectHash| self.platform.objects.get(hash).map(|bytes| bytes.as_ref().clone());
         let previous = previous.map(|leaf| Previous { leaf, object: &object });
         let mut failed = None;
-        let sheet = facts_sheet(&facts, &store, previous.as_ref(), now, &mut || salt(&mut failed))?;
+        let sheet = facts_sheet(facts, &store, previous.as_ref(), now, &mut || salt(&mut failed))?;
         match failed {
             Some(error) => Err(anyhow::anyhow!("no randomness for a salt: {error}")),
             None => Ok(sheet),
@@ -414,15 +400,23 @@ impl Publication {
     /// # Errors
     /// SQLite's error.
     pub fn current_facts(&self, ad: AdId) -> Result<Option<Facts>> {
+        self.current_facts_among(ad, &mut Parties::default())
+    }
+    /// The same, for many ads of few parties: each is opened once.
+    fn current_facts_among(&self, ad: AdId, opened: &mut Parties) -> Result<Option<Facts>> {
         let Some(subject) = subject(&self.platform.catalogue(), ad) else { return Ok(None) };
         let history = self.history(&subject)?;
         let catalogue = self.platform.catalogue();
+        let opened = std::cell::RefCell::new(opened);
         let sources = Sources {
             catalogue: &catalogue,
             now: UtcMs(0),
             party: &|party| {
-                let view = catalogue.parties.get(&party).map(|p| self.platform.party_view(&p.spec));
-                public_party(party, view.unwrap_or_default())
+                let open = || {
+                    let view = catalogue.parties.get(&party).map(|p| self.platform.party_view(&p.spec));
+                    public_party(party, view.unwrap_or_default())
+                };
+                opened.borrow_mut().entry(party).or_insert_with(open).clone()
             },
             creative: &|hash| self.creative(hash),
             figures: Figures::default(),
@@ -435,8 +429,8 @@ impl Publication {
         serde_json::from_slice(&self.platform.objects.get(hash)?).ok()
     }
     /// The key of a person was destroyed: what the record holds of that person goes too, with a tombstone each.
-    fn withhold_erased(&self, change: &regie_model::command::Change) -> Result<()> {
-        let regie_model::command::Change::PersonErased { key, .. } = change else { return Ok(()) };
+    fn withhold_erased(&self, change: &Change) -> Result<()> {
+        let Change::PersonErased { key, .. } = change else { return Ok(()) };
         let parties: Vec<PartyId> = {
             let catalogue = self.platform.catalogue();
             let its = catalogue.parties.iter().filter(|(_, p)| p.spec.identity.key == *key);
@@ -522,34 +516,4 @@ pub fn publishable_at(catalogue: &Catalogue, id: AdId) -> Option<UtcMs> {
     });
     let flight = set.spec.flight_in(&campaign.spec);
     (active && approved).then(|| UtcMs(flight.starts_at.0.saturating_sub(LEAD_MS)))
-}
-
-/// A list without a tree: what publishing appends to where no log is kept.
-pub struct Plain {
-    size: u64,
-}
-impl Plain {
-    /// Of so many leaves.
-    pub fn new(size: u64) -> Plain {
-        Plain { size }
-    }
-}
-impl Log for Plain {
-    fn append(&mut self, sheets: &[Sheet], _: u64) -> Result<u64> {
-        let first = self.size;
-        self.size += sheets.len() as u64;
-        Ok(first)
-    }
-    fn withhold(&mut self, _: &Leaf, _: &str, _: Sha256Hash, _: &str, _: UtcMs) -> Result<()> {
-        Ok(())
-    }
-    fn read(&mut self, _: u64) -> Result<Vec<(u64, Vec<u8>)>> {
-        Ok(Vec::new())
-    }
-    fn object(&mut self, _: &Sha256Hash) -> Result<Option<Vec<u8>>> {
-        Ok(None)
-    }
-    fn size(&self) -> u64 {
-        self.size
-    }
 }

@@ -14,11 +14,14 @@ mod pages_record;
 mod pages_reports;
 mod pages_study;
 mod record_cli;
+mod record_groupings;
 mod record_log;
+mod record_mirror;
 mod record_payers;
 mod record_promises;
 mod record_publication;
 mod record_subjects;
+mod record_tampering;
 #[path = "../shown/mod.rs"]
 mod shown;
 mod tables;

@@ -87,6 +87,7 @@ fn r4_the_record_has_only_allow_listed_keys() {
         "established_in",
         "controller",
         // Groupings, each with what it rests on.
+        "groupings",
         "related",
         "evidence",
         "author",

@@ -339,6 +339,14 @@ fn promise_full_targeting_exclusions_included() {
     let told: Value =
         serde_json::from_slice(regie_record::commit::Object::open(hash, &object).unwrap()).unwrap();
     assert_eq!((told["matched_count"].as_u64(), told["shown_count"].as_u64()), (Some(before + 5), Some(1)));
+    // And so it does in the record as known then: not before the close, and ever after.
+    let size = db.size().unwrap();
+    let first = db.versions(ad, None).unwrap()[0].index + 1;
+    drop(db);
+    let known =
+        |size: u64| get(&reader, &format!("{path}.json?size={size}"))["figures"]["matched_count"].clone();
+    assert_eq!((known(first), known(size)), (Value::Null, json!(before + 5)));
+    assert!(reader.get(&format!("{path}?size={size}")).expect(200).text().contains("matched at least"));
 }
 
 /// "Undeclared political ads missed": every ad is in the record, and a classification that is corrected is a visible version.

@@ -7,6 +7,7 @@
 mod dice;
 mod learning;
 mod record;
+mod record_faults;
 mod steps;
 mod world;
 

@@ -28,14 +28,31 @@ pub struct Record {
     pub seen: Option<String>,
 }
 
+pub fn configured(published: &[String]) -> Config {
+    Config {
+        public_url: "https://ads.example".into(),
+        log_published: published.to_vec(),
+        ..Config::default()
+    }
+}
+
 fn told(error: anyhow::Error) -> Violation {
     format!("{error:#}")
 }
 
 impl Record {
     pub fn open(dir: &Path, platform: &Arc<Platform>, seen: Option<String>) -> Result<Record, Violation> {
+        Record::open_beside(dir, platform, seen, &[])
+    }
+    /// With places where the log is published besides.
+    pub fn open_beside(
+        dir: &Path,
+        platform: &Arc<Platform>,
+        seen: Option<String>,
+        published: &[String],
+    ) -> Result<Record, Violation> {
         let folder = Folder::open(dir).map_err(told)?;
-        let config = Config { public_url: "https://ads.example".into(), ..Config::default() };
+        let config = configured(published);
         let log = RecordLog::open(&folder, &platform.secrets, &config, platform.now()).map_err(told)?;
         let door = Box::new(Door(Arc::clone(&log)));
         // The journal is on the simulated disk: credits, which would be looked up there, are none of this scenario.
@@ -67,6 +84,9 @@ impl Record {
     pub fn settle(&self, now: UtcMs) -> Result<(), Violation> {
         self.publish()?;
         self.publication.settle_at(now).map_err(told)
+    }
+    pub fn log(&self) -> &RecordLog {
+        &self.log
     }
     pub fn size(&self) -> u64 {
         self.log.head().head.size

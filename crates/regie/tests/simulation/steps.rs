@@ -169,6 +169,16 @@ fn edit(world: &mut World) -> Result<(), Violation> {
     world.command(vec![command]).map(drop)
 }
 
+/// An ad set is paused and goes on: two versions of its ad's facts.
+pub fn pause_and_resume(world: &mut World) -> Result<(), Violation> {
+    for status in ["paused", "active"] {
+        let entity = json!({ "kind": "ad_set", "id": "set_6" });
+        world.command(vec![json!({ "command": "set_status", "entity": entity, "status": status })])?;
+        world.advance(500);
+    }
+    Ok(())
+}
+
 fn campaign(number: u32, advertiser: &str, party: &str) -> Value {
     json!({
         "advertiser": advertiser, "name": format!("Campaign {number}"), "objective": "clicks",

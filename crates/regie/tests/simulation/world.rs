@@ -185,6 +185,28 @@ impl World {
         self.platform.open_epoch(Box::new(|_| {})).map_err(|e| e.to_string())?;
         self.commit_then_publish()
     }
+    /// The folder, apart from the journal, which is on the simulated disk.
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
+    }
+    /// What is published.
+    pub fn record(&mut self) -> Result<&mut Record, Violation> {
+        self.record.as_mut().ok_or_else(|| "no record is kept".into())
+    }
+    /// The record's laws, now.
+    pub fn check_record(&mut self) -> Result<(), Violation> {
+        let platform = Arc::clone(&self.platform);
+        self.record()?.check(&platform)
+    }
+    /// Closes the record; what an outsider saw of it last.
+    pub fn close_record(&mut self) -> Option<String> {
+        self.record.take().and_then(|record| record.seen)
+    }
+    /// Opens the record again, beside places where it is published too.
+    pub fn open_record(&mut self, seen: Option<String>, published: &[String]) -> Result<(), Violation> {
+        self.record = Some(Record::open_beside(self.dir.path(), &self.platform, seen, published)?);
+        Ok(())
+    }
     /// Publishes from now on.
     pub fn keep_a_record(&mut self) -> Result<(), Violation> {
         let seen = self.record.take().and_then(|record| record.seen);

@@ -43,6 +43,9 @@ pub struct BenchArgs {
     /// Measure search in a record of so many ads, and nothing else.
     #[arg(long, value_name = "ADS")]
     record_search: Option<u32>,
+    /// Measure how fast a server logs the facts of so many ads, and nothing else.
+    #[arg(long, value_name = "ADS")]
+    record_facts: Option<u32>,
     /// Run as the bare echo (used by the benchmark itself).
     #[arg(long, hide = true)]
     echo: Option<usize>,
@@ -55,6 +58,46 @@ struct Row {
     unit: &'static str,
     bar: Option<Bar>,
     note: String,
+}
+
+/// How fast a server logs the facts of the ads that wait for it; none where no ad waits.
+fn logged(server: &Process, mut each: impl FnMut(u64)) -> Result<Option<Row>> {
+    let started = Instant::now();
+    let mut first = 0;
+    server.wait_logged(|waiting| {
+        first = first.max(waiting);
+        each(waiting);
+    })?;
+    Ok((first > 0).then(|| Row {
+        what: "facts logged after the start".into(),
+        figure: first as f64 / started.elapsed().as_secs_f64(),
+        unit: "ads/s",
+        bar: Some(Bar::AtLeast(1_000.0)),
+        note: format!("{first} ads"),
+    }))
+}
+
+/// A server that begins with so many ads whose facts are not logged.
+fn record_facts(cli: &Cli, count: u32) -> Result<Vec<Row>> {
+    let folder = std::env::temp_dir().join(format!("regie-bench-facts-{}", std::process::id()));
+    let _cleanup = setup::Cleanup(folder.clone());
+    let bar = progress::bar("booking", cli.json);
+    setup::prepare(&folder, count)?;
+    let server = Process::serve(&folder)?;
+    bar.set_message("logging facts");
+    bar.set_length(u64::from(count));
+    let row = logged(&server, |waiting| bar.set_position(u64::from(count).saturating_sub(waiting)))?;
+    bar.finish_and_clear();
+    let cpu_s = server.cpu_s()?;
+    server.stop()?;
+    let cpu = Row {
+        what: "the server's CPU time for it, its start included".into(),
+        figure: cpu_s,
+        unit: "CPU-s",
+        bar: None,
+        note: String::new(),
+    };
+    Ok(row.into_iter().chain([cpu]).collect())
 }
 
 /// What a figure should reach.
@@ -93,6 +136,10 @@ pub fn run(cli: &Cli, args: &BenchArgs) -> Result<ExitCode> {
         print(cli, &rows);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(count) = args.record_facts {
+        print(cli, &record_facts(cli, count)?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let bar = progress::bar("measuring", cli.json);
     bar.set_length(args.ad_sets.len() as u64 * 3 + 3);
     let mut rows = Vec::new();
@@ -105,21 +152,9 @@ pub fn run(cli: &Cli, args: &BenchArgs) -> Result<ExitCode> {
         bar.set_message(format!("deciding among {ad_sets} ad sets"));
         let server = Process::serve(&folder)?;
         // An ad is shown once its facts are logged; what is measured comes after.
-        let started = Instant::now();
-        let mut first = 0;
-        server.wait_logged(|waiting| {
-            first = first.max(waiting);
+        rows.extend(logged(&server, |waiting| {
             bar.set_message(format!("{waiting} ads wait for the record's log"));
-        })?;
-        if first > 0 {
-            rows.push(Row {
-                what: "facts logged after the start".into(),
-                figure: first as f64 / started.elapsed().as_secs_f64(),
-                unit: "ads/s",
-                bar: Some(Bar::AtLeast(1_000.0)),
-                note: format!("{first} ads"),
-            });
-        }
+        })?);
         bar.set_message(format!("deciding among {ad_sets} ad sets"));
         rows.extend(decisions(args, *ad_sets, &server, &prepared)?);
         bar.inc(1);

@@ -57,6 +57,8 @@ pub fn measure(count: u32, step: &mut dyn FnMut(u64)) -> Result<Vec<Row>> {
     let db = RecordDb::open(&folder.0.join("record.db"))?;
     let start = Instant::now();
     fill(&db, count, step)?;
+    // As the server does when it has nothing else to do.
+    while db.merge_index()? {}
     let filled_s = start.elapsed().as_secs_f64();
     let mut times: Vec<(f64, String)> = Vec::new();
     let mut found = 0;

@@ -105,6 +105,7 @@ fn read(app: &App, caller: &Caller, query: &HistoryQuery, limit: usize) -> anyho
                 | Change::TokenPut { .. }
                 | Change::PersonErased { .. }
                 | Change::ReportFiled { .. }
+                | Change::GroupingPut { .. }
         );
         if people && !caller.may_see_people() {
             continue;

@@ -246,6 +246,7 @@ const NAVIGATION: [(&str, &[Item]); 4] = [
         &[
             Item("/console/inventory", "Inventory", Sees::House),
             Item("/console/elections", "Elections", Sees::House),
+            Item("/console/groupings", "Groupings of sponsors", Sees::House),
             Item("/console/complaints", "Reports of ads", Sees::House),
             Item("/console/stops", "Stops", Sees::House),
             Item("/console/study", "Study", Sees::House),

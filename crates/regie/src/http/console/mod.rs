@@ -18,6 +18,7 @@ pub mod design;
 pub mod duplicate;
 pub mod form;
 pub mod frames;
+pub mod groupings;
 pub mod history;
 pub mod inventory;
 pub mod layout;
@@ -81,6 +82,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(stops::routes());
     all.extend(complaints::routes());
     all.extend(votes::routes());
+    all.extend(groupings::routes());
     all.extend(people::routes());
     all.extend(book_campaign::routes());
     all.extend(book_set::routes());

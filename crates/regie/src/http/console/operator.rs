@@ -110,7 +110,8 @@ pub fn health(app: &App) -> Result<Health, Problem> {
     let head = counters.head.0;
     let fold = |name, position: u64| Fold { name, position, lag_count: head.saturating_sub(position) };
     let changes = app.platform.catalogue_position();
-    let published = app.publication.db().mark("changes").map_err(Problem::internal)?;
+    let published =
+        app.publication.reading().map_err(Problem::internal)?.mark("changes").map_err(Problem::internal)?;
     let folds = vec![
         fold("ledger", app.platform.position()),
         // These two follow changes of bookings alone: they lag behind the last of those, not behind the journal.

@@ -77,14 +77,14 @@ fn collect(app: &App, id: AdId, when: &known::When) -> Result<Option<Found>, Pro
         return Ok(None);
     }
     let size = {
-        let db = app.publication.fresh_db().map_err(Problem::internal)?;
+        let db = app.publication.fresh_reading().map_err(Problem::internal)?;
         when.size(&db)?
     };
     let entry = match size {
         None => data::entry(app, id)?,
         Some(_) => None,
     };
-    let db = app.publication.db();
+    let db = app.publication.reading().map_err(Problem::internal)?;
     let whole = db.size().map_err(Problem::internal)?;
     let at = |size| db.time_of(size).map_err(Problem::internal);
     let decisions = decisions::of(&db, id, size).map_err(Problem::internal)?;

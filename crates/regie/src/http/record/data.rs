@@ -89,7 +89,7 @@ pub fn search(app: &App, wanted: &Wanted, limit: usize) -> Result<(Vec<AdId>, Op
     }
     wanted.months.iter().for_each(|month| months.add("month", month));
     query.any = vec![targeted, months];
-    let db = app.publication.fresh_db().map_err(Problem::internal)?;
+    let db = app.publication.fresh_reading().map_err(Problem::internal)?;
     db.search(&query).map_err(Problem::internal)
 }
 
@@ -286,7 +286,7 @@ pub fn lines(app: &App, ids: &[AdId]) -> Vec<Line> {
 /// # Errors
 /// SQLite's error.
 pub fn lines_at(app: &App, ids: &[AdId], size: u64) -> Result<Vec<Line>, Problem> {
-    let db = app.publication.db();
+    let db = app.publication.reading().map_err(Problem::internal)?;
     let at = db.time_of(size).map_err(Problem::internal)?;
     let mut lines = Vec::new();
     for id in ids {

@@ -64,7 +64,7 @@ async fn answer(app: AppState, about: About, name: String) -> Result<Response, P
 fn make(app: &App, about: About) -> Result<Vec<u8>, Problem> {
     app.publication.register().map_err(Problem::internal)?;
     let mut files = FolderFiles::new(&files_of(app.log.folder())).map_err(Problem::internal)?;
-    let db = app.publication.db();
+    let db = app.publication.reading().map_err(Problem::internal)?;
     let known = crate::publication::register::ads_about(&db, &about).map_err(Problem::internal)?;
     if known.is_empty() {
         return Err(Problem::not_found("sponsor, payer or vote of this name in the record"));

@@ -48,7 +48,7 @@ pub(super) async fn show(
         let view = reader.platform.current_view();
         let named = |(id, currency, net)| (id, data::public_party(&view, id).name, currency, net);
         let spenders = data::spenders(&reader, from)?.into_iter().map(named).collect();
-        let db = reader.publication.db();
+        let db = reader.publication.reading().map_err(Problem::internal)?;
         let size = match wanted.size {
             Some(size) => size,
             None => db.size().map_err(Problem::internal)?,

@@ -113,7 +113,7 @@ pub(super) async fn versions(
             return Err(super::ad_page::not_here(&id.to_string()));
         }
         reader.publication.register().map_err(Problem::internal)?;
-        let db = reader.publication.fresh_db().map_err(Problem::internal)?;
+        let db = reader.publication.fresh_reading().map_err(Problem::internal)?;
         let versions = db.versions(id, None).map_err(Problem::internal)?;
         let mut told = Vec::new();
         for version in versions {
@@ -211,7 +211,7 @@ fn size_of(db: &RecordDb, text: &str, absent: u64) -> Result<u64, Problem> {
     }
 }
 fn collect(app: &App, query: &Between) -> Result<Value, Problem> {
-    let db = app.publication.fresh_db().map_err(Problem::internal)?;
+    let db = app.publication.fresh_reading().map_err(Problem::internal)?;
     let last = db.size().map_err(Problem::internal)?;
     let (from, to) = (size_of(&db, &query.from, 0)?, size_of(&db, &query.to, last)?);
     if from > to {

@@ -53,7 +53,7 @@ fn choose(app: &App, wanted: Option<&str>) -> Texts {
 
 /// What an export says around an entry: its version is that of the facts and figures together.
 pub(super) fn around<'a>(app: &'a App, publisher: &'a str, id: AdId) -> Result<Around<'a>, Problem> {
-    let db = app.publication.db();
+    let db = app.publication.reading().map_err(Problem::internal)?;
     let versions = db.versions(id, None).map_err(Problem::internal)?;
     let modified = versions.last().map_or_else(String::new, |v| v.leaf.at.to_string());
     Ok(Around {
@@ -84,12 +84,9 @@ pub(super) async fn show(
         if !data::is_shown(&reader, ad) {
             return Ok(None);
         }
-        let size = when.size(&reader.publication.db())?;
-        match size {
-            Some(size) => {
-                let db = reader.publication.db();
-                Ok(known::entry_at(&reader, &db, ad, size)?.map(|(_, entry)| entry))
-            }
+        let db = reader.publication.reading().map_err(Problem::internal)?;
+        match when.size(&db)? {
+            Some(size) => Ok(known::entry_at(&reader, &db, ad, size)?.map(|(_, entry)| entry)),
             None => data::entry(&reader, ad),
         }
     };

@@ -142,7 +142,7 @@ pub(super) async fn feed(
     let reader = Arc::clone(&app);
     let work = move || -> Result<(Vec<data::Line>, String), Problem> {
         let (ids, _) = data::search(&reader, &wanted, FEED_MAX)?;
-        let db = reader.publication.db();
+        let db = reader.publication.reading().map_err(Problem::internal)?;
         let size = db.size().map_err(Problem::internal)?;
         let at = db.time_of(size).map_err(Problem::internal)?;
         drop(db);
@@ -196,12 +196,12 @@ pub(super) async fn completeness(State(app): State<AppState>, _: Fair) -> Result
 }
 fn counter(app: &App) -> Result<Value, Problem> {
     let [entries, ads, shown, facts, days] =
-        app.publication.fresh_db().map_err(Problem::internal)?.counts().map_err(Problem::internal)?;
+        app.publication.fresh_reading().map_err(Problem::internal)?.counts().map_err(Problem::internal)?;
     app.publication.register().map_err(Problem::internal)?;
     let (mut counted, mut impressions) = (0u64, 0u64);
     let mut missing = Vec::new();
     let all: Vec<_> = app.platform.folds().ledger.ads().map(|(id, c)| (id, c.impressions_count)).collect();
-    let db = app.publication.db();
+    let db = app.publication.reading().map_err(Problem::internal)?;
     let logged = db.ads_with_facts().map_err(Problem::internal)?;
     for (id, count) in all.into_iter().filter(|(_, n)| *n > 0) {
         counted += 1;

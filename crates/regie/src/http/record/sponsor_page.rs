@@ -6,6 +6,7 @@ use crate::http::{
     console::{layout, ui},
     problem::Problem,
 };
+use crate::publication::groupings::{self, Grouped};
 use crate::{t, th};
 use axum::{
     extract::{Path, Query, State},
@@ -48,6 +49,8 @@ struct Found {
     party: PublicParty,
     /// Others that the same controller stands behind, as they declared.
     committees: Vec<Committee>,
+    /// What the publisher says it belongs to, with the other sponsors.
+    grouped: Vec<(Grouped, Vec<(PartyId, String)>)>,
     size: u64,
     at: regie_model::UtcMs,
     lines: Vec<data::Line>,
@@ -84,11 +87,29 @@ fn collect(app: &AppState, id: PartyId, after: &After) -> Result<Option<Found>, 
     let view = app.platform.current_view();
     let party = data::public_party(&view, id);
     let committees = committees(app, &view, &party)?;
-    let db = app.publication.db();
+    let db = app.publication.reading().map_err(Problem::internal)?;
     let size = db.size().map_err(Problem::internal)?;
     let at = db.time_of(size).map_err(Problem::internal)?;
+    let grouped = groupings::of(&db, id, None).map_err(Problem::internal)?;
     drop(db);
-    Ok(Some(Found { party, committees, size, at, lines, next, totals, days }))
+    let grouped = named(&view, id, grouped);
+    Ok(Some(Found { party, committees, grouped, size, at, lines, next, totals, days }))
+}
+/// The other sponsors of each grouping, by the names that they have now.
+fn named(
+    view: &crate::platform::view::View,
+    id: PartyId,
+    found: Vec<Grouped>,
+) -> Vec<(Grouped, Vec<(PartyId, String)>)> {
+    let name = |other: &PartyId| (*other, data::public_party(view, *other).name);
+    let others = |g: &Grouped| g.sponsors.iter().filter(|other| **other != id).map(name).collect();
+    found
+        .into_iter()
+        .map(|grouped| {
+            let others = others(&grouped);
+            (grouped, others)
+        })
+        .collect()
 }
 
 /// A sponsor as the record knew it at a size of the log: its ads then, their published figures, its name as declared then.
@@ -99,8 +120,8 @@ fn known_then(app: &AppState, id: PartyId, size: u64) -> Result<Option<Found>, P
     let mut party = None;
     let mut totals: BTreeMap<Currency, Nanos> = BTreeMap::new();
     let mut days: BTreeMap<(Currency, Day), Nanos> = BTreeMap::new();
-    let at = {
-        let db = app.publication.db();
+    let (at, grouped) = {
+        let db = app.publication.reading().map_err(Problem::internal)?;
         for ad in &all {
             let Some(known) = super::known::ad_at(&db, *ad, size)? else { continue };
             for (day, figures) in &known.days {
@@ -109,11 +130,23 @@ fn known_then(app: &AppState, id: PartyId, size: u64) -> Result<Option<Found>, P
             }
             party = Some(known.facts.sponsor);
         }
-        db.time_of(size).map_err(Problem::internal)?
+        let at = db.time_of(size).map_err(Problem::internal)?;
+        (at, groupings::of(&db, id, Some(size)).map_err(Problem::internal)?)
     };
+    let grouped = named(&app.platform.current_view(), id, grouped);
     let lines = data::lines_at(app, &ids, size)?;
     let totals = totals.into_iter().collect();
-    Ok(party.map(|party| Found { party, committees: Vec::new(), size, at, lines, next, totals, days }))
+    Ok(party.map(|party| Found {
+        party,
+        committees: Vec::new(),
+        grouped,
+        size,
+        at,
+        lines,
+        next,
+        totals,
+        days,
+    }))
 }
 
 /// The sponsors that declared the same controller, or that this one controls, with what they spent.
@@ -154,7 +187,7 @@ fn committee(
     let controller = if by_other { &other.controller } else { &party.controller };
     let wanted = data::Wanted { sponsor: Some(by), ..data::Wanted::default() };
     let (ads, _) = data::search(app, &wanted, 10_000)?;
-    let db = app.publication.db();
+    let db = app.publication.reading().map_err(Problem::internal)?;
     let mut declared: Option<(u64, AdId, regie_model::UtcMs)> = None;
     // Its oldest ads first: the declaration is as old as the first version that has it.
     for ad in ads.iter().rev().take(GROUPING_ADS_MAX) {
@@ -225,9 +258,18 @@ fn as_json(found: &Found) -> serde_json::Value {
                 "dispute": format!("/record/sponsors/{}/dispute", found.party.id) })
         })
         .collect();
+    let grouped: Vec<_> = found
+        .grouped
+        .iter()
+        .map(|(one, others)| {
+            let others: Vec<_> = others.iter().map(|(id, name)| json!({ "id": id, "name": name })).collect();
+            json!({ "id": one.id, "version": one.version, "entry_index": one.index, "at": one.at, "withheld": one.said.is_none(),
+                "said": one.said, "others": others, "dispute": format!("/record/sponsors/{}/dispute", found.party.id) })
+        })
+        .collect();
     json!({
         "schema_version": regie_record::SCHEMA_VERSION, "id": found.party.id, "name": found.party.name, "withheld": found.party.withheld,
-        "related": related, "established_in": found.party.established_in, "controller": found.party.controller, "totals": totals, "ads": ads,
+        "groupings": grouped, "related": related, "established_in": found.party.established_in, "controller": found.party.controller, "totals": totals, "ads": ads,
         "cursor": found.next.map(|id| id.to_string()),
     })
 }
@@ -248,6 +290,7 @@ fn page(app: &AppState, found: &Found) -> Markup {
             (ui::figure(t!("record-ads-in-the-record"), &if found.next.is_some() { format!("{}+", found.lines.len()) } else { found.lines.len().to_string() }, ""))
         }
         @for (currency, _) in &found.totals { (chart(found, *currency)) }
+        (grouping_list(found))
         (committee_list(found))
         h2 { (t!("record-its-ads")) }
         (super::home::hits(&found.lines))
@@ -255,6 +298,33 @@ fn page(app: &AppState, found: &Found) -> Markup {
         p { a href={ "/record/sponsors/" (party.id) ".json" } { (t!("words-the-same-as-json")) } " \u{b7} " a href={ "/record/sponsors/" (party.id) "/dossier.json" } { (t!("proofs-dossier")) } " \u{b7} " a href={ "/record/feed.atom?sponsor=" (party.id) } { (t!("record-follow-atom")) } }
         (super::known::citation(app, &format!("/record/sponsors/{}", party.id), &format!("sponsor {}", party.name), found.size, found.at))
     }
+}
+
+/// What the publisher says, each with evidence, author and date.
+fn grouping_list(found: &Found) -> Markup {
+    html! { @if !found.grouped.is_empty() {
+        section class="card" {
+            h2 { (t!("groupings-public")) }
+            p class="muted" { (th!("groupings-public-means", link = html! { a href={ "/record/sponsors/" (found.party.id) "/dispute" } { (t!("record-dispute-this-grouping")) } })) }
+            div class="scroll" { table {
+                thead { tr { th { (t!("groupings-whose")) } th { (t!("groupings-others")) } th { (t!("groupings-evidence")) } th { (t!("groupings-author")) } th { (t!("groupings-since")) } } }
+                tbody { @for (one, others) in &found.grouped { tr {
+                    @match &one.said {
+                        Some(said) => {
+                            th scope="row" { (said.name) } td { (others_of(others)) }
+                            td { (said.evidence) @if !said.evidence_url.is_empty() { " " a href=(said.evidence_url) rel="nofollow noopener" { (t!("groupings-where")) } } }
+                            td { (said.author) }
+                        },
+                        None => { th scope="row" { (t!("proofs-withheld")) } td { (others_of(others)) } td {} td {} },
+                    }
+                    td { a href={ "/record/log/proof/" (one.index) } { (t!("proofs-declared-at", at = one.at, index = one.index)) } }
+                } } }
+            } }
+        }
+    } }
+}
+fn others_of(others: &[(PartyId, String)]) -> Markup {
+    html! { @for (id, name) in others { div { a href={ "/record/sponsors/" (id) } { (name) } } } }
 }
 
 fn committee_list(found: &Found) -> Markup {

@@ -31,7 +31,7 @@ pub(super) fn find(
     ad: AdId,
     version: VersionId,
 ) -> Result<Option<(ShownVersion, Currency)>, Problem> {
-    let db = app.publication.db();
+    let db = app.publication.reading().map_err(Problem::internal)?;
     let versions = db.versions(ad, None).map_err(Problem::internal)?;
     let leaves: Vec<(u64, Leaf)> = versions.into_iter().map(|v| (v.index, v.leaf)).collect();
     let currency =

@@ -4,20 +4,24 @@
 //! is checked by its signatures, whoever carried it.
 
 use anyhow::{Context, Result, ensure};
+use flate2::{Compression, write::GzEncoder};
 use regie_record::log::{
     VerifierKey,
     outside::WitnessClient,
+    push::MirrorClient,
     read::{ReadError, Source},
     sequencer::StorageError,
     witness::AddCheckpoint,
 };
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io::Write, path::Path, sync::Arc, time::Duration};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 /// Bytes of one file at most: a full bundle of the largest entries.
 const FILE_BYTES_MAX: u64 = 20 << 20;
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a mirror may take over one upload.
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Which authorities HTTPS trusts: those that browsers trust (Mozilla's list), unless made of a file.
 #[derive(Clone, Debug, Default)]
@@ -44,11 +48,14 @@ impl Roots {
 }
 
 fn agent(roots: &Roots) -> ureq::Agent {
+    patient(roots, PATIENCE)
+}
+fn patient(roots: &Roots, patience: Duration) -> ureq::Agent {
     let trusted = roots.0.clone().map_or(RootCerts::WebPki, RootCerts::Specific);
     ureq::Agent::config_builder()
         .tls_config(TlsConfig::builder().root_certs(trusted).build())
         .http_status_as_error(false)
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(patience))
         .user_agent(concat!("regie/", env!("CARGO_PKG_VERSION")))
         .build()
         .into()
@@ -113,5 +120,49 @@ impl WitnessClient for HttpWitness {
         let status = answer.status().as_u16();
         let body = answer.body_mut().with_config().limit(1 << 20).read_to_string().map_err(failed)?;
         Ok((status, body))
+    }
+}
+
+/// A mirror at an address.
+pub struct HttpMirror {
+    key: VerifierKey,
+    url: String,
+    agent: ureq::Agent,
+}
+impl HttpMirror {
+    /// Of a text: its verifier key, a space, its submission prefix.
+    ///
+    /// # Errors
+    /// A text that is neither.
+    pub fn parse(text: &str, roots: &Roots) -> Result<HttpMirror> {
+        let (key, url) = text.split_once(' ').context("a mirror is written `VKEY URL`")?;
+        let key = VerifierKey::parse(key).with_context(|| format!("the mirror {text}"))?;
+        let url = url.trim().trim_end_matches('/').to_owned();
+        Ok(HttpMirror { key, url, agent: patient(roots, UPLOAD_PATIENCE) })
+    }
+    fn post(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<(u16, String), StorageError> {
+        let url = format!("{}/{path}", self.url);
+        let failed = |e: ureq::Error| StorageError(format!("{url}: {e}"));
+        let request =
+            headers.iter().fold(self.agent.post(&url), |all, (name, value)| all.header(*name, *value));
+        let mut answer = request.send(body).map_err(failed)?;
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().with_config().limit(1 << 20).read_to_string().map_err(failed)?;
+        Ok((status, body))
+    }
+}
+impl MirrorClient for HttpMirror {
+    fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+    fn add_checkpoint(&mut self, request: &AddCheckpoint) -> Result<(u16, String), StorageError> {
+        self.post("add-checkpoint", &[], request.to_text().as_bytes())
+    }
+    fn add_entries(&mut self, request: &[u8]) -> Result<(u16, String), StorageError> {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        let packed = gzip.write_all(request).and_then(|()| gzip.finish());
+        let packed = packed.map_err(|e| StorageError(format!("packing entries: {e}")))?;
+        let headers = [("content-type", "application/octet-stream"), ("content-encoding", "gzip")];
+        self.post("add-entries", &headers, &packed)
     }
 }

@@ -7,10 +7,9 @@ use anyhow::{Context, Result, anyhow};
 use regie_model::UtcMs;
 use regie_record::{
     commit::Sha256Hash,
-    leaf::{Leaf, Sheet},
+    leaf::Sheet,
     log::{
         Append, Hash,
-        leaf::View,
         read::object_path,
         tile::{Kind, TILE_WIDTH, Tile, entries_of},
     },
@@ -35,16 +34,18 @@ impl crate::publication::Log for Door {
             .collect();
         self.0.append(&entries, position)
     }
-    fn withhold(
+    fn append_entry(&mut self, entry: Append, position: u64) -> Result<u64> {
+        self.0.append(&[entry], position)
+    }
+    fn withhold_of(
         &mut self,
-        leaf: &Leaf,
+        of: &str,
         part: &str,
         object: Sha256Hash,
         ground: &str,
         now: UtcMs,
     ) -> Result<()> {
-        let view = View::read(&leaf.to_bytes()?)?;
-        self.0.withhold(&format!("{} {}", view.kind, view.id), part, Hash(object.0), ground, now)
+        self.0.withhold(of, part, Hash(object.0), ground, now)
     }
     fn read(&mut self, from: u64) -> Result<Vec<(u64, Vec<u8>)>> {
         let size = self.0.head().head.size;

@@ -7,6 +7,7 @@
 pub mod client;
 mod door;
 pub mod files;
+pub mod own_mirror;
 pub mod own_witness;
 pub mod payers;
 pub mod schema;
@@ -26,7 +27,7 @@ use regie_record::log::{
     outside::{OwnFiles, QUESTIONS_MAX, Standing, WitnessClient, answered, catch_up, compare, question},
     promise::{self, Promise, SignedPromise},
     proof::TlogProof,
-    read::{CHECKPOINT_PATH, inclusion_from, tile_bytes},
+    read::{CHECKPOINT_PATH, Source, inclusion_from, tile_bytes},
     sequencer::{Batch, Halted, HeadStore, LogFiles, Opening, Sequencer, SequencerError, StoredHead},
     tile::{Kind, TILE_WIDTH, Tile, entries_of},
 };
@@ -157,13 +158,23 @@ impl RecordLog {
         let mut known = 0;
         for url in &self.published {
             let mut sequencer = lock(&self.sequencer);
-            let mut source = HttpSource::trusting(url, &self.roots);
-            match compare(&mut sequencer, &mut source, &keys) {
+            let mut source = match self.outside(url) {
+                Ok(source) => source,
+                Err(error) => {
+                    tracing::warn!(
+                        url,
+                        error = format!("{error:#}"),
+                        "the published log could not be compared"
+                    );
+                    continue;
+                }
+            };
+            match compare(&mut sequencer, &mut *source, &keys) {
                 Standing::Behind(size) => {
                     tracing::info!(url, size, "the published log is the one held here");
                     known += 1;
                 }
-                Standing::Ahead(size) => match catch_up(&mut sequencer, &mut source, &keys) {
+                Standing::Ahead(size) => match catch_up(&mut sequencer, &mut *source, &keys) {
                     Ok(count) => {
                         tracing::warn!(url, count, size, "entries that were published and not held here were taken over");
                         known += 1;
@@ -183,6 +194,15 @@ impl RecordLog {
                 "this folder was restored, and no published copy of its log could be read: set `log_published`, or say with `regie restore --confirm` that nothing newer was seen".into(),
             ));
         }
+    }
+    /// A published copy: at an address, or in a folder.
+    fn outside(&self, place: &str) -> Result<Box<dyn Source>> {
+        if place.contains("://") {
+            return Ok(Box::new(HttpSource::trusting(place, &self.roots)));
+        }
+        let folder = std::path::Path::new(place);
+        anyhow::ensure!(folder.is_dir(), "{place} is neither an address nor a folder");
+        Ok(Box::new(files::FolderFiles::new(folder)?))
     }
     /// The data folder that it is in.
     pub fn folder(&self) -> &Folder {
