@@ -151,20 +151,33 @@
     sessionStorage.removeItem("sent");
   }
 
-  // The forecast follows what is typed, a moment later; nothing is saved by it.
-  all("form[data-guard]").filter((form) => one("button[name=forecast]", form)).forEach((form) => {
+  // A part of the page follows what is typed, a moment later, by the button that would fetch it: <button data-follow="#part">.
+  // A chosen file goes at once, by the button of that value: <input type=file data-send="look">.
+  all("form[data-guard]").forEach((form) => {
     let wait = null;
     let asked = 0;
-    form.addEventListener("change", () => {
+    form.addEventListener("change", (event) => {
+      const send = event.target.dataset.send;
+      if (send) { form.requestSubmit(all("button[name=go]", form).find((b) => b.value === send)); return; }
+      const button = one("button[data-follow]", form);
+      if (!button) return;
       clearTimeout(wait);
       wait = setTimeout(async () => {
         const number = ++asked;
         const data = new FormData(form);
-        data.set("forecast", "on");
+        data.set(button.name, button.value);
         try {
           const answer = await fetch(form.action, { method: "POST", body: data, credentials: "same-origin" });
-          const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("forecast");
-          if (fresh && number === asked) one("#forecast").replaceWith(fresh);
+          const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+          const parts = [button.dataset.follow, "#kept"].map((id) => [one(id), page.querySelector(id)]);
+          if (number !== asked) return;
+          parts.forEach(([old, fresh]) => {
+            if (!old || !fresh) return;
+            const hadFocus = old.contains(document.activeElement);
+            old.replaceWith(fresh);
+            if (hadFocus) one("button", fresh)?.focus();
+          });
+          if (parts[1][0] && parts[1][1]) dirty = false;
         } catch { /* the button still asks */ }
       }, 500);
     });

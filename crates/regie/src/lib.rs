@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod desk;
 pub mod http;
 pub mod i18n;
 pub mod mail;

@@ -511,6 +511,7 @@ impl Server {
             publication: Arc::clone(&publication),
             record_limits: Default::default(),
             bulk: Default::default(),
+            desk: crate::desk::Desk::open(folder.root())?,
             folder: folder.root().to_path_buf(),
             study: Arc::new(http::study::Study::of(folder.root())),
         });

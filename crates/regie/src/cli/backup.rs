@@ -4,6 +4,7 @@
 //! a new ticket epoch all the same.
 
 use super::{Cli, progress};
+use crate::desk::Desk;
 use crate::platform::{folder::Folder, secrets::Secrets};
 use crate::publication::db::RecordDb;
 use anyhow::{Context, Result, bail};
@@ -50,6 +51,7 @@ pub fn run(cli: &Cli, args: &BackupArgs) -> Result<ExitCode> {
     let count = copy_tree(&folder.objects(), &target.objects(), cli.json)?;
     copy_log(&folder, &target, cli.json)?;
     copy_study(&folder, &target)?;
+    copy_desk(&folder, &target)?;
     if let Ok(text) = std::fs::read(folder.root().join("regie.toml")) {
         std::fs::write(target.root().join("regie.toml"), text)?;
     }
@@ -93,6 +95,7 @@ pub fn restore(cli: &Cli, args: &RestoreArgs) -> Result<ExitCode> {
     copy_tree(&source.objects(), &target.objects(), cli.json)?;
     copy_log(&source, &target, cli.json)?;
     copy_study(&source, &target)?;
+    copy_desk(&source, &target)?;
     let report = regie_journal::backup(&source.journal(), &target.journal(), &mut |_, _| {})
         .context("copying the journal")?;
     println!("Restored {} records into {}.", report.head.0, cli.folder.display());
@@ -101,6 +104,14 @@ pub fn restore(cli: &Cli, args: &RestoreArgs) -> Result<ExitCode> {
     );
     println!("  regie --folder {} restore --confirm", cli.folder.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// Drafts and orders for reports, where there are any.
+fn copy_desk(from: &Folder, to: &Folder) -> Result<()> {
+    if Desk::database(from.root()).exists() {
+        Desk::open(from.root())?.backup_to(&Desk::database(to.root())).context("copying the desk")?;
+    }
+    Ok(())
 }
 
 /// Store, groupings and published reports of the study room, where there are any.

@@ -10,7 +10,10 @@ use super::{
     problem::Problem,
 };
 use crate::platform::forecasting::{self, Answer, OPEN_PERIOD_DAYS, Question, rounded};
-use crate::t;
+use crate::{
+    i18n::rooms::{grouped, say_all},
+    t,
+};
 use axum::{
     Json,
     body::Bytes,
@@ -24,6 +27,7 @@ use regie_decide::forecast::PERIOD_DAYS_MAX;
 use regie_model::{
     AdSetId, CampaignId, Faults, UtcMs, Zone,
     booking::{AdSetSpec, Tier},
+    catalogue::Catalogue,
     command::EntityRef,
     limits::COMMAND_BODY_BYTES_MAX,
     targeting::Targeting,
@@ -107,13 +111,16 @@ async fn ask(State(app): State<AppState>, caller: Caller, body: Bytes) -> Result
 async fn answer(app: &AppState, caller: &Caller, question: Question) -> Result<Answer, Problem> {
     let platform = Arc::clone(&app.platform);
     let asked = tokio::task::spawn_blocking(move || platform.forecast(question));
-    let mut answer = asked.await.map_err(|error| Problem::internal(error.to_string()))?;
+    Ok(known_to(caller, asked.await.map_err(|error| Problem::internal(error.to_string()))?))
+}
+/// Without what the caller may not know.
+fn known_to(caller: &Caller, mut answer: Answer) -> Answer {
     if caller.scope_filter().is_some() {
         answer.rivals.clear();
         answer.missed.clear();
         answer.oversold.clear();
     }
-    Ok(answer)
+    answer
 }
 
 /// The answer as it goes out; counts are whole.
@@ -156,6 +163,18 @@ pub async fn panel(app: &AppState, caller: &Caller, spec: &AdSetSpec, id: Option
         Err(_) => html! { p class="muted" { (t!("booking-the-forecast-could-not-be")) } },
     }
 }
+/// The same for an ad set of a catalogue in which it is booked already. For a thread that may block.
+pub fn panel_in(app: &App, caller: &Caller, catalogue: &Catalogue, spec: &AdSetSpec) -> Markup {
+    let Some(question) = Question::of_ad_set(catalogue, spec, None, app.platform.now()) else {
+        return html! { p class="muted" { (t!("booking-a-forecast-needs-a-period")) } };
+    };
+    drawn(app, &known_to(caller, app.platform.forecast_in(catalogue, question)))
+}
+
+/// A number of requests as the page writes it.
+fn shown(requests: f64) -> String {
+    grouped(&rounded(requests))
+}
 
 fn drawn(app: &App, answer: &Answer) -> Markup {
     let catalogue = app.platform.catalogue();
@@ -164,14 +183,14 @@ fn drawn(app: &App, answer: &Answer) -> Markup {
     let day = |at: UtcMs| zone.day(at).to_string();
     let warn = answer.is_oversold() || answer.is_promise_missed();
     html! {
-        p class=(if warn { "note warn" } else { "lead" }) role=[warn.then_some("alert")] { (answer.sentence) }
+        p class=(if warn { "note warn" } else { "lead" }) role=[warn.then_some("alert")] { (say_all(&answer.sentence)) }
         @if !answer.available.by_placement.is_empty() {
             table {
                 caption { (t!("booking-requests-that-match-by-placement")) }
                 thead { tr { th { (t!("words-placement")) } th { (t!("booking-week-from")) } th class="num" { (t!("booking-requests")) } } }
                 tbody {
                     @for row in answer.available.by_placement.iter().take(60) {
-                        tr { td { (name(row.placement)) } td { (day(row.week.starts_at)) } td class="num" { (rounded(row.requests)) } }
+                        tr { td { (name(row.placement)) } td { (day(row.week.starts_at)) } td class="num" { (shown(row.requests)) } }
                     }
                 }
             }
@@ -182,7 +201,7 @@ fn drawn(app: &App, answer: &Answer) -> Markup {
                 thead { tr { th { (t!("booking-order-of-service")) } th class="num" { (t!("booking-ad-sets")) } th class="num" { (t!("booking-requests-shared-at-most")) } } }
                 tbody {
                     @for row in &answer.competition {
-                        tr { td { (super::console::book_house::tier_word(row.tier)) } td class="num" { (row.ad_sets_count) } td class="num" { (rounded(row.widest_requests)) } }
+                        tr { td { (super::console::book_house::tier_word(row.tier)) } td class="num" { (row.ad_sets_count) } td class="num" { (shown(row.widest_requests)) } }
                     }
                 }
             }
@@ -193,7 +212,7 @@ fn drawn(app: &App, answer: &Answer) -> Markup {
                 thead { tr { th { (t!("words-placement")) } th { (t!("booking-week-from")) } th class="num" { (t!("booking-requests")) } th class="num" { (t!("booking-to-sponsors")) } th class="num" { (t!("booking-to-goals")) } } }
                 tbody {
                     @for row in answer.oversold.iter().take(60) {
-                        tr { td { (name(row.placement)) } td { (day(row.week.starts_at)) } td class="num" { (rounded(row.available)) } td class="num" { (rounded(row.sponsored)) } td class="num" { (rounded(row.guaranteed)) } }
+                        tr { td { (name(row.placement)) } td { (day(row.week.starts_at)) } td class="num" { (shown(row.available)) } td class="num" { (shown(row.sponsored)) } td class="num" { (shown(row.guaranteed)) } }
                     }
                 }
             }

@@ -67,6 +67,8 @@ pub struct App {
     pub folder: std::path::PathBuf,
     /// Tables of bookings that are being taken in.
     pub bulk: bulk::Jobs,
+    /// Drafts of bookings and reports made by the clock.
+    pub desk: crate::desk::Desk,
     /// Archives, groupings and published reports; apart from everything above.
     pub study: Arc<study::Study>,
 }

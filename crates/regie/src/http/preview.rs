@@ -238,7 +238,8 @@ fn page_of(text: &str, origins: &[String], faults: &mut Faults) -> String {
     url.set_fragment(None);
     url.into()
 }
-fn fits(format: &Format, shape: Shape) -> bool {
+/// Whether a place takes an ad of this shape.
+pub fn fits(format: &Format, shape: Shape) -> bool {
     match (format, shape) {
         (Format::Banner { sizes }, Shape::Banner(size)) => sizes.contains(&size),
         (Format::Native, Shape::Native) | (Format::Text, Shape::Text) => true,

@@ -80,6 +80,7 @@ pub const AREAS: &[(&str, &str, &str)] = &[
     area!("record"),
     area!("console"),
     area!("booking"),
+    area!("guide"),
     area!("bulk"),
     area!("accounts"),
     area!("operations"),

@@ -101,6 +101,31 @@ pub fn say(english: &str) -> String {
     }
     fitting(&patterns().open, english).unwrap_or_else(|| english.to_owned())
 }
+/// Several sentences of the rooms, one after the other, with their numbers as the language writes them.
+pub fn say_all(english: &str) -> String {
+    if lang() == Lang::En {
+        return english.to_owned();
+    }
+    let text = grouped(english);
+    let (mut said, mut rest) = (Vec::new(), text.as_str());
+    while let Some(at) = rest.find(". ") {
+        said.push(say(&rest[..=at]));
+        rest = &rest[at + 2..];
+    }
+    said.push(say(rest));
+    said.join(" ")
+}
+/// Digits grouped as the language does, from groups with commas.
+pub fn grouped(english: &str) -> String {
+    if lang() == Lang::En {
+        return english.to_owned();
+    }
+    let bytes = english.as_bytes();
+    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let is_group =
+        |at: usize| digit(at.checked_sub(1)) && (1..=3).all(|n| digit(Some(at + n))) && !digit(Some(at + 4));
+    english.char_indices().map(|(at, c)| if c == ',' && is_group(at) { '\u{202f}' } else { c }).collect()
+}
 /// A text that stands within others, such as one condition of a targeting.
 pub fn say_part(english: &str) -> String {
     if lang() == Lang::En { english.to_owned() } else { say_value(english) }
@@ -148,6 +173,17 @@ mod tests {
             "Montrée seulement là où : type d\u{2019}appareil est l\u{2019}un de phone, tablet ; et sujet de la page n\u{2019}est pas war."
         );
         assert_eq!(super::super::within(Lang::En, || say(english)), english);
+    }
+    #[test]
+    fn several_sentences_are_said_one_by_one_with_their_numbers() {
+        let english = "About 1,234,000 requests, between 900 and 2,000,000 nine times of ten. 3 other promises would be missed.";
+        let french = super::super::within(Lang::Fr, || say_all(english));
+        assert_eq!(
+            french,
+            "Environ 1\u{202f}234\u{202f}000 demandes, entre 900 et 2\u{202f}000\u{202f}000 neuf fois sur dix. 3 autres promesses ne seraient pas tenues."
+        );
+        assert_eq!(super::super::within(Lang::Fr, || grouped("a, b 12,5 1,23")), "a, b 12,5 1,23");
+        assert_eq!(say_all(english), english);
     }
     #[test]
     fn a_text_is_recognised_with_its_values() {

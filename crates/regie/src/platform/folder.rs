@@ -6,6 +6,7 @@
 //! state.db          projections; may be thrown away and rebuilt
 //! record.db         the published record, made readable; search
 //! secrets.db        keys, passwords, sessions, tokens; never journalled
+//! desk.db           drafts of bookings, orders for reports; downloads/ has their files
 //! study.db, study/  archives of other platforms, groupings, published reports; apart from the journal
 //! log.db            the head of the record's log; must not be thrown away
 //! record/           its static files: checkpoint, tiles, objects; may be served by any web server

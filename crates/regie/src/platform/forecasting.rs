@@ -362,13 +362,18 @@ impl Forecaster {
 impl Platform {
     /// Answers a question from what is counted and booked now. Takes tens of milliseconds: for a thread that may block.
     pub fn forecast(&self, question: Question) -> Answer {
-        let now = self.now();
-        let gathered = {
-            let catalogue = self.catalogue();
-            let folds = lock(&self.folds);
-            Forecaster::gather(&catalogue, &folds.ledger, now, question)
-        };
+        let catalogue = self.catalogue();
+        let gathered = self.gathered(&catalogue, question);
+        drop(catalogue);
         gathered.answer()
+    }
+    /// The same with a catalogue in which something is booked that is not booked yet.
+    pub fn forecast_in(&self, catalogue: &Catalogue, question: Question) -> Answer {
+        self.gathered(catalogue, question).answer()
+    }
+    fn gathered(&self, catalogue: &Catalogue, question: Question) -> Forecaster {
+        let folds = lock(&self.folds);
+        Forecaster::gather(catalogue, &folds.ledger, self.now(), question)
     }
 }
 

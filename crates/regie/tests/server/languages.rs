@@ -225,6 +225,11 @@ fn french_pages_have_no_english_sentence() {
     stage.show(3);
     let english = only_english();
     let owner = stage.harness.owner().with("accept-language", "fr-FR,fr;q=0.9,en;q=0.5");
+    // A draft of a booking, faulty, so that its pages have something to say.
+    let draft = owner.form("/console/book", &[]).expect(303).header("location").replace("/goal", "");
+    owner
+        .form(&format!("{draft}/goal"), &[("go", "leave"), ("name", "Automne"), ("political", "on")])
+        .expect(303);
     let (count, mut found) = crawl(&owner, &["/console", "/record", "/console/account"], &english);
     let reader = stage.harness.anonymous().with("accept-language", "fr");
     let (read, more) = crawl(&reader, &["/record", "/console/sign-in"], &english);

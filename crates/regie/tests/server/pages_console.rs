@@ -38,6 +38,7 @@ fn pages(stage: &Stage) -> Vec<(String, Vec<Role>)> {
         (format!("/console/reports?by=campaign,placement&campaign={cam}"), vec![]),
         (format!("/console/history?entity={cam}"), vec![Role::ReadOnly]),
         ("/console/history".into(), vec![Role::Advertiser, Role::ReadOnly]),
+        ("/console/book".into(), books()),
         ("/console/campaigns/new".into(), books()),
         (format!("/console/campaigns/{cam}/edit"), books()),
         (format!("/console/campaigns/{cam}/ad-sets/new"), books()),

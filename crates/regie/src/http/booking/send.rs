@@ -12,7 +12,7 @@ use crate::{
 use regie_model::{
     Faults, PersonKeyId,
     catalogue::Catalogue,
-    command::{Command, Refusal, plan},
+    command::{Change, Command, Refusal, plan},
     creative::Asset,
     personal::Sealed,
 };
@@ -114,6 +114,47 @@ pub fn dry_faults(platform: &Platform, caller: &Caller, command: &Command) -> Fa
     match refused {
         Err(Refusal::Faults(faults)) => faults,
         _ => Faults::new(),
+    }
+}
+
+/// Commands tried one after the other on a copy of the catalogue: what would be refused is said, and nothing is booked.
+pub struct Rehearsal<'a> {
+    platform: &'a Platform,
+    caller: &'a Caller,
+    /// As it would be.
+    pub catalogue: Catalogue,
+}
+impl<'a> Rehearsal<'a> {
+    /// From how things are booked now.
+    pub fn new(platform: &'a Platform, caller: &'a Caller) -> Rehearsal<'a> {
+        let catalogue = platform.catalogue().clone();
+        Rehearsal { platform, caller, catalogue }
+    }
+    /// Tries a command; the id of what it would make.
+    ///
+    /// # Errors
+    /// As booking would refuse it.
+    pub fn play(&mut self, mut command: Command) -> Result<String, Refusal> {
+        super::entities::own(self.caller, &mut command);
+        let mut faults = asset_faults(self.platform, &command);
+        let planned = permitted(self.caller, &self.catalogue, &command)
+            .and_then(|()| plan(&self.catalogue, command, &mut no_seal));
+        match planned {
+            Ok(planned) if faults.is_empty() => {
+                planned.changes.iter().for_each(|change| self.apply(change));
+                Ok(planned.id)
+            }
+            Ok(_) => Err(Refusal::Faults(faults)),
+            Err(Refusal::Faults(more)) => {
+                faults.0.extend(more.0);
+                Err(Refusal::Faults(faults))
+            }
+            Err(other) => Err(other),
+        }
+    }
+    /// Books something faulty all the same, so that what stands in it can be tried too.
+    pub fn apply(&mut self, change: &Change) {
+        self.catalogue.apply(self.platform.now(), change);
     }
 }
 

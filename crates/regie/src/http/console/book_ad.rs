@@ -273,7 +273,8 @@ fn asset(app: &App, data: &Data) -> Option<Asset> {
     })
 }
 
-fn read_creative(app: &App, data: &Data, faults: &mut Faults) -> Creative {
+/// The creative that a form says.
+pub(super) fn read_creative(app: &App, data: &Data, faults: &mut Faults) -> Creative {
     let text = |name: &str| data.text(name);
     match data.get("kind") {
         "html" => Creative::Html {
@@ -349,18 +350,7 @@ fn show_version(
         fieldset {
             legend { (match kind { "html" => "HTML", "native" => t!("booking-native"), "text" => t!("words-text"), _ => t!("booking-picture") }) }
             (form.faults_at("creative"))
-            @match kind {
-                "html" => {
-                    (form.field("creative.markup", t!("booking-markup")).code().hint(t!("booking-one-whole-document-link-to")).required())
-                    div class="row" { (form.field("creative.size.width", t!("booking-width")).number().unit("pixels").required()) (form.field("creative.size.height", t!("booking-height")).number().unit("pixels").required()) }
-                }
-                "text" => { (form.field("creative.title", t!("booking-headline")).required()) (form.field("creative.body", t!("words-text")).area(3)) }
-                "native" => {
-                    (form.field("creative.title", t!("booking-headline")).required()) (form.field("creative.body", t!("words-text")).area(3)) (form.field("creative.call_to_action", t!("booking-words-of-the-button")))
-                    (upload(&form)) (form.field("creative.alt", t!("booking-the-picture-in-words")).hint(t!("booking-for-those-who-do-not")))
-                }
-                _ => { (upload(&form)) (form.field("creative.alt", t!("booking-the-picture-in-words")).hint(t!("booking-for-those-who-do-not-2")).required()) }
-            }
+            (parts(&form, kind, "", &upload(&form)))
         }
         fieldset {
             legend { (t!("booking-among-the-ad-s-versions")) }
@@ -383,6 +373,25 @@ fn show_version(
         .crumb("/console/campaigns", t!("words-campaigns"))
         .crumb(back, name);
     layout::console_with(status, app, caller, &frame, &body)
+}
+
+/// The parts of a creative of a kind as fields; `prefix` stands before their names, `picture` is how its picture is chosen.
+pub(super) fn parts(form: &Form<'_>, kind: &str, prefix: &str, picture: &Markup) -> Markup {
+    let field = |name: &str, label: &str| form.field(format!("{prefix}creative.{name}"), label);
+    html! {
+        @match kind {
+            "html" => {
+                (field("markup", t!("booking-markup")).code().hint(t!("booking-one-whole-document-link-to")).required())
+                div class="row" { (field("size.width", t!("booking-width")).number().unit("pixels").required()) (field("size.height", t!("booking-height")).number().unit("pixels").required()) }
+            }
+            "text" => { (field("title", t!("booking-headline")).required()) (field("body", t!("words-text")).area(3)) }
+            "native" => {
+                (field("title", t!("booking-headline")).required()) (field("body", t!("words-text")).area(3)) (field("call_to_action", t!("booking-words-of-the-button")))
+                (picture) (field("alt", t!("booking-the-picture-in-words")).hint(t!("booking-for-those-who-do-not")))
+            }
+            _ => { (picture) (field("alt", t!("booking-the-picture-in-words")).hint(t!("booking-for-those-who-do-not-2")).required()) }
+        }
+    }
 }
 
 fn upload(form: &Form<'_>) -> Markup {

@@ -29,7 +29,8 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-const OBJECTIVES: [(&str, &str, Objective); 4] = [
+/// What a campaign may be for: value, words, objective.
+pub(super) const OBJECTIVES: [(&str, &str, Objective); 4] = [
     ("impressions", "To be shown", Objective::Impressions),
     ("viewable_impressions", "To be seen", Objective::ViewableImpressions),
     ("clicks", "To be clicked", Objective::Clicks),
@@ -40,15 +41,20 @@ pub fn objective_word(objective: Objective) -> &'static str {
     OBJECTIVES.iter().find(|(_, _, o)| *o == objective).map_or("", |(_, words, _)| words)
 }
 
-async fn new(State(app): State<AppState>, caller: Caller) -> layout::Html {
+/// A campaign before anything is typed.
+pub(super) fn blank(app: &App, caller: &Caller) -> Data {
     let mut data = Data::default();
-    let zone = act::zone(&app);
+    let zone = act::zone(app);
     let tomorrow = zone.day_start(regie_model::Day(zone.day(app.platform.now()).0 + 1));
     data.set("flight.starts_at", zone.input_text(tomorrow));
     data.set("objective", "impressions");
     if let Some(own) = caller.scope_filter() {
         data.set("advertiser", own);
     }
+    data
+}
+async fn new(State(app): State<AppState>, caller: Caller) -> layout::Html {
+    let data = blank(&app, &caller);
     Ok(show(&app, &caller, None, &data, &Faults::new(), None))
 }
 
@@ -117,7 +123,8 @@ fn fill_declaration(data: &mut Data, declaration: &Declaration) {
     }
 }
 
-fn read(app: &App, data: &mut Data, faults: &mut Faults) -> CampaignSpec {
+/// What a form says of a campaign; faults by field.
+pub(super) fn read(app: &App, data: &mut Data, faults: &mut Faults) -> CampaignSpec {
     data.compact("political.linked", &["name", "held_on", "official_url"]);
     data.compact("political.other_providers", &["provider", "amount_micros", "in_kind"]);
     let advertiser = data.id("advertiser", faults);
@@ -147,7 +154,9 @@ fn read(app: &App, data: &mut Data, faults: &mut Faults) -> CampaignSpec {
 }
 fn read_declaration(data: &Data, faults: &mut Faults) -> Declaration {
     let mut linked = Vec::new();
-    for row in 0..data.rows("political.linked") {
+    // What is typed below a ticked "none" is hidden, and does not count.
+    let rows = |none: &str, list: &str| if data.has(none) { 0 } else { data.rows(list) };
+    for row in 0..rows("political.no_linked_process", "political.linked") {
         let at = |field: &str| format!("political.linked[{row}].{field}");
         let day = data.text(&at("held_on"));
         let held_on = regie_model::Day::parse(&day);
@@ -162,7 +171,7 @@ fn read_declaration(data: &Data, faults: &mut Faults) -> Declaration {
         linked.push(LinkedProcess { name: data.text(&at("name")), election, held_on, official_url });
     }
     let mut other_providers = Vec::new();
-    for row in 0..data.rows("political.other_providers") {
+    for row in 0..rows("political.no_other_provider", "political.other_providers") {
         let at = |field: &str| format!("political.other_providers[{row}].{field}");
         let code = data.text(&at("currency"));
         let currency = code.parse::<Currency>().ok();
@@ -234,10 +243,10 @@ async fn put(app: &AppState, caller: &Caller, id: Option<CampaignId>, mut data: 
 }
 
 /// What a list offers: (value, words).
-type Options = Vec<(String, String)>;
+pub(super) type Options = Vec<(String, String)>;
 
 /// Advertisers and parties that the caller may choose.
-fn choices(app: &App, caller: &Caller) -> (Options, Options) {
+pub(super) fn choices(app: &App, caller: &Caller) -> (Options, Options) {
     let catalogue = app.platform.catalogue();
     let named = |id: String, name: &str| (id.clone(), format!("{name} ({id})"));
     let advertisers = catalogue.advertisers.iter().filter(|(id, _)| caller.may_see(**id));
@@ -245,6 +254,18 @@ fn choices(app: &App, caller: &Caller) -> (Options, Options) {
     let seen = |id| booking::scope::may_see(&catalogue, caller, EntityRef::Party(id));
     let parties = catalogue.parties.keys().filter(|id| seen(**id));
     (advertisers, parties.map(|id| named(id.to_string(), &act::party_name(app, *id))).collect())
+}
+
+/// Votes and processes that the publisher keeps, for a list; empty where it keeps none.
+pub(super) fn votes(app: &App) -> Options {
+    let catalogue = app.platform.catalogue();
+    let words = |spec: &ElectionSpec| format!("{}, {}", spec.name, spec.held_on);
+    let mut all: Options =
+        catalogue.elections.iter().map(|(id, e)| (id.to_string(), words(&e.spec))).collect();
+    if !all.is_empty() {
+        all.insert(0, (String::new(), t!("booking-choose").to_owned()));
+    }
+    all
 }
 
 fn show(
@@ -256,30 +277,9 @@ fn show(
     theirs: Option<&Data>,
 ) -> axum::response::Response {
     let form = Form { data, faults, theirs };
-    let (advertisers, parties) = choices(app, caller);
     let fields = html! {
-        fieldset {
-            legend { (t!("booking-what-and-for-whom")) }
-            (form.field("name", t!("words-name")).hint(t!("words-for-you-readers-do-not")).required())
-            (form.field("advertiser", t!("words-advertiser")).select(advertisers).hint(t!("booking-who-is-billed-cannot-change")).required())
-            div class="row" {
-                (form.field("sponsor", t!("words-sponsor")).select(parties.clone()).hint(t!("booking-on-whose-behalf-the-ads")).required())
-                (form.field("payer", t!("words-payer")).select(parties).hint(t!("booking-who-pays-for-them-public")).required())
-            }
-            p { a href="/console/parties/new" { (t!("words-add-a-sponsor-or-payer")) } }
-            (form.field("objective", t!("words-objective")).select(OBJECTIVES.map(|(v, w, _)| (v, w))).required())
-            (form.field("roadblock", t!("booking-takes-all-places-of-a")).check().hint(t!("booking-a-roadblock-its-ad-sets")))
-        }
-        fieldset {
-            legend { (t!("booking-when-and-how-much")) }
-            p { (t!("booking-times-are-those-of-the")) }
-            div class="row" { (form.field("flight.starts_at", t!("booking-starts")).time().required()) (form.field("flight.ends_at", t!("booking-ends")).time().hint(t!("booking-this-moment-is-not-included"))) }
-            div class="row" {
-                (form.field("lifetime_budget_micros", t!("words-budget-in-all")).amount().unit(t!("words-in-the-account-s-currency")))
-                (form.field("daily_budget_micros", t!("words-budget-a-day")).amount().unit(t!("words-in-the-account-s-currency")))
-            }
-        }
-        (declaration(&form))
+        (basics(&form, &choices(app, caller)))
+        (declaration(&form, &votes(app)))
         @if id.is_none() { (form.field("draft", t!("booking-keep-as-a-draft")).check().hint(t!("booking-a-draft-is-not-served"))) }
         details { summary { (t!("words-for-imports")) } (form.field("external_id", t!("words-your-own-id")).hint(t!("booking-sending-the-same-id-again"))) }
     };
@@ -307,46 +307,87 @@ fn show(
     layout::console_with(status, app, caller, &frame, &body)
 }
 
-fn declaration(form: &Form<'_>) -> Markup {
-    let linked = form.data.rows("political.linked") + 1;
-    let others = form.data.rows("political.other_providers") + 1;
+/// Goal, money and dates, and for whom.
+pub(super) fn basics(form: &Form<'_>, (advertisers, parties): &(Options, Options)) -> Markup {
+    html! {
+        fieldset {
+            legend { (t!("booking-what-and-for-whom")) }
+            (form.field("name", t!("words-name")).hint(t!("words-for-you-readers-do-not")).required())
+            (form.field("advertiser", t!("words-advertiser")).select(advertisers.clone()).hint(t!("booking-who-is-billed-cannot-change")).required())
+            div class="row" {
+                (form.field("sponsor", t!("words-sponsor")).select(parties.clone()).hint(t!("booking-on-whose-behalf-the-ads")).required())
+                (form.field("payer", t!("words-payer")).select(parties.clone()).hint(t!("booking-who-pays-for-them-public")).required())
+            }
+            p { a href="/console/parties/new" { (t!("words-add-a-sponsor-or-payer")) } }
+            (form.field("objective", t!("words-objective")).select(OBJECTIVES.map(|(v, w, _)| (v, w))).required())
+            (form.field("roadblock", t!("booking-takes-all-places-of-a")).check().hint(t!("booking-a-roadblock-its-ad-sets")))
+        }
+        fieldset {
+            legend { (t!("booking-when-and-how-much")) }
+            p { (t!("booking-times-are-those-of-the")) }
+            div class="row" { (form.field("flight.starts_at", t!("booking-starts")).time().required()) (form.field("flight.ends_at", t!("booking-ends")).time().hint(t!("booking-this-moment-is-not-included"))) }
+            div class="row" {
+                (form.field("lifetime_budget_micros", t!("words-budget-in-all")).amount().unit(t!("words-in-the-account-s-currency")))
+                (form.field("daily_budget_micros", t!("words-budget-a-day")).amount().unit(t!("words-in-the-account-s-currency")))
+            }
+        }
+    }
+}
+
+fn declaration(form: &Form<'_>, votes: &Options) -> Markup {
     html! {
         fieldset {
             legend { (t!("booking-political-advertising")) }
             p { (t!("booking-by-for-or-on-behalf")) }
-            (form.field("political", t!("booking-this-campaign-is-political")).check().hint(t!("booking-cannot-be-taken-back-later")))
+            (is_political(form))
             div class="declaration" {
                 h3 { (t!("booking-declaration")) }
-                h3 { (t!("booking-linked-elections-referendums-legislative-pro")) }
-                @for row in 0..linked {
-                    @let at = |field: &str| format!("political.linked[{row}].{field}");
-                    div class="row" {
-                        (form.field(at("name"), t!("words-name")).hint(t!("booking-such-as-municipal-election-example")))
-                        (form.field(at("election"), t!("booking-the-publisher-s-number-for")).hint(t!("booking-such-as-vote-3-where")))
-                        (form.field(at("held_on"), t!("words-day")).date())
-                        (form.field(at("official_url"), t!("words-official-information-on-taking-part")).url())
-                    }
-                }
-                (form.faults_at("political.linked"))
-                (form.field("political.no_linked_process", t!("booking-there-is-none")).check())
-                h3 { (t!("booking-what-other-providers-received")) }
-                @for row in 0..others {
-                    @let at = |field: &str| format!("political.other_providers[{row}].{field}");
-                    div class="row" {
-                        (form.field(at("provider"), t!("words-who"))) (form.field(at("amount_micros"), t!("words-amount")).amount()) (form.field(at("currency"), t!("words-currency")))
-                        (form.field(at("in_kind"), t!("booking-benefit-in-kind")))
-                    }
-                }
-                (form.faults_at("political.other_providers"))
-                (form.field("political.no_other_provider", t!("booking-nobody-else-received-anything")).check())
-                h3 { (t!("booking-where-the-money-comes-from")) }
-                (form.field("political.origin.public", t!("booking-public-money")).check()) (form.field("political.origin.private", t!("booking-private-money")).check())
-                (form.field("political.origin.inside_union", t!("booking-from-inside-the-union")).check()) (form.field("political.origin.outside_union", t!("booking-from-outside-the-union")).check())
-                (form.faults_at("political.origin"))
-                (form.field("political.ai_used", t!("booking-ai-was-used-to-target")).check())
-                (form.field("political.right_missing", t!("booking-a-right-to-be-shown")).hint(t!("booking-such-as-the-licence-of")))
-                (form.field("political.confirmed", t!("booking-these-facts-are-complete-and")).check())
+                (declared(form, votes))
             }
         }
+    }
+}
+/// The question that decides whether there is a declaration.
+pub(super) fn is_political(form: &Form<'_>) -> Markup {
+    html! { (form.field("political", t!("booking-this-campaign-is-political")).check().hint(t!("booking-cannot-be-taken-back-later"))) }
+}
+/// The facts of a declaration. Rows of what there is none of are hidden by style, and not read.
+pub(super) fn declared(form: &Form<'_>, votes: &Options) -> Markup {
+    let linked = form.data.rows("political.linked") + 1;
+    let others = form.data.rows("political.other_providers") + 1;
+    html! {
+        h3 { (t!("booking-linked-elections-referendums-legislative-pro")) }
+        div class="unless" {
+            (form.field("political.no_linked_process", t!("booking-there-is-none")).check())
+            div class="rows" { @for row in 0..linked {
+                @let at = |field: &str| format!("political.linked[{row}].{field}");
+                div class="row" {
+                    (form.field(at("name"), t!("words-name")).hint(t!("booking-such-as-municipal-election-example")))
+                    @if !votes.is_empty() { (form.field(at("election"), t!("booking-the-publisher-s-number-for")).select(votes.clone()).hint(t!("booking-such-as-vote-3-where"))) }
+                    (form.field(at("held_on"), t!("words-day")).date())
+                    (form.field(at("official_url"), t!("words-official-information-on-taking-part")).url())
+                }
+            } }
+        }
+        (form.faults_at("political.linked"))
+        h3 { (t!("booking-what-other-providers-received")) }
+        div class="unless" {
+            (form.field("political.no_other_provider", t!("booking-nobody-else-received-anything")).check())
+            div class="rows" { @for row in 0..others {
+                @let at = |field: &str| format!("political.other_providers[{row}].{field}");
+                div class="row" {
+                    (form.field(at("provider"), t!("words-who"))) (form.field(at("amount_micros"), t!("words-amount")).amount()) (form.field(at("currency"), t!("words-currency")))
+                    (form.field(at("in_kind"), t!("booking-benefit-in-kind")))
+                }
+            } }
+        }
+        (form.faults_at("political.other_providers"))
+        h3 { (t!("booking-where-the-money-comes-from")) }
+        (form.field("political.origin.public", t!("booking-public-money")).check()) (form.field("political.origin.private", t!("booking-private-money")).check())
+        (form.field("political.origin.inside_union", t!("booking-from-inside-the-union")).check()) (form.field("political.origin.outside_union", t!("booking-from-outside-the-union")).check())
+        (form.faults_at("political.origin"))
+        (form.field("political.ai_used", t!("booking-ai-was-used-to-target")).check())
+        (form.field("political.right_missing", t!("booking-a-right-to-be-shown")).hint(t!("booking-such-as-the-licence-of")))
+        (form.field("political.confirmed", t!("booking-these-facts-are-complete-and")).check())
     }
 }

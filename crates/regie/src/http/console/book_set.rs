@@ -43,11 +43,16 @@ pub fn tier_words(tier: &Tier) -> String {
 async fn new(State(app): State<AppState>, caller: Caller, Path(campaign): Path<String>) -> layout::Html {
     let campaign: CampaignId = campaign.parse().map_err(|_| act::missing(&campaign))?;
     act::see_campaign(&app.platform.catalogue(), &caller, campaign)?;
+    Ok(show(&app, &caller, campaign, None, &blank(), &Faults::new(), None))
+}
+
+/// An ad set before anything is typed.
+pub(super) fn blank() -> Data {
     let mut data = Data::default();
     for (name, value) in [("bid.kind", "cpm"), ("tier.kind", "auction"), ("pacing", "even")] {
         data.set(name, value);
     }
-    Ok(show(&app, &caller, campaign, None, &data, &Faults::new(), None))
+    data
 }
 
 async fn edit(State(app): State<AppState>, caller: Caller, Path(id): Path<String>) -> layout::Html {
@@ -139,13 +144,23 @@ const SCOPES: [(&str, &str, CapScope); 3] = [
 ];
 
 fn read(app: &App, campaign: CampaignId, data: &mut Data, faults: &mut Faults) -> AdSetSpec {
-    data.compact("caps", &["impressions_count"]);
     let zone = zone_of(app, campaign);
-    let starts_at = data.time_opt("flight.starts_at", &zone, faults);
-    let ends_at = data.time_opt("flight.ends_at", &zone, faults);
+    let begins = app.platform.catalogue().campaigns.get(&campaign).map(|c| c.spec.flight.starts_at);
+    read_in(&zone, begins.unwrap_or_default(), campaign, data, faults)
+}
+/// What a form says of an ad set of a campaign that begins then; times are of this zone.
+pub(super) fn read_in(
+    zone: &Zone,
+    begins: regie_model::UtcMs,
+    campaign: CampaignId,
+    data: &mut Data,
+    faults: &mut Faults,
+) -> AdSetSpec {
+    data.compact("caps", &["impressions_count"]);
+    let starts_at = data.time_opt("flight.starts_at", zone, faults);
+    let ends_at = data.time_opt("flight.ends_at", zone, faults);
     let flight = if data.has("flight.starts_at") || data.has("flight.ends_at") {
-        let of_campaign = app.platform.catalogue().campaigns.get(&campaign).map(|c| c.spec.flight.starts_at);
-        Some(Flight { starts_at: starts_at.or(of_campaign).unwrap_or_default(), ends_at })
+        Some(Flight { starts_at: starts_at.unwrap_or(begins), ends_at })
     } else {
         None
     };
@@ -282,12 +297,12 @@ fn show_with(
     let fields = html! {
         fieldset { legend { (t!("booking-ad-set")) } (form.field("name", t!("words-name")).required()) }
         (price(&form))
-        (targeting_rows::rows(&form))
+        (targeting_rows::rows(&form, |_| true))
         (spread(&form))
         fieldset id="forecast" {
             legend { (t!("booking-forecast")) }
             p { (t!("booking-how-many-requests-it-will")) }
-            button name="forecast" value="on" formnovalidate { (t!("booking-forecast-without-saving")) }
+            button name="forecast" value="on" formnovalidate data-follow="#forecast" { (t!("booking-forecast-without-saving")) }
             (forecast)
         }
     };
@@ -312,7 +327,8 @@ fn show_with(
     layout::console_with(status, app, caller, &frame, &body)
 }
 
-fn price(form: &Form<'_>) -> Markup {
+/// What is paid, and for what.
+pub(super) fn price(form: &Form<'_>) -> Markup {
     html! {
         fieldset {
             legend { (t!("booking-what-is-paid")) }
@@ -337,7 +353,8 @@ fn price(form: &Form<'_>) -> Markup {
     }
 }
 
-fn spread(form: &Form<'_>) -> Markup {
+/// How it is spread over time and visitors.
+pub(super) fn spread(form: &Form<'_>) -> Markup {
     let caps = form.data.rows("caps") + 1;
     html! {
         fieldset {
@@ -351,7 +368,7 @@ fn spread(form: &Form<'_>) -> Markup {
                 div class="row" {
                     (form.field(at("impressions_count"), t!("booking-at-most")).number())
                     (form.field(at("period"), t!("booking-times-in-one")).select(PERIODS.map(|(v, w, _)| (v, w))))
-                    (form.field(at("scope"), "counting").select(SCOPES.map(|(v, w, _)| (v, w))))
+                    (form.field(at("scope"), t!("console-cap-counting")).select(SCOPES.map(|(v, w, _)| (v, w))))
                 }
             }
             p class="small muted" { (t!("booking-periods-longer-than-a-page")) }

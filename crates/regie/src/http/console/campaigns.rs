@@ -88,7 +88,7 @@ async fn list(State(app): State<AppState>, caller: Caller, Query(query): Query<L
         div data-live-source="/console/live" {}
         div id="list" class="card flush" { (rows(&app, &caller, &query)) }
     };
-    let actions = html! { @if caller.may_book() { a class="btn primary" href="/console/campaigns/new" { (t!("words-book-a-campaign")) } } };
+    let actions = html! { @if caller.may_book() { a class="btn primary" href="/console/book" { (t!("words-book-a-campaign")) } } };
     layout::console(
         &app,
         &caller,
@@ -355,13 +355,13 @@ fn ad_sets(app: &App, caller: &Caller, id: CampaignId, spec: &CampaignSpec) -> M
 pub fn bid_words(bid: &Bid, currency: Currency) -> String {
     let money = |micros: i64| ui::money_micros(regie_model::Micros(micros), currency);
     match bid {
-        Bid::Cpm { micros_per_mille } => format!("{} CPM", money(*micros_per_mille)),
-        Bid::Cpc { micros_per_click } => format!("{} CPC", money(*micros_per_click)),
+        Bid::Cpm { micros_per_mille } => t!("console-bid-cpm", money = money(*micros_per_mille)),
+        Bid::Cpc { micros_per_click } => t!("console-bid-cpc", money = money(*micros_per_click)),
         Bid::Cpa { micros_per_conversion, action } => {
-            format!("{} per {action}", money(*micros_per_conversion))
+            t!("console-bid-cpa", money = money(*micros_per_conversion), action = action)
         }
-        Bid::FlatFee { total_micros } => format!("{} flat", money(total_micros.0)),
-        Bid::Free => "free".into(),
+        Bid::FlatFee { total_micros } => t!("console-bid-flat", money = money(total_micros.0)),
+        Bid::Free => t!("console-bid-free").into(),
     }
 }
 
@@ -399,7 +399,7 @@ fn ad_set(app: &App, caller: &Caller, id: AdSetId, campaign: &CampaignSpec) -> M
                 (ui::figure(t!("words-impressions"), &ui::count(counts.impressions_count), ""))
                 (ui::figure(t!("words-clicks"), &ui::count(counts.clicks_count), ""))
                 (ui::figure(t!("words-spent"), &ui::money(gross, money), ""))
-                (ui::figure(t!("console-may-still-spend"), &left.nanos.map_or_else(|| "free".into(), |n| ui::money(n, money)), ""))
+                (ui::figure(t!("console-may-still-spend"), &left.nanos.map_or_else(|| t!("console-bid-free").into(), |n| ui::money(n, money)), ""))
                 (ui::figure(t!("console-held-by-open-tickets"), &ui::money(Nanos(i128::from(held)), money), ""))
             }
             @if left.nanos.is_some() { p class="small muted" { (th!("console-limited-by-a-hold-is", limit = limit_word(left.limit))) } }

@@ -225,7 +225,7 @@ async fn show(State(app): State<AppState>, caller: Caller, Query(query): Query<B
             h2 { (t!("delivery-promises")) }
             @if query.promises.is_empty() { p { (t!("delivery-promises-lead")) } p { a class="btn" href="/console/delivery?promises=1#promises" { (t!("delivery-check-promises")) } } }
             @else if promises.is_empty() { p { (ui::badge("good", t!("delivery-nothing-oversold"))) } }
-            @for (id, name, sentence) in &promises { div class="note warn" { p { a href={ "/console/ad-sets/" (id) "/edit" } { (name) } ": " (say(sentence)) } } }
+            @for (id, name, sentence) in &promises { div class="note warn" { p { a href={ "/console/ad-sets/" (id) "/edit" } { (name) } ": " (crate::i18n::rooms::say_all(sentence)) } } }
         }
     };
     Ok(layout::console(&app, &caller, &layout::Frame::new(t!("delivery-board"), "/console/delivery"), &body))

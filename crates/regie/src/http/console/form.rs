@@ -27,6 +27,31 @@ pub struct Data {
 }
 
 impl Data {
+    /// Made of names and values.
+    pub fn of(pairs: Vec<(String, String)>) -> Data {
+        Data { pairs, files: Vec::new() }
+    }
+    /// Names and values, as typed.
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.pairs
+    }
+    /// Takes fields out, and gives how many there were.
+    pub fn drop_where(&mut self, unwanted: impl Fn(&str) -> bool) -> usize {
+        let before = self.pairs.len();
+        self.pairs.retain(|(name, _)| !unwanted(name));
+        before - self.pairs.len()
+    }
+    /// The fields below a name, without it: `versions[0].name` as `name` for `versions[0]`.
+    pub fn within(&self, prefix: &str) -> Data {
+        let below = |name: &str| name.strip_prefix(prefix)?.strip_prefix('.').map(str::to_owned);
+        Data::of(self.pairs.iter().filter_map(|(name, value)| Some((below(name)?, value.clone()))).collect())
+    }
+    /// Adds what another part of the form says; where both say something, the other does.
+    pub fn add(&mut self, other: &Data) {
+        for (name, value) in &other.pairs {
+            self.set(name.clone(), value);
+        }
+    }
     /// The first value of a field; empty when absent.
     pub fn get(&self, name: &str) -> &str {
         self.pairs.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str())
@@ -65,6 +90,10 @@ impl Data {
     /// Lines.
     pub fn line_list(&self, name: &str) -> Vec<String> {
         self.get(name).lines().map(str::trim).filter(|p| !p.is_empty()).map(str::to_owned).collect()
+    }
+    /// All uploaded files of a field.
+    pub fn files_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Bytes> {
+        self.files.iter().filter(move |(n, _)| n == name).map(|(_, bytes)| bytes)
     }
     /// The uploaded file of a field.
     pub fn file(&self, name: &str) -> Option<&Bytes> {

@@ -19,6 +19,7 @@ pub mod duplicate;
 pub mod form;
 pub mod frames;
 pub mod groupings;
+pub mod guide;
 pub mod history;
 pub mod inventory;
 pub mod layout;
@@ -84,6 +85,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(votes::routes());
     all.extend(groupings::routes());
     all.extend(people::routes());
+    all.extend(guide::routes());
     all.extend(book_campaign::routes());
     all.extend(book_set::routes());
     all.extend(book_ad::routes());

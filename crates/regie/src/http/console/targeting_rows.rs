@@ -81,8 +81,8 @@ pub fn read(data: &mut Data, faults: &mut Faults) -> Targeting {
     targeting
 }
 
-/// The rows.
-pub fn rows(form: &Form<'_>) -> Markup {
+/// The rows; only dimensions that are offered.
+pub fn rows(form: &Form<'_>, is_offered: impl Fn(&str) -> bool) -> Markup {
     let count = form.data.rows("targeting") + SPARE;
     html! {
         fieldset {
@@ -91,7 +91,7 @@ pub fn rows(form: &Form<'_>) -> Markup {
             @for row in 0..count {
                 @let at = |field: &str| format!("targeting[{row}].{field}");
                 div class=(if row == 0 { "row" } else { "row rowset" }) {
-                    (form.field(at("dimension"), &t!("booking-condition", row = row + 1)).select(std::iter::once(("", "none")).chain(DIMENSIONS)))
+                    (form.field(at("dimension"), &t!("booking-condition", row = row + 1)).select(std::iter::once(("", "none")).chain(DIMENSIONS.into_iter().filter(|(word, _)| is_offered(word)))))
                     (form.field(at("op"), t!("booking-must-be")).select([("in", t!("booking-one-of")), ("not_in", t!("booking-none-of"))]))
                     (form.field(at("values"), t!("booking-values")))
                     (form.field(at("key"), t!("booking-key")).hint(t!("booking-only-for-a-key-value")))

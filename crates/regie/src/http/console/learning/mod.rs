@@ -5,7 +5,7 @@
 mod adapt;
 mod experiment;
 mod plots;
-mod template;
+pub mod template;
 
 use super::{BOOKS, SIGNED, act, action, form::Data, layout, page, ui};
 use crate::{

@@ -77,8 +77,8 @@ fn whole(
     layout::console(app, caller, &frame, &body)
 }
 
-/// A few combinations as they will be seen.
-fn examples(id: AdId, template: &TemplateSpec) -> Markup {
+/// A few combinations that show every slot change.
+pub fn example_codes(template: &TemplateSpec) -> Vec<u32> {
     let mut codes: Vec<u32> = Vec::new();
     if let Some(first) = template.some_version() {
         codes.push(template.encode(&first));
@@ -89,8 +89,14 @@ fn examples(id: AdId, template: &TemplateSpec) -> Markup {
                 codes.push(template.encode(&assets));
             }
         }
+        codes.sort_unstable();
         codes.dedup();
     }
+    codes
+}
+/// A few combinations as they will be seen.
+fn examples(id: AdId, template: &TemplateSpec) -> Markup {
+    let codes = example_codes(template);
     let size = match &template.layout {
         Layout::Html { size, .. } => *size,
         Layout::Text | Layout::Native => Size { width: 300, height: 220 },
@@ -160,17 +166,26 @@ fn fill(data: &mut Data, template: Option<&TemplateSpec>) {
 }
 fn booking(caller: &Caller, id: AdId, kept: &Current, data: &Data, faults: &Faults) -> Markup {
     let form = Form { data, faults, theirs: None };
+    let fields = html! {
+        fieldset {
+            legend { (t!("learning-book-template")) }
+            @if kept.spec.template.is_some() { p class="note" { (t!("learning-template-fixed")) } }
+            (slots(&form))
+        }
+    };
+    let path = format!("/console/ads/{id}/template");
+    form.wrap(caller, &path, &fields, t!("learning-save"), &format!("/console/ads/{id}"))
+}
+/// The fields of a template: its layout, and its slots with an asset a line.
+pub fn slots(form: &Form<'_>) -> Markup {
     let layouts = [
         ("text", t!("learning-layout-text")),
         ("native", t!("learning-layout-native")),
         ("html", t!("learning-layout-html")),
     ];
-    let fields = html! {
-        fieldset {
-            legend { (t!("learning-book-template")) }
-            @if kept.spec.template.is_some() { p class="note" { (t!("learning-template-fixed")) } }
+    html! {
             (form.field("layout", t!("learning-field-layout")).select(layouts).hint(t!("learning-field-layout-hint")))
-            details open[data.has("markup")] {
+            details open[form.data.has("markup")] {
                 summary { (t!("learning-layout-html")) }
                 (form.field("size", t!("learning-field-size")))
                 (form.field("markup", t!("learning-field-markup")).code())
@@ -183,13 +198,11 @@ fn booking(caller: &Caller, id: AdId, kept: &Current, data: &Data, faults: &Faul
             }
             (form.field("never", t!("learning-field-never")).area(3).hint(t!("learning-field-never-hint")))
             (form.faults_at("template"))
-        }
-    };
-    let path = format!("/console/ads/{id}/template");
-    form.wrap(caller, &path, &fields, t!("learning-save"), &format!("/console/ads/{id}"))
+    }
 }
 
-fn read(app: &AppState, before: Option<&TemplateSpec>, data: &Data, faults: &mut Faults) -> TemplateSpec {
+/// The template that a form says; one booked `before` keeps the room of its slots.
+pub fn read(app: &AppState, before: Option<&TemplateSpec>, data: &Data, faults: &mut Faults) -> TemplateSpec {
     let size = data.text("size");
     let size = size
         .split_once('x')
@@ -262,19 +275,22 @@ pub(super) async fn save(
     let revision = data.get("revision").parse().unwrap_or(kept.revision);
     let command = Command::PutAd { id: Some(id), revision: Some(revision), spec };
     match act::submit(&app, &caller, command, faults).await? {
-        act::Sent::Faults(faults) => {
-            let mut named = Faults::new();
-            for fault in faults.0 {
-                let field = fault.field.strip_prefix("template.").unwrap_or(&fault.field).to_owned();
-                let field = if field.starts_with("slots") && field.contains(".assets") {
-                    field.split(".assets").next().map(|slot| format!("{slot}.assets")).unwrap_or(field)
-                } else {
-                    field
-                };
-                named.add(field, &fault.code, fault.message);
-            }
-            Ok(whole(&app, &caller, id, &kept, &data, &named))
-        }
+        act::Sent::Faults(faults) => Ok(whole(&app, &caller, id, &kept, &data, &named(faults))),
         act::Sent::Done(_) | act::Sent::Conflict => Ok(layout::go(format!("/console/ads/{id}/template"))),
     }
+}
+
+/// Faults of a template beside the fields of its form.
+pub fn named(faults: Faults) -> Faults {
+    let mut named = Faults::new();
+    for fault in faults.0 {
+        let field = fault.field.strip_prefix("template.").unwrap_or(&fault.field).to_owned();
+        let field = if field.starts_with("slots") && field.contains(".assets") {
+            field.split(".assets").next().map(|slot| format!("{slot}.assets")).unwrap_or(field)
+        } else {
+            field
+        };
+        named.add(field, &fault.code, fault.message);
+    }
+    named
 }
