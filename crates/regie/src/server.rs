@@ -515,6 +515,7 @@ impl Server {
             folder: folder.root().to_path_buf(),
             study: Arc::new(http::study::Study::of(folder.root())),
         });
+        http::downloads::spawn(&app);
         let sending = http::record::outbox::spawn(&app)?;
         let publishing = vec![Some(publishing), sending].into_iter().flatten().collect();
         let router = http::router(Arc::clone(&app)).merge(extra.with_state(Arc::clone(&app)));

@@ -13,6 +13,7 @@ pub mod console;
 pub mod conversions;
 pub mod creatives;
 pub mod decisions;
+pub mod downloads;
 pub mod events;
 pub mod facts;
 pub mod forecast;
@@ -126,6 +127,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(frames::routes());
     all.extend(health::routes());
     all.extend(reports::routes());
+    all.extend(downloads::routes());
     all.extend(tag::routes());
     all.extend(accounts::routes());
     all.extend(booking::routes());

@@ -97,7 +97,7 @@ const OPERATIONS: &[Operation] = &[
             ("zone", "of days, such as Europe/Paris"),
             (
                 "by",
-                "dimensions, separated by commas: hour, day, campaign, ad_set, ad, version, placement, country, device",
+                "dimensions, separated by commas: hour, day, hour_of_day, campaign, ad_set, ad, version, element, placement, country, device",
             ),
             ("campaign", "only this one"),
             ("ad_set", "only this one"),
@@ -110,6 +110,21 @@ const OPERATIONS: &[Operation] = &[
             ("format", "json or csv"),
         ],
     ),
+    (
+        "GET",
+        "/v1/campaigns/{id}/results",
+        "What came of a campaign: by day against plan, the period before, by version, element, place, hour, country, device.",
+        &[
+            ("from", "first day, in the account's zone; two weeks ago when absent"),
+            ("to", "last day; today when absent"),
+            ("by", "breakdowns, separated by commas; all when absent"),
+        ],
+    ),
+    ("GET", "/v1/report-orders", "Reports that are made by the clock.", &[]),
+    ("POST", "/v1/report-orders", "Order a report of a campaign, each day or each week.", &[]),
+    ("POST", "/v1/report-orders/{id}/end", "End an order; its files stay for their time.", &[]),
+    ("GET", "/v1/report-files", "Files that were made, the latest first.", &[]),
+    ("GET", "/v1/report-files/{id}", "One file, as CSV.", &[]),
     ("GET", "/v1/invoices", "Statements and invoices by month.", &[("advertiser", "only this one's")]),
     ("POST", "/v1/invoices", "Issue the invoice of a month that is over.", &[]),
     (

@@ -5,12 +5,13 @@
 //! get the rest.
 
 mod exact;
-mod page;
+pub mod page;
 mod query;
 mod write;
 
 pub use exact::settle;
-pub use query::{Dimension, Report, Row, Sums, Wanted, run};
+pub use query::{Dimension, Report, Row, Sums, Wanted, element_of, run};
+pub use write::{csv, figures};
 
 use super::{Access, AppState, Route, auth::Caller, problem::Problem};
 use axum::{

@@ -81,6 +81,7 @@ pub const AREAS: &[(&str, &str, &str)] = &[
     area!("console"),
     area!("booking"),
     area!("guide"),
+    area!("downloads"),
     area!("bulk"),
     area!("accounts"),
     area!("operations"),

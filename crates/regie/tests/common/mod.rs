@@ -71,6 +71,10 @@ impl Harness {
             self.runtime.block_on(server.stop()).unwrap();
         }
     }
+    /// Runs something of the server's own to its end.
+    pub fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
     pub fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }

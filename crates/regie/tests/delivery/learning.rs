@@ -117,6 +117,22 @@ fn a_template_is_booked_shown_learned_and_told() {
     for _ in 0..30 {
         assert_eq!(code_of(&scene.ask(json!({}))["ad"]) % 16, 0, "retired at once, without a review");
     }
+    // Reports by element: each impression once in each slot, and once in the totals.
+    let report = scene.owner.get(&format!("/v1/reports?by=element&ad={}", shop.ad)).expect(200).json();
+    let shown = |key: String| {
+        let rows = report["rows"].as_array().unwrap().iter();
+        rows.filter(|r| r["element"].as_str().unwrap().starts_with(&key))
+            .map(|r| r["impressions_count"].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    let all = report["totals"][0]["impressions_count"].as_u64().unwrap();
+    assert!(all > 0);
+    assert_eq!((shown(format!("{}:1.", shop.ad)), shown(format!("{}:2.", shop.ad))), (all, all), "{report}");
+    let page = scene.owner.get(&format!("/console/campaigns/{}/results", shop.campaign)).expect(200).text();
+    assert!(
+        page.contains("By element of the template") && page.contains("head: Warm &lt;socks&gt;"),
+        "{page}"
+    );
     // Another advertiser sees none of it.
     let other = scene.book(&Booking::cpm("Other", 1_000_000));
     let stranger = scene.harness.user(Role::Advertiser, Some(other.advertiser.parse().unwrap()));

@@ -7,6 +7,7 @@ mod api_accounts;
 mod api_booking;
 #[path = "../common/mod.rs"]
 mod common;
+mod downloads;
 mod guide;
 mod languages;
 mod pages_console;

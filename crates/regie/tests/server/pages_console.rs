@@ -30,6 +30,7 @@ fn pages(stage: &Stage) -> Vec<(String, Vec<Role>)> {
         (format!("/console/campaigns/{cam}"), vec![]),
         (format!("/console/campaigns/{cam}/results"), vec![]),
         ("/console/delivery".into(), vec![]),
+        ("/console/downloads".into(), vec![]),
         ("/console/bulk".into(), books()),
         ("/console/health".into(), vec![Role::Advertiser, Role::ReadOnly]),
         (format!("/console/ads/{ad}"), vec![]),

@@ -2,7 +2,7 @@
 
 use crate::common::{self, Client};
 use crate::shown::{self, Stage};
-use regie_model::booking::Role;
+use regie_model::booking::{Role, Scope};
 
 /// The position of the latest change of a thing, as its history offers to take it back.
 fn latest(client: &Client, entity: &str) -> String {
@@ -143,6 +143,42 @@ fn results_show_the_same_figures_as_the_report() {
     let other = common::open_shop(&stage.owner, "Other Shop");
     let stranger = stage.harness.user(Role::Advertiser, Some(other.advertiser.parse().unwrap()));
     stranger.get(&format!("/console/campaigns/{}/results", stage.shop.campaign)).expect(404);
+    stranger.get(&format!("/v1/campaigns/{}/results", stage.shop.campaign)).expect(404);
+}
+
+#[test]
+fn results_are_data_too_by_day_hour_and_part() {
+    let stage = Stage::open();
+    stage.show(4);
+    let clicked = stage.ticket();
+    stage.report(&clicked, &["impression", "click"]);
+    let path = format!("/v1/campaigns/{}/results", stage.shop.campaign);
+    let reader = stage.harness.token(&[Scope::Read], stage.shop.advertiser.parse().ok());
+    let json = reader.get(&path).expect(200).json();
+    let counts = |row: &serde_json::Value| (row["impressions_count"].as_u64(), row["clicks_count"].as_u64());
+    assert_eq!(counts(&json["totals"]), (Some(5), Some(1)), "{json}");
+    let days = json["days"].as_array().unwrap();
+    assert_eq!((days.len(), counts(&days[13])), (14, (Some(5), Some(1))));
+    // Wilson's interval for 1 of 5, to four digits: 0.0362 to 0.6245.
+    let limits = ["click_rate_low_ppm", "click_rate_high_ppm"].map(|n| json["totals"][n].as_u64().unwrap());
+    assert!((36_100..36_300).contains(&limits[0]) && (624_400..624_600).contains(&limits[1]), "{limits:?}");
+    let hours: u64 = json["by"]["hour_of_day"].as_array().unwrap().iter().map(|r| counts(r).0.unwrap()).sum();
+    assert_eq!(hours, 5);
+    let hour = json["by"]["hour_of_day"][0]["hour_of_day"].as_str().unwrap().parse::<u32>().unwrap();
+    assert!(hour < 24);
+    assert_eq!(json["by"]["version"][0]["version"], stage.shop.version);
+    assert_eq!(json["before"]["totals"]["impressions_count"], 0);
+    // The page has the band and, behind it, the table with the same limits.
+    let page = stage.owner.get(&path.replace("/v1", "/console")).expect(200).text();
+    for words in ["class=\"band\"", "By hour of the day", "3.62% \u{2013} 62.4"] {
+        assert!(page.contains(words), "{words}: {page}");
+    }
+    let few = reader.get(&format!("{path}?by=placement,country")).expect(200).json();
+    assert_eq!(few["by"].as_object().unwrap().len(), 2);
+    assert_eq!(
+        reader.get(&format!("{path}?by=weather&from=soon")).faults(),
+        ["by: unknown", "from: malformed"]
+    );
 }
 
 #[test]

@@ -69,6 +69,8 @@ fn the_same_figures_by_every_dimension_and_as_csv() {
     for by in [
         "hour",
         "day",
+        "hour_of_day",
+        "element",
         "campaign",
         "ad_set",
         "ad",

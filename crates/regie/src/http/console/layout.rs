@@ -229,6 +229,7 @@ const NAVIGATION: [(&str, &[Item]); 4] = [
             Item("/console/delivery", "Delivery", Sees::All),
             Item("/console/review", "Review", Sees::House),
             Item("/console/reports", "Reports", Sees::All),
+            Item("/console/downloads", "Downloads", Sees::All),
             Item("/console/learning", "Learning", Sees::All),
             Item("/console/bulk", "Tables", Sees::Books),
         ],

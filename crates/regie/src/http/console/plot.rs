@@ -21,11 +21,16 @@ pub struct Line {
     pub name: String,
     /// Its values, one for each label; gaps where there is none.
     pub values: Vec<Option<f64>>,
+    /// Within which limits each value lies, drawn as a band; empty for values that are exact.
+    pub within: Vec<Option<(f64, f64)>>,
 }
 
 /// Up to two lines over the same labels.
 pub fn lines(title: &str, unit: &str, labels: &[String], lines: &[Line]) -> Markup {
-    let all = || lines.iter().flat_map(|l| l.values.iter().flatten().copied());
+    let all = || {
+        let values = lines.iter().flat_map(|l| l.values.iter().flatten().copied());
+        values.chain(lines.iter().flat_map(|l| l.within.iter().flatten().map(|(_, high)| *high)))
+    };
     if labels.is_empty() || all().next().is_none() {
         return ui::empty(crate::t!("frame-nothing-to-draw-in-this"));
     }
@@ -49,11 +54,12 @@ pub fn lines(title: &str, unit: &str, labels: &[String], lines: &[Line]) -> Mark
                     text x=(px(x(index))) y=(HEIGHT - 8.0) text-anchor="middle" { (label) }
                 }
                 text x="4" y="11" { (unit) }
+                @for line in lines.iter().filter(|l| !l.within.is_empty()) { path class="band" d=(band(&line.within, &x, &y)) {} }
                 @for (number, line) in lines.iter().enumerate() {
                     path class=(if number == 0 { "line" } else { "line two" }) d=(path(&line.values, &x, &y)) {}
                     @if labels.len() <= 80 {
                         @for (index, value) in line.values.iter().enumerate() { @if let Some(value) = value {
-                            circle class=(if number == 0 { "dot" } else { "dot two" }) cx=(px(x(index))) cy=(px(y(*value))) r="2.6" { title { (labels[index]) ", " (line.name) ": " (words(*value)) " " (unit) } }
+                            circle class=(if number == 0 { "dot" } else { "dot two" }) cx=(px(x(index))) cy=(px(y(*value))) r="2.6" { title { (labels[index]) ", " (line.name) ": " (words(*value)) " " (unit) @if let Some(Some((low, high))) = line.within.get(index) { " (" (words(*low)) " \u{2013} " (words(*high)) ")" } } }
                         } }
                     }
                 }
@@ -68,6 +74,22 @@ fn px(value: f64) -> String {
 }
 fn words(value: f64) -> String {
     format!("{value:.2}").replace('.', &format::decimal().to_string())
+}
+/// The area between the limits: along the upper ones and back along the lower; a gap begins a new piece.
+fn band(within: &[Option<(f64, f64)>], x: &impl Fn(usize) -> f64, y: &impl Fn(f64) -> f64) -> String {
+    let mut area = String::new();
+    let known: Vec<(usize, (f64, f64))> =
+        within.iter().enumerate().filter_map(|(i, limits)| Some((i, (*limits)?))).collect();
+    for piece in known.chunk_by(|a, b| a.0 + 1 == b.0) {
+        for (number, (index, (_, high))) in piece.iter().enumerate() {
+            let _ = write!(area, "{}{:.1} {:.1}", if number == 0 { 'M' } else { 'L' }, x(*index), y(*high));
+        }
+        for (index, (low, _)) in piece.iter().rev() {
+            let _ = write!(area, "L{:.1} {:.1}", x(*index), y(*low));
+        }
+        area.push('Z');
+    }
+    area
 }
 /// A path through the values; a gap begins a new piece.
 fn path(values: &[Option<f64>], x: &impl Fn(usize) -> f64, y: &impl Fn(f64) -> f64) -> String {
@@ -94,12 +116,29 @@ mod tests {
             "M0.0 1.0M2.0 2.0L3.0 3.0"
         );
         let two = [
-            Line { name: "A".into(), values: vec![Some(1.0), Some(2.0)] },
-            Line { name: "B".into(), values: vec![None, Some(1.5)] },
+            Line {
+                name: "A".into(),
+                values: vec![Some(1.0), Some(2.0)],
+                within: vec![None, Some((1.5, 9.0))],
+            },
+            Line { name: "B".into(), values: vec![None, Some(1.5)], within: vec![] },
         ];
         let labels = ["one".to_owned(), "two".to_owned()];
         let svg = lines("T", "EUR", &labels, &two).0;
         assert!(svg.contains("class=\"line two\"") && svg.contains("two, B: 1.50 EUR"), "{svg}");
+        assert!(
+            svg.contains("two, A: 2.00 EUR (1.50 \u{2013} 9.00)"),
+            "the table's limits are in the plot: {svg}"
+        );
+        assert!(svg.contains(">10</text>"), "the axis reaches above the band: {svg}");
         assert!(lines("T", "EUR", &[], &two).0.contains("empty"));
+    }
+    #[test]
+    fn a_band_goes_along_the_upper_limits_and_back_along_the_lower() {
+        let limits = [Some((1.0, 3.0)), Some((2.0, 4.0)), None, Some((5.0, 6.0))];
+        assert_eq!(
+            band(&limits, &|i| i as f64, &|v| v),
+            "M0.0 3.0L1.0 4.0L1.0 2.0L0.0 1.0ZM3.0 6.0L3.0 5.0Z"
+        );
     }
 }

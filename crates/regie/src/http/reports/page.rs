@@ -10,18 +10,20 @@ use crate::i18n::rooms::say;
 use crate::{t, th};
 use axum::extract::{RawQuery, State};
 use maud::{Markup, html};
-use regie_model::{CampaignId, Nanos, UtcMs};
+use regie_model::{CampaignId, Nanos, UtcMs, catalogue::Catalogue};
 
 /// Rows on the page; the CSV has all.
 const ROWS_MAX: usize = 500;
 
-const BY: [(&str, &str); 11] = [
+const BY: [(&str, &str); 13] = [
     ("day", "day"),
     ("hour", "hour"),
+    ("hour_of_day", "hour of day"),
     ("campaign", "campaign"),
     ("ad_set", "ad set"),
     ("ad", "ad"),
     ("version", "version"),
+    ("element", "element of a template"),
     ("placement", "placement"),
     ("country", "country"),
     ("device", "device"),
@@ -172,10 +174,23 @@ fn name(app: &AppState, dimension: Dimension, key: &str, report: &Report) -> Str
         Dimension::Placement => {
             named(key.parse().ok().and_then(|id| catalogue.placements.get(&id)).map(|p| p.spec.name.clone()))
         }
+        Dimension::HourOfDay => format!("{key}:00"),
+        Dimension::Element => {
+            element_words(&catalogue, key).unwrap_or_else(|| t!("results-no-template").into())
+        }
         Dimension::Country if key.is_empty() => "unknown".into(),
         _ if key.is_empty() => "\u{2013}".into(),
         _ => key.to_owned(),
     }
+}
+
+/// An element of a template in words: its ad, its slot, what it says.
+pub fn element_words(catalogue: &Catalogue, key: &str) -> Option<String> {
+    let (id, element) = super::element_of(key)?;
+    let ad = &catalogue.ads.get(&id)?.kept.spec;
+    let slot = ad.template.as_ref()?.slots.get(usize::from(element.slot))?;
+    let text = &slot.assets.get(usize::from(element.asset))?.text;
+    Some(format!("{}, {}: {}", ad.name, slot.name, text))
 }
 
 /// A dimension as a column's heading.

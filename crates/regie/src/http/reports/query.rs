@@ -8,7 +8,9 @@ use axum::http::StatusCode;
 use regie_ledger::{Counters, Loss};
 use regie_model::{
     AdId, AdSetId, CampaignId, Currency, Nanos, PlacementId, UtcHour, UtcMs, VersionId, Zone,
-    catalogue::Catalogue, ticket::DeviceClass,
+    booking::{Element, TemplateSpec},
+    catalogue::{AdState, Catalogue},
+    ticket::DeviceClass,
 };
 use rusqlite::Connection;
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +48,8 @@ dimensions! {
     Hour "hour" "hour";
     /// Day in the report's zone.
     Day "day" "hour";
+    /// Hour of the day in the report's zone, 0 to 23.
+    HourOfDay "hour_of_day" "hour";
     /// Campaign.
     Campaign "campaign" "campaign";
     /// Ad set.
@@ -54,6 +58,9 @@ dimensions! {
     Ad "ad" "ad";
     /// Version.
     Version "version" "version";
+    /// Element of a template: an asset in its slot. An impression of a template counts once in each of its slots, so that
+    /// rows of different slots overlap; totals count it once.
+    Element "element" "version";
     /// Placement.
     Placement "placement" "placement";
     /// Country, empty when unknown.
@@ -163,22 +170,20 @@ enum Part {
 pub fn run(app: &App, wanted: &Wanted, position: u64) -> Result<Report, Problem> {
     let (currencies, campaigns, loss) = scope(app, wanted);
     let path = app.platform.state().path().to_path_buf();
-    let groups;
+    let templates = templates(app, wanted);
+    let asked = Asked { wanted, campaigns: &campaigns, currencies: &currencies, templates: &templates };
+    let (groups, totals);
     let refused;
     if path.as_os_str().is_empty() {
         let state = app.platform.state();
-        groups = grouped(state.connection(), wanted, &campaigns, &currencies)?;
+        (groups, totals) = grouped(state.connection(), &asked)?;
         refused = refusals(state.connection(), wanted)?;
     } else {
         let reader = StateDb::reader(&path).map_err(Problem::internal)?;
-        groups = grouped(&reader, wanted, &campaigns, &currencies)?;
+        (groups, totals) = grouped(&reader, &asked)?;
         refused = refusals(&reader, wanted)?;
     }
     let rows_count = groups.len();
-    let mut totals: BTreeMap<Currency, Counters> = BTreeMap::new();
-    for ((_, currency), counters) in &groups {
-        totals.entry(*currency).or_default().add(counters);
-    }
     let shown = groups.into_iter().skip(wanted.after).take(wanted.limit);
     let rows: Vec<Row> = shown
         .map(|((parts, currency), counters)| Row {
@@ -236,13 +241,30 @@ fn loss(app: &App, catalogue: &Catalogue, campaigns: &[u32], wanted: &Wanted) ->
 
 type Groups = BTreeMap<(Vec<Part>, Currency), Counters>;
 
-fn grouped(
-    db: &Connection,
-    wanted: &Wanted,
-    campaigns: &Option<Vec<u32>>,
-    currencies: &HashMap<u32, Currency>,
-) -> Result<Groups, Problem> {
+/// What the rows are read by.
+struct Asked<'a> {
+    wanted: &'a Wanted,
+    campaigns: &'a Option<Vec<u32>>,
+    currencies: &'a HashMap<u32, Currency>,
+    templates: &'a HashMap<u32, TemplateSpec>,
+}
+
+/// Templates by ad, where elements are asked for.
+fn templates(app: &App, wanted: &Wanted) -> HashMap<u32, TemplateSpec> {
+    if !wanted.by.contains(&Dimension::Element) {
+        return HashMap::new();
+    }
+    let catalogue = app.platform.catalogue();
+    let of = |(id, ad): (&AdId, &AdState)| Some((id.0, ad.kept.spec.template.clone()?));
+    catalogue.ads.iter().filter_map(of).collect()
+}
+
+fn grouped(db: &Connection, asked: &Asked<'_>) -> Result<(Groups, BTreeMap<Currency, Counters>), Problem> {
+    let Asked { wanted, campaigns, currencies, .. } = *asked;
     let mut columns = vec!["campaign"];
+    if wanted.by.contains(&Dimension::Element) {
+        columns.push("ad");
+    }
     for dimension in &wanted.by {
         if !columns.contains(&dimension.column()) {
             columns.push(dimension.column());
@@ -268,33 +290,74 @@ fn grouped(
             wanted.placement
         ])
         .map_err(Problem::internal)?;
-    let mut groups = Groups::new();
+    let (mut groups, mut totals) = (Groups::new(), BTreeMap::new());
     while let Some(row) = rows.next().map_err(Problem::internal)? {
-        let (parts, campaign, counters) = read(row, wanted, &columns).map_err(Problem::internal)?;
+        let (parts, campaign, counters) = read(row, asked, &columns).map_err(Problem::internal)?;
         let currency = currencies.get(&campaign).copied().unwrap_or(Currency::EUR);
-        groups.entry((parts, currency)).or_default().add(&counters);
+        let total: &mut Counters = totals.entry(currency).or_default();
+        total.add(&counters);
+        for parts in parts {
+            groups.entry((parts, currency)).or_default().add(&counters);
+        }
         if groups.len() > GROUPS_MAX {
             let title = format!("The report has more than {GROUPS_MAX} rows.");
             let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_rows", title);
             return Err(problem.detail("Ask for fewer days, or by less."));
         }
     }
-    Ok(groups)
+    Ok((groups, totals))
 }
 
+/// The elements of a version of a template, one a slot; one empty text for what has none.
+fn elements(asked: &Asked<'_>, ad: u32, version: u32) -> Vec<Part> {
+    let template = asked.templates.get(&ad).zip(VersionId(version).template_code());
+    let assets = template.and_then(|(template, code)| template.decode(code));
+    let Some(assets) = assets else { return vec![Part::Text(String::new())] };
+    let slots = (0u8..).zip(assets);
+    slots.map(|(slot, asset)| Part::Text(element_key(AdId(ad), Element { slot, asset }))).collect()
+}
+/// An element in reports: `ad_3:1.2` is the second asset of the first slot.
+pub fn element_key(ad: AdId, element: Element) -> String {
+    format!("{ad}:{}.{}", u16::from(element.slot) + 1, u32::from(element.asset) + 1)
+}
+/// The ad and the element of a key.
+pub fn element_of(key: &str) -> Option<(AdId, Element)> {
+    let (ad, element) = key.split_once(':')?;
+    let (slot, asset) = element.split_once('.')?;
+    let (slot, asset) =
+        (slot.parse::<u8>().ok()?.checked_sub(1)?, asset.parse::<u16>().ok()?.checked_sub(1)?);
+    Some((ad.parse().ok()?, Element { slot, asset }))
+}
+
+/// The groups that a row counts in (more than one only by element), its campaign, its figures.
 fn read(
     row: &rusqlite::Row<'_>,
-    wanted: &Wanted,
+    asked: &Asked<'_>,
     columns: &[&str],
-) -> rusqlite::Result<(Vec<Part>, u32, Counters)> {
-    let mut parts = Vec::with_capacity(wanted.by.len());
+) -> rusqlite::Result<(Vec<Vec<Part>>, u32, Counters)> {
+    let wanted = asked.wanted;
+    let mut all: Vec<Vec<Part>> = vec![Vec::with_capacity(wanted.by.len())];
     for dimension in &wanted.by {
         let at = columns.iter().position(|c| *c == dimension.column()).unwrap_or(0);
-        parts.push(match dimension {
+        let part = match dimension {
             Dimension::Country => Part::Text(row.get(at)?),
             Dimension::Day => Part::Number(i64::from(wanted.zone.day(UtcHour(row.get(at)?).start()).0)),
+            Dimension::HourOfDay => {
+                let hour = wanted.zone.hour_of_week(UtcHour(row.get(at)?).start());
+                Part::Number(i64::from(hour.0) % 24)
+            }
+            Dimension::Element => {
+                let ad = columns.iter().position(|c| *c == "ad").unwrap_or(0);
+                let own = elements(asked, row.get(ad)?, row.get(at)?);
+                let with = |parts: &Vec<Part>| {
+                    own.iter().map(|e| [parts.clone(), vec![e.clone()]].concat()).collect::<Vec<_>>()
+                };
+                all = all.iter().flat_map(with).collect();
+                continue;
+            }
             _ => Part::Number(row.get(at)?),
-        });
+        };
+        all.iter_mut().for_each(|parts| parts.push(part.clone()));
     }
     let first = columns.len();
     let count = |at: usize| row.get::<_, i64>(first + at).map(|n| u64::try_from(n).unwrap_or(0));
@@ -309,7 +372,7 @@ fn read(
         credited_nanos: nanos(6)?,
         free_nanos: nanos(7)?,
     };
-    Ok((parts, row.get(0)?, counters))
+    Ok((all, row.get(0)?, counters))
 }
 
 fn printed(dimension: Dimension, part: &Part) -> String {
@@ -321,6 +384,7 @@ fn printed(dimension: Dimension, part: &Part) -> String {
     match dimension {
         Dimension::Hour => UtcHour(number).start().to_string(),
         Dimension::Day => regie_model::Day(i32::try_from(number).unwrap_or(0)).to_string(),
+        Dimension::HourOfDay => format!("{number:02}"),
         Dimension::Campaign => CampaignId(id).to_string(),
         Dimension::AdSet => AdSetId(id).to_string(),
         // A flat fee belongs to its ad set, and to nothing below it.
@@ -329,7 +393,7 @@ fn printed(dimension: Dimension, part: &Part) -> String {
         Dimension::Version => VersionId(id).to_string(),
         Dimension::Placement => PlacementId(id).to_string(),
         Dimension::Device => DeviceClass::from_u8(u8::try_from(number).unwrap_or(0)).word().to_owned(),
-        Dimension::Country => String::new(),
+        Dimension::Country | Dimension::Element => String::new(),
     }
 }
 

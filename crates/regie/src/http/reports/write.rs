@@ -33,7 +33,8 @@ fn share(part: u64, whole: u64) -> Option<f64> {
     (whole > 0).then(|| part as f64 / whole as f64)
 }
 
-fn figures(sums: &Sums) -> Value {
+/// The figures of a row as JSON.
+pub fn figures(sums: &Sums) -> Value {
     let c = &sums.counters;
     let text = |nanos: Nanos| nanos.display(sums.currency, 9);
     let whole = |nanos: Nanos| i64::try_from(nanos.0).ok();
@@ -81,7 +82,10 @@ pub(super) fn json(report: &Report) -> Value {
 }
 
 /// The answer as CSV.
-pub(super) fn csv(report: &Report) -> anyhow::Result<String> {
+///
+/// # Errors
+/// When it cannot be written.
+pub fn csv(report: &Report) -> anyhow::Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let names = report.by.iter().map(|d| d.word());
     writer.write_record(names.chain(COLUMNS))?;
