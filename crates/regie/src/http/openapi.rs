@@ -4,6 +4,8 @@
 //! so that the document cannot say otherwise than the guard. Refuses to describe the public record, which has its own
 //! document at `/record/openapi.json`.
 
+mod schema;
+
 use super::{Access, Route, booking::kind::Kind, routes};
 use axum::{
     Json,
@@ -248,9 +250,55 @@ fn described(route: &Route) -> Value {
             "/v1/assets" => "application/octet-stream",
             _ => "application/json",
         };
-        told["requestBody"] = json!({ "content": { kind: { "schema": {} } } });
+        let schema = body_of(route)
+            .map_or_else(|| json!({}), |name| json!({ "$ref": format!("#/components/schemas/{name}") }));
+        told["requestBody"] = json!({ "content": { kind: { "schema": schema } } });
     }
     told
+}
+
+/// The schema that a route's body has, where it is a booking's.
+fn body_of(route: &Route) -> Option<&'static str> {
+    if route.path == "/v1/publisher" {
+        return Some("Publisher");
+    }
+    let kind = Kind::ALL.into_iter().find(|kind| {
+        let tail = route.path.strip_prefix("/v1/").and_then(|rest| rest.strip_prefix(kind.plural()));
+        matches!((route.method.as_str(), tail), ("POST", Some("")) | ("PUT", Some("/{id}")))
+    })?;
+    Some(match kind {
+        Kind::Site => "Site",
+        Kind::Placement => "Placement",
+        Kind::Segment => "Segment",
+        Kind::Advertiser => "Advertiser",
+        Kind::Party => "Party",
+        Kind::Campaign => "Campaign",
+        Kind::AdSet => "AdSet",
+        Kind::Ad => "Ad",
+        Kind::Version => "Version",
+    })
+}
+/// What is booked, as its parser takes it; an edit may also name the `revision` that it was made on.
+fn bookings() -> Map<String, Value> {
+    use regie_model::booking::*;
+    let mut all = Map::new();
+    for (name, mut schema) in [
+        ("Publisher", schema::of::<PublisherSpec>()),
+        ("Site", schema::of::<SiteSpec>()),
+        ("Placement", schema::of::<PlacementSpec>()),
+        ("Segment", schema::of::<SegmentSpec>()),
+        ("Advertiser", schema::of::<AdvertiserSpec>()),
+        ("Party", schema::of::<PartySpec>()),
+        ("Campaign", schema::of::<CampaignSpec>()),
+        ("AdSet", schema::of::<AdSetSpec>()),
+        ("Ad", schema::of::<AdSpec>()),
+        ("Version", schema::of::<VersionSpec>()),
+    ] {
+        let words = "In an edit: what was read, so that nobody else's change is overwritten.";
+        schema["properties"]["revision"] = json!({ "type": "integer", "description": words });
+        all.insert(name.to_owned(), schema);
+    }
+    all
 }
 
 /// The whole document.
@@ -260,7 +308,7 @@ pub fn whole() -> Value {
         let path = paths.entry(route.path).or_insert_with(|| json!({}));
         path[route.method.as_str().to_lowercase()] = described(route);
     }
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Regie", "version": env!("CARGO_PKG_VERSION"),
@@ -288,7 +336,11 @@ pub fn whole() -> Value {
                 },
             },
         },
-    })
+    });
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schemas.extend(bookings());
+    }
+    document
 }
 
 async fn document() -> Response {
@@ -318,6 +370,22 @@ mod tests {
             .map(|(m, p, ..)| format!("{m} {p}"))
             .collect();
         assert!(stray.is_empty(), "there is no such route: {stray:?}");
+    }
+    #[test]
+    fn every_booking_has_its_schema_and_every_reference_leads_to_one() {
+        let document = whole();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        let text = document.to_string();
+        let references: BTreeSet<&str> =
+            text.split("#/components/schemas/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+        assert_eq!(references.len(), 11, "{references:?}");
+        for name in references {
+            let schema = &schemas[name];
+            assert!(schema["properties"].as_object().is_some_and(|p| p.len() > 2), "{name}: {schema}");
+        }
+        let post = &document["paths"]["/v1/campaigns"]["post"]["requestBody"]["content"]["application/json"]
+            ["schema"];
+        assert_eq!(post["$ref"], "#/components/schemas/Campaign");
     }
     #[test]
     fn operations_have_names_of_their_own_and_say_who_may() {

@@ -60,9 +60,7 @@ fn orders_and_files_are_for_whom_the_campaign_is() {
     let placed = stage.owner.post("/v1/report-orders", order(&stage)).expect(201).json();
     later(&stage, 0);
     let file = stage.owner.get("/v1/report-files").json()["files"][0]["id"].clone();
-    for path in [format!("/v1/report-files/{file}")] {
-        stranger.get(&path).expect(404);
-    }
+    stranger.get(&format!("/v1/report-files/{file}")).expect(404);
     assert_eq!(stranger.get("/v1/report-files").json()["files"], json!([]));
     assert_eq!(stranger.get("/v1/report-orders").json()["orders"], json!([]));
     stranger.post(&format!("/v1/report-orders/{}/end", placed["id"]), json!({})).expect(404);
