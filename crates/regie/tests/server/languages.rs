@@ -151,7 +151,9 @@ fn is_english(text: &str, english: &BTreeSet<String>) -> bool {
         .map(str::to_lowercase)
         .collect();
     let hits = words.iter().filter(|w| ENGLISH.contains(&w.as_str())).count();
-    text != "Who Targets Me" && (hits >= 2 || hits == 1 && words.len() <= 4 || english.contains(text))
+    // Names that only look like English.
+    !["Who Targets Me", "utf-16be"].contains(&text)
+        && (hits >= 2 || hits == 1 && words.len() <= 4 || english.contains(text))
 }
 
 /// Messages that read otherwise in French, as they stand in English.
@@ -191,11 +193,7 @@ fn crawl(
         // A page with another question is the same page.
         let shape = path.split('?').next().unwrap_or_default().to_owned()
             + if path.contains("kind=") { &path } else { "" };
-        if count >= PAGES_MAX
-            || !seen.insert(shape)
-            || path.contains("sign-out")
-            || path.starts_with("/console/study")
-        {
+        if count >= PAGES_MAX || !seen.insert(shape) || path.contains("sign-out") {
             continue;
         }
         let reply = client.get(&path);

@@ -48,6 +48,47 @@ fn a_change_is_taken_back_as_a_new_event_and_only_the_latest() {
 }
 
 #[test]
+fn parties_limits_votes_and_users_are_taken_back_too() {
+    let stage = Stage::open();
+    let owner = &stage.owner;
+    // A party: its earlier identity is sealed again, unless it was erased.
+    let party = format!("/v1/parties/{}", stage.shop.party);
+    let mut spec = owner.get(&party).expect(200).json()["spec"].clone();
+    let before = spec["identity"]["name"].clone();
+    spec["identity"]["name"] = "Typed Wrong".into();
+    owner.put(&party, spec).expect(200);
+    assert_eq!(undo(owner, &stage.shop.party, &latest(owner, &stage.shop.party)), 303);
+    assert_eq!(owner.get(&party).json()["spec"]["identity"]["name"], before);
+    // A limit of credit.
+    let account = format!("/v1/advertisers/{}", stage.shop.advertiser);
+    let mut spec = owner.get(&account).expect(200).json()["spec"].clone();
+    spec["funding"] = serde_json::json!({ "kind": "credit", "limit_micros": 9_000_000_000i64 });
+    owner.put(&account, spec).expect(200);
+    assert_eq!(undo(owner, &stage.shop.advertiser, &latest(owner, &stage.shop.advertiser)), 303);
+    assert_eq!(owner.get(&account).json()["spec"]["funding"]["kind"], "prepaid");
+    // A user's role, by an owner alone; never so that the last owner goes.
+    let made = owner.post(
+        "/v1/users",
+        serde_json::json!({ "email": "lee@example.org", "name": "Lee", "role": "read_only" }),
+    );
+    let lee = made.expect(201).json()["id"].as_str().unwrap().to_owned();
+    owner.put(&format!("/v1/users/{lee}"), serde_json::json!({ "role": "ad_operations" })).expect(200);
+    let position = latest(owner, &lee);
+    let operations = stage.harness.user(Role::AdOperations, None);
+    assert_eq!(undo(&operations, &lee, &position), 404);
+    assert_eq!(undo(owner, &lee, &position), 303);
+    let users = owner.get("/v1/users").json()["users"].clone();
+    let role = users.as_array().unwrap().iter().find(|u| u["id"] == lee.as_str()).unwrap()["role"].clone();
+    assert_eq!(role, "read_only");
+    // An erased identity does not come back.
+    owner.post(&format!("{party}/erase"), serde_json::json!({ "reason": "asked for" })).expect(200);
+    let changes = owner.get(&format!("/v1/history?entity={}", stage.shop.party)).json()["changes"].clone();
+    let edits = changes.as_array().unwrap().iter().filter(|c| c["change"]["change"] == "party_put");
+    let last = edits.map(|c| c["position"].to_string()).next().unwrap();
+    assert_eq!(undo(owner, &stage.shop.party, &last), 409);
+}
+
+#[test]
 fn a_copy_is_a_draft_with_everything_in_it() {
     let stage = Stage::open();
     let reply =

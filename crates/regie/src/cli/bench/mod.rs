@@ -2,6 +2,7 @@
 //! are per CPU-second of the server, next to a bare echo of the same bytes on the same HTTP stack in one run.
 
 mod load;
+mod pages;
 mod scale;
 mod search;
 mod setup;
@@ -46,6 +47,12 @@ pub struct BenchArgs {
     /// Measure how fast a server logs the facts of so many ads, and nothing else.
     #[arg(long, value_name = "ADS")]
     record_facts: Option<u32>,
+    /// Measure every page's first byte and weight on the demo's data, and nothing else.
+    #[arg(long)]
+    pages: bool,
+    /// Simulated visitors a second while pages are measured.
+    #[arg(long, default_value_t = 4.0, requires = "pages")]
+    visitors: f64,
     /// Run as the bare echo (used by the benchmark itself).
     #[arg(long, hide = true)]
     echo: Option<usize>,
@@ -126,6 +133,13 @@ pub fn run(cli: &Cli, args: &BenchArgs) -> Result<ExitCode> {
     }
     if args.scale.scale {
         print(cli, &scale::run(cli, &args.scale)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.pages {
+        let bar = progress::bar("measuring pages", cli.json);
+        let rows = pages::measure(args.visitors, &mut |what| bar.set_message(what.to_owned()))?;
+        bar.finish_and_clear();
+        print(cli, &rows);
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(count) = args.record_search {

@@ -193,6 +193,38 @@ async fn edit_user(
     Ok(Json(user_json(id, &record, person.as_ref())).into_response())
 }
 
+/// Changes what a user may do, and ends their sessions where they may nothing any more.
+///
+/// # Errors
+/// When it would leave the house without an owner, or the advertiser is not there; what the journal says.
+pub async fn put_record(
+    app: &AppState,
+    caller: &Caller,
+    id: UserId,
+    record: UserRecord,
+) -> Result<(), Problem> {
+    {
+        let catalogue = app.platform.catalogue();
+        let before = catalogue.users.get(&id).ok_or_else(|| Problem::not_found(&format!("user {id}")))?;
+        let is_owner = |u: &UserRecord| u.role == Role::Owner && u.active;
+        let owners = catalogue.users.values().filter(|u| is_owner(u)).count();
+        if is_owner(before) && !is_owner(&record) && owners == 1 {
+            return Err(Problem::bad_request("The last owner stays; make another one first."));
+        }
+        let mut faults = Faults::new();
+        check_role(&catalogue, record.role, record.advertiser, &mut faults);
+        faults.into_result().map_err(Problem::faults)?;
+    }
+    let (platform, by, active) = (app.platform.clone(), caller.actor.clone(), record.active);
+    let changes = vec![Change::UserPut { id, record }];
+    let done = tokio::task::spawn_blocking(move || links::record(&platform, by, changes));
+    done.await.map_err(Problem::internal)?.map_err(Problem::internal)?;
+    if !active {
+        app.platform.secrets.close_sessions(id).map_err(Problem::internal)?;
+    }
+    Ok(())
+}
+
 async fn link(State(app): State<AppState>, Path(id): Path<String>) -> Result<Response, Problem> {
     let id: UserId = id.parse().map_err(|_| Problem::not_found("user of this id"))?;
     let person = app.platform.secrets.user(id).map_err(Problem::internal)?;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::http::{
     AppState, Route,
-    accounts::people::{check_person, check_role, make_token},
+    accounts::people::{check_person, check_role, make_token, put_record},
     auth::{Caller, links},
     problem::Problem,
 };
@@ -152,11 +152,7 @@ async fn edit_user(
     data: Data,
 ) -> layout::Html {
     let id: UserId = id.parse().map_err(|_| super::act::missing(&id))?;
-    let (record, owners) = {
-        let catalogue = app.platform.catalogue();
-        let record = catalogue.users.get(&id).cloned().ok_or_else(|| super::act::missing(id))?;
-        (record, catalogue.users.values().filter(|u| u.role == Role::Owner && u.active).count())
-    };
+    let record = app.platform.catalogue().users.get(&id).cloned().ok_or_else(|| super::act::missing(id))?;
     if data.get("do") == "link" {
         let link = links::make(&app.platform, &app.config, id, "reset").map_err(Problem::internal)?;
         return users_page(
@@ -169,16 +165,7 @@ async fn edit_user(
         );
     }
     let active = data.get("do") == "open";
-    if !active && record.role == Role::Owner && record.active && owners == 1 {
-        return Err(Problem::bad_request("The last owner stays; make another one first.").into());
-    }
-    let (platform, by) = (app.platform.clone(), caller.actor.clone());
-    let changes = vec![Change::UserPut { id, record: UserRecord { active, ..record } }];
-    let done = tokio::task::spawn_blocking(move || links::record(&platform, by, changes));
-    done.await.map_err(Problem::internal)?.map_err(Problem::internal)?;
-    if !active {
-        app.platform.secrets.close_sessions(id).map_err(Problem::internal)?;
-    }
+    put_record(&app, &caller, id, UserRecord { active, ..record }).await?;
     Ok(layout::go("/console/users"))
 }
 

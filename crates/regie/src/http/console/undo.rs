@@ -1,18 +1,21 @@
 //! Undo: a change of a booking is taken back by a new event that books what was there before.
 //!
-//! Only the latest change of a thing can be taken back, so that nobody's later work is lost. Money, reviews, people and
-//! identities are not undone here. The history keeps both events.
+//! Only the latest change of a thing can be taken back, so that nobody's later work is lost. A party's earlier identity is
+//! unsealed and sealed again, unless it was erased. Money, reviews and tokens are not undone: docs/UX.md says why. The
+//! history keeps both events.
 
 use super::{act, action, form::Data, layout};
 use crate::http::{
     Access, App, AppState, Route,
+    accounts::people,
     auth::Caller,
     booking::{kind::id_of, show},
     problem::Problem,
 };
 use axum::{extract::State, http::StatusCode, routing::post};
 use regie_model::{
-    booking::{Role, Status, VersionSpec},
+    UserId,
+    booking::{PartySpec, Role, SealedParty, Status, UserRecord, VersionSpec},
     command::{Change, Command, EntityRef},
 };
 use std::sync::Arc;
@@ -40,15 +43,35 @@ pub fn subject(change: &Change) -> Option<String> {
         Change::AdSetPut { id, .. } => id.to_string(),
         Change::AdPut { id, .. } => id.to_string(),
         Change::VersionPut { id, .. } => id.to_string(),
+        Change::PartyPut { id, .. } => id.to_string(),
+        Change::ElectionPut { id, .. } => id.to_string(),
+        Change::UserPut { id, .. } => id.to_string(),
         Change::StatusSet { entity, .. } => id_of(*entity).1,
         Change::StopSet { .. } => "stop".into(),
         _ => return None,
     })
 }
 
-/// The command that books what was there before a change. `before` are the earlier changes of the same thing, the latest
+/// What brings back what was there before.
+enum Reverse {
+    /// A booking.
+    Command(Box<Command>),
+    /// A user's role, and whether they may sign in.
+    User(UserId, UserRecord),
+}
+
+/// What books again what was there before a change. `before` are the earlier changes of the same thing, the latest
 /// first. Nothing where there was nothing before: what was made is archived, not undone.
-fn reverse(app: &App, change: &Change, before: &[Change]) -> Option<Command> {
+fn reverse(app: &App, change: &Change, before: &[Change]) -> Option<Reverse> {
+    if let Change::UserPut { id, .. } = change {
+        return before.iter().find_map(|c| match c {
+            Change::UserPut { record, .. } => Some(Reverse::User(*id, record.clone())),
+            _ => None,
+        });
+    }
+    command(app, change, before).map(|command| Reverse::Command(Box::new(command)))
+}
+fn command(app: &App, change: &Change, before: &[Change]) -> Option<Command> {
     macro_rules! put {
         ($variant:ident, $command:ident, $id:expr) => {
             before.iter().find_map(|c| match c {
@@ -73,6 +96,13 @@ fn reverse(app: &App, change: &Change, before: &[Change]) -> Option<Command> {
         Change::CampaignPut { id, .. } => put!(CampaignPut, PutCampaign, *id),
         Change::AdSetPut { id, .. } => put!(AdSetPut, PutAdSet, *id),
         Change::AdPut { id, .. } => put!(AdPut, PutAd, *id),
+        Change::ElectionPut { id, .. } => put!(ElectionPut, PutElection, *id),
+        Change::PartyPut { id, .. } => before.iter().find_map(|c| match c {
+            Change::PartyPut { spec, .. } => {
+                Some(Command::PutParty { id: Some(*id), revision: None, spec: unsealed(app, spec)? })
+            }
+            _ => None,
+        }),
         Change::VersionPut { id, .. } => before.iter().find_map(|c| match c {
             Change::VersionPut { record, .. } => {
                 let json = show::version_spec(app, record);
@@ -97,6 +127,18 @@ fn reverse(app: &App, change: &Change, before: &[Change]) -> Option<Command> {
         }
         _ => None,
     }
+}
+
+/// A party as it was typed; nothing when its identity was erased, or cannot be read.
+fn unsealed(app: &App, sealed: &SealedParty) -> Option<PartySpec> {
+    let identity = app.platform.secrets.unseal(&sealed.identity).ok().flatten()?;
+    Some(PartySpec {
+        kind: sealed.kind,
+        identity,
+        established_in: sealed.established_in.clone(),
+        may_sponsor_before_votes: sealed.may_sponsor_before_votes,
+        advertiser: sealed.advertiser,
+    })
 }
 
 /// Whether two changes are of the same sort, so that one follows the other.
@@ -125,10 +167,16 @@ async fn undo(State(app): State<AppState>, caller: Caller, data: Data) -> layout
     }
     let before: Vec<Change> =
         all[at + 1..].iter().map(|(_, b)| b.change.clone()).filter(|c| alike(c, change)).collect();
-    let command = reverse(&app, change, &before).ok_or_else(|| {
+    let reverse = reverse(&app, change, &before).ok_or_else(|| {
         Problem::new(StatusCode::CONFLICT, "nothing_before", "There was nothing before; archive it instead.")
     })?;
-    act::run(&app, &caller, vec![command]).await?;
+    match reverse {
+        Reverse::Command(command) => drop(act::run(&app, &caller, vec![*command]).await?),
+        Reverse::User(..) if !caller.is_one_of(&[Role::Owner], None) => {
+            return Err(act::missing(&entity).into());
+        }
+        Reverse::User(id, record) => people::put_record(&app, &caller, id, record).await?,
+    }
     Ok(layout::go(format!("/console/history?entity={entity}")))
 }
 
@@ -140,6 +188,7 @@ pub fn is_offered(caller: &Caller, change: &Change) -> bool {
             | Change::AdSetPut { .. }
             | Change::AdPut { .. }
             | Change::VersionPut { .. }
+            | Change::PartyPut { .. }
             | Change::StatusSet {
                 entity: EntityRef::Campaign(_)
                     | EntityRef::AdSet(_)
@@ -148,5 +197,8 @@ pub fn is_offered(caller: &Caller, change: &Change) -> bool {
                 ..
             }
     );
+    if matches!(change, Change::UserPut { .. }) {
+        return caller.is_one_of(&[Role::Owner], None);
+    }
     subject(change).is_some() && if booked { caller.may_book() } else { caller.may_operate() }
 }

@@ -241,7 +241,7 @@ fn collect(app: &App, query: &Between) -> Result<Value, Problem> {
 
 fn changes_page(query: &Between, found: &Value) -> Markup {
     let words = |value: &Value| match value {
-        Value::Null => "nothing".to_owned(),
+        Value::Null => t!("study-nothing").to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };

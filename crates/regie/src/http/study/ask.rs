@@ -2,6 +2,7 @@
 
 use super::{apart, form, form::Pairs, frame, refused, slug};
 use crate::http::{AppState, auth::Caller, console::layout, problem::Problem};
+use crate::t;
 use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
@@ -56,12 +57,12 @@ pub(super) async fn show(
     })
     .await?;
     let body = html! {
-        @if found.snapshots.is_empty() { div class="note warn" { p { "The store is empty. " a href="/console/study/import" { "Import a file" } " first." } } }
+        @if found.snapshots.is_empty() { div class="note warn" { p { (t!("study-the-store-is-empty")) " " a href="/console/study/import" { (t!("study-import-a-file")) } " " (t!("study-first")) } } }
         form method="get" action="/console/study/ask" {
             input type="hidden" name="go" value="1";
             (form::scope(&pairs, &found.snapshots))
             (form::manner(&pairs, &found.groupings))
-            div class="buttons" { button class="primary" { "Rank" } a class="btn" href="/console/study/ask" { "Clear" } }
+            div class="buttons" { button class="primary" { (t!("study-rank")) } a class="btn" href="/console/study/ask" { (t!("study-clear")) } }
         }
         @match found.answer {
             Some(Ok(ranking)) => (shown(&caller, &pairs, &ranking)),
@@ -69,18 +70,18 @@ pub(super) async fn show(
             None => {},
         }
     };
-    Ok(frame(&app, &caller, "Ask", &body))
+    Ok(frame(&app, &caller, t!("study-ask"), &body))
 }
 
 fn shown(caller: &Caller, pairs: &Pairs, ranking: &Ranking) -> Markup {
     let query = form::query(&ask::normal(pairs));
     html! {
-        section aria-label="Answer" class="study" {
+        section aria-label=(t!("study-answer")) class="study" lang="en" {
             (report::ranking("Answer", ranking))
         }
         p {
-            "The same as " a href={ "/console/study/ask/ranking.csv?" (query) } { "CSV" } ", "
-            a href={ "/console/study/ask/ranking.json?" (query) } { "JSON" } " or "
+            (t!("study-the-same-as")) " " a href={ "/console/study/ask/ranking.csv?" (query) } { "CSV" } ", "
+            a href={ "/console/study/ask/ranking.json?" (query) } { "JSON" } " " (t!("study-or")) " "
             a href={ "/console/study/ask/ranking.parquet?" (query) } { "Parquet" } "."
         }
         @if caller.may_operate() && !ranking.ranked.is_empty() {
@@ -88,11 +89,11 @@ fn shown(caller: &Caller, pairs: &Pairs, ranking: &Ranking) -> Markup {
                 (layout::csrf(caller))
                 input type="hidden" name="query" value=(query);
                 fieldset {
-                    legend { "Publish this answer" }
-                    p { "It stays at its own address as it is now, with method, sources and files, for anybody. It can be withdrawn, with a reason, but not changed." }
-                    div class="field" { label for="title" { "Title" } input id="title" name="title" required maxlength="200"; }
-                    div class="field" { label for="lead" { "What to say first " span class="opt" { "optional" } } textarea id="lead" name="lead" maxlength="4000" {} }
-                    div class="buttons" { button class="primary" { "Publish" } }
+                    legend { (t!("study-publish-this-answer")) }
+                    p { (t!("study-it-stays-at-its-own-address")) }
+                    div class="field" { label for="title" { (t!("study-title")) } input id="title" name="title" required maxlength="200"; }
+                    div class="field" { label for="lead" { (t!("study-what-to-say-first")) " " span class="opt" { (t!("study-optional")) } } textarea id="lead" name="lead" maxlength="4000" {} }
+                    div class="buttons" { button class="primary" { (t!("study-publish")) } }
                 }
             }
         }

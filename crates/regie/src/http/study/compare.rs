@@ -2,6 +2,7 @@
 
 use super::{apart, form, frame, refused};
 use crate::http::{AppState, auth::Caller, console::layout};
+use crate::t;
 use axum::extract::{RawQuery, State};
 use maud::{Markup, html};
 use regie_study::{
@@ -39,23 +40,23 @@ pub(super) async fn show(
     known.dedup();
     let day = |name: &str, label: &str, value: &str| html! { div class="field" { label for=(name) { (label) } input id=(name) name=(name) type="date" required value=(value) list="known"; } };
     let body = html! {
-        p class="lead" { "What an archive restated, dropped and added between two days; an advertiser that went on under another id is told apart." }
+        p class="lead" { (t!("study-what-an-archive-restated-dropped-and")) }
         form method="get" action="/console/study/compare" {
             fieldset {
-                legend { "As known on" }
-                div class="row" { (day("first", "One day", &days[0])) (day("second", "and another", &days[1])) }
+                legend { (t!("study-as-known-on")) }
+                div class="row" { (day("first", t!("study-one-day"), &days[0])) (day("second", t!("study-and-another"), &days[1])) }
                 datalist id="known" { @for day in &known { option value=(day) {} } }
             }
             (form::scope(&pairs, &snapshots))
-            div class="buttons" { button class="primary" { "Compare" } }
+            div class="buttons" { button class="primary" { (t!("study-compare")) } }
         }
         @match found {
-            Some(Ok(found)) => section class="study" aria-label="Comparison" { (report::diff("What changed", &found)) },
+            Some(Ok(found)) => section class="study" lang="en" aria-label=(t!("study-comparison")) { (report::diff("What changed", &found)) },
             Some(Err(error)) => (bad(error)),
             None => {},
         }
     };
-    Ok(frame(&app, &caller, "Compare two days", &body))
+    Ok(frame(&app, &caller, t!("study-compare-two-days"), &body))
 }
 
 /// `GET /console/study/check`: whether regional files agree with the national one.
@@ -76,13 +77,13 @@ pub(super) async fn check(
     })
     .await?;
     let body = html! {
-        form method="get" action="/console/study/check" { input type="hidden" name="go" value="1"; (form::scope(&pairs, &snapshots)) div class="buttons" { button class="primary" { "Check" } } }
+        form method="get" action="/console/study/check" { input type="hidden" name="go" value="1"; (form::scope(&pairs, &snapshots)) div class="buttons" { button class="primary" { (t!("study-check")) } } }
         @match found {
-            None => p class="lead" { "Whether regional files add up to the national one; every figure is an interval, and two disagree when they have no value in common." },
-            Some(Ok(list)) if list.is_empty() => p class="muted" { "No report in the store has both a national and regional files." },
-            Some(Ok(list)) => @for one in &list { section class="study" { (report::reconciliation(one)) } },
+            None => p class="lead" { (t!("study-whether-regional-files-add-up-to")) },
+            Some(Ok(list)) if list.is_empty() => p class="muted" { (t!("study-no-report-in-the-store-has")) },
+            Some(Ok(list)) => @for one in &list { section class="study" lang="en" { (report::reconciliation(one)) } },
             Some(Err(error)) => (bad(error)),
         }
     };
-    Ok(frame(&app, &caller, "Check parts against the whole", &body))
+    Ok(frame(&app, &caller, t!("study-check-parts-against-the-whole"), &body))
 }

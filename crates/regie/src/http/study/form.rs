@@ -1,6 +1,7 @@
 //! The form of a question, the same for asking, comparing and checking, filled with what was asked.
 
 use crate::http::problem::Problem;
+use crate::t;
 use maud::{Markup, html};
 use regie_study::{
     desk::Slug,
@@ -68,31 +69,31 @@ pub(super) fn scope(pairs: &Pairs, snapshots: &[Snapshot]) -> Markup {
         snapshots.iter().map(|s| s.country.as_str()).filter(|c| !c.is_empty()).collect();
     let kinds: BTreeSet<Dataset> = snapshots.iter().map(|s| s.dataset).collect();
     let all = |words: &'static str| vec![("", words)];
-    let mut window_options = all("any");
+    let mut window_options = all(t!("study-any"));
     window_options.extend(windows.iter().map(|w| (*w, *w)));
-    let mut country_options = all("all");
+    let mut country_options = all(t!("study-all"));
     country_options.extend(countries.iter().map(|c| (*c, *c)));
-    let mut kind_options = all("chosen for you");
+    let mut kind_options = all(t!("study-chosen-for-you"));
     kind_options.extend(kinds.iter().map(|d| (d.code(), d.code())));
     let chosen = |p: &str| pairs.iter().any(|(n, v)| n == "source" && v == p);
     html! {
         fieldset {
-            legend { "What to count" }
+            legend { (t!("study-what-to-count")) }
             div class="field" {
-                span class="label" { "Sources " span class="opt" { "none ticked: all" } }
+                span class="label" { (t!("study-sources")) " " span class="opt" { (t!("study-none-ticked-all")) } }
                 @for p in &platforms { label class="nowrap" { input type="checkbox" name="source" value=(p) checked[chosen(p)]; " " (p) } " " }
             }
             div class="row" {
-                (text(pairs, "from", "From", "first day", "date"))
-                (text(pairs, "to", "To", "last day", "date"))
-                (text(pairs, "known-on", "As known on", "only what was published by then", "date"))
+                (text(pairs, "from", t!("study-from"), t!("study-first-day"), "date"))
+                (text(pairs, "to", t!("study-to-3"), t!("study-last-day"), "date"))
+                (text(pairs, "known-on", t!("study-as-known-on"), t!("study-only-what-was-published-by-then"), "date"))
             }
             div class="row" {
-                (choice(pairs, "country", "Country", &country_options))
-                (text(pairs, "region", "Region", "as the source names it", "text"))
-                (text(pairs, "election", "Election", "as the source names it", "text"))
-                (choice(pairs, "window", "Window of reports", &window_options))
-                (choice(pairs, "dataset", "Kind of rows", &kind_options))
+                (choice(pairs, "country", t!("study-country"), &country_options))
+                (text(pairs, "region", t!("study-region"), t!("study-as-the-source-names-it"), "text"))
+                (text(pairs, "election", t!("study-election"), t!("study-as-the-source-names-it"), "text"))
+                (choice(pairs, "window", t!("study-window-of-reports"), &window_options))
+                (choice(pairs, "dataset", t!("study-kind-of-rows"), &kind_options))
             }
         }
     }
@@ -100,28 +101,33 @@ pub(super) fn scope(pairs: &Pairs, snapshots: &[Snapshot]) -> Markup {
 
 /// How to group, count and show.
 pub(super) fn manner(pairs: &Pairs, groupings: &[Slug]) -> Markup {
-    let mut groups = vec![("", "none: as published")];
+    let mut groups = vec![("", t!("study-none-as-published"))];
     groups.extend(groupings.iter().map(|g| (g.as_str(), g.as_str())));
-    let by = [("account", "accounts"), ("payer", "payers"), ("name", "names"), ("pair", "account and payer")];
+    let by = [
+        ("account", t!("study-accounts")),
+        ("payer", t!("study-payers")),
+        ("name", t!("study-names")),
+        ("pair", t!("study-account-and-payer")),
+    ];
     let excluded = |kind: &str| pairs.iter().any(|(n, v)| n == "exclude" && v == kind);
     html! {
         fieldset {
-            legend { "How to count" }
+            legend { (t!("study-how-to-count")) }
             div class="row" {
-                (choice(pairs, "group", "Grouping", &groups))
-                (choice(pairs, "unmapped", "Those in no group", &[("", "as the grouping says"), ("alone", "each by itself"), ("apart", "beside the ranking")]))
-                (choice(pairs, "by", "Otherwise one line for", &by))
+                (choice(pairs, "group", t!("study-grouping"), &groups))
+                (choice(pairs, "unmapped", t!("study-those-in-no-group"), &[("", t!("study-as-the-grouping-says")), ("alone", t!("study-each-by-itself")), ("apart", t!("study-beside-the-ranking"))]))
+                (choice(pairs, "by", t!("study-otherwise-one-line-for"), &by))
             }
             div class="row" {
-                (choice(pairs, "measure", "Measure", &[("spend", "money"), ("impressions", "impressions")]))
-                (text(pairs, "currency", "Currency", "otherwise the one with most rows", "text"))
-                (text(pairs, "rate", "Rates", "EUR=1.0835@2018-08-01; none: kept apart", "text"))
-                (choice(pairs, "estimate", "Order by", &[("published", "what was published"), ("midpoint", "middle of the interval")]))
-                (choice(pairs, "periods", "A period over the edge", &[("bounded", "between nothing and all of it"), ("start", "wholly, when it begins inside")]))
-                (text(pairs, "top", "Lines", "1 to 1000", "number"))
+                (choice(pairs, "measure", t!("study-measure"), &[("spend", t!("study-money")), (t!("study-impressions"), t!("study-impressions"))]))
+                (text(pairs, "currency", t!("study-currency"), t!("study-otherwise-the-one-with-most-rows"), "text"))
+                (text(pairs, "rate", t!("study-rates"), t!("study-eur-1-0835-2018-08-01"), "text"))
+                (choice(pairs, "estimate", t!("study-order-by"), &[("published", t!("study-what-was-published")), ("midpoint", t!("study-middle-of-the-interval"))]))
+                (choice(pairs, "periods", t!("study-a-period-over-the-edge"), &[("bounded", t!("study-between-nothing-and-all-of-it")), ("start", t!("study-wholly-when-it-begins-inside"))]))
+                (text(pairs, "top", t!("study-lines"), t!("study-1-to-1000"), "number"))
             }
             div class="field" {
-                span class="label" { "Leave out" }
+                span class="label" { (t!("study-leave-out")) }
                 @for kind in ["government", "commercial"] { label class="nowrap" { input type="checkbox" name="exclude" value=(kind) checked[excluded(kind)]; " " (kind) } " " }
             }
         }

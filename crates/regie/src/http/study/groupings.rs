@@ -7,6 +7,7 @@ use crate::http::{
     console::{layout, ui},
     problem::Problem,
 };
+use crate::t;
 use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
@@ -32,10 +33,10 @@ pub(super) async fn list(State(app): State<AppState>, caller: Caller) -> layout:
     })
     .await?;
     let body = html! {
-        p class="lead" { "Who belongs to whom, as files to share, cite and compare. Every link says by what, why, who says so and when; none is ever deleted." }
-        @if found.is_empty() { (ui::empty("No grouping yet.")) } @else {
+        p class="lead" { (t!("study-who-belongs-to-whom-as-files")) }
+        @if found.is_empty() { (ui::empty(t!("study-no-grouping-yet"))) } @else {
             section class="card flush" { div class="scroll" { table {
-                thead { tr { th scope="col" { "Grouping" } th class="right" scope="col" { "Entities" } th class="right" scope="col" { "Links" } th class="right" scope="col" { "Proposed" } th scope="col" { "File" } } }
+                thead { tr { th scope="col" { (t!("study-grouping")) } th class="right" scope="col" { (t!("study-entities")) } th class="right" scope="col" { (t!("study-links")) } th class="right" scope="col" { (t!("study-proposed")) } th scope="col" { (t!("study-file")) } } }
                 tbody { @for (grouping, name) in &found { tr { @match grouping {
                     Ok(g) => {
                         th scope="row" { a href={ "/console/study/groupings/" (name) } { (title(g, name)) } span class="small muted" { (name) } }
@@ -51,20 +52,20 @@ pub(super) async fn list(State(app): State<AppState>, caller: Caller) -> layout:
             form method="post" action="/console/study/groupings" {
                 (layout::csrf(&caller))
                 fieldset {
-                    legend { "A new one" }
-                    div class="field" { label for="name" { "Name" } input id="name" name="name" required maxlength="80"; }
-                    div class="field" { span class="label" { "From" }
-                        label { input type="radio" name="from" value="auto" checked; " the store: public identifiers and sure names are linked, likeness is proposed" } br;
-                        label { input type="radio" name="from" value="empty"; " nothing" } br;
-                        label { input type="radio" name="from" value="text"; " the file below" }
+                    legend { (t!("study-a-new-one")) }
+                    div class="field" { label for="name" { (t!("study-name")) } input id="name" name="name" required maxlength="80"; }
+                    div class="field" { span class="label" { (t!("study-from-2")) }
+                        label { input type="radio" name="from" value="auto" checked; " " (t!("study-the-store-public-identifiers-and-sure")) } br;
+                        label { input type="radio" name="from" value="empty"; " " (t!("study-nothing")) } br;
+                        label { input type="radio" name="from" value="text"; " " (t!("study-the-file-below")) }
                     }
-                    div class="field" { label for="text" { "A grouping file " span class="opt" { "as text; it begins with # regie-grouping 1" } } textarea id="text" name="text" class="code" rows="6" {} }
-                    div class="buttons" { button class="primary" { "Make it" } }
+                    div class="field" { label for="text" { (t!("study-a-grouping-file")) " " span class="opt" { (t!("study-as-text-it-begins-with-regie")) } } textarea id="text" name="text" class="code" rows="6" {} }
+                    div class="buttons" { button class="primary" { (t!("study-make-it")) } }
                 }
             }
         }
     };
-    Ok(frame(&app, &caller, "Groupings", &body))
+    Ok(frame(&app, &caller, t!("study-groupings"), &body))
 }
 
 pub(super) fn title(g: &Grouping, name: &Slug) -> String {
@@ -131,14 +132,14 @@ pub(super) async fn diff(
     })
     .await?;
     let list = |words: &str, rows: &[(String, String)]| {
-        html! { @if !rows.is_empty() { h2 { (words) " (" (rows.len()) ")" } ul { @for (what, entity) in rows.iter().take(200) { li { code class="wrap-any" { (what.trim()) } " in " (entity) } } } } }
+        html! { @if !rows.is_empty() { h2 { (words) " (" (rows.len()) ")" } ul { @for (what, entity) in rows.iter().take(200) { li { code class="wrap-any" { (what.trim()) } " " (t!("study-in")) " " (entity) } } } } }
     };
     let body = html! {
-        p class="lead" { (found.same_count) " links are the same in " (first) " and " (second) "." }
-        (list("Only in the second", &found.added)) (list("Only in the first", &found.removed))
-        @if !found.moved.is_empty() { h2 { "In another entity (" (found.moved.len()) ")" } ul { @for (what, a, b) in found.moved.iter().take(200) { li { code class="wrap-any" { (what.trim()) } ": " (a) ", now " (b) } } } }
+        p class="lead" { (found.same_count) " " (t!("study-links-are-the-same-in")) " " (first) " " (t!("study-and")) " " (second) "." }
+        (list(t!("study-only-in-the-second"), &found.added)) (list(t!("study-only-in-the-first"), &found.removed))
+        @if !found.moved.is_empty() { h2 { (t!("study-in-another-entity")) (found.moved.len()) ")" } ul { @for (what, a, b) in found.moved.iter().take(200) { li { code class="wrap-any" { (what.trim()) } ": " (a) (t!("study-now")) " " (b) } } } }
     };
-    Ok(frame(&app, &caller, "Two groupings compared", &body))
+    Ok(frame(&app, &caller, t!("study-two-groupings-compared"), &body))
 }
 
 /// `GET /console/study/groupings/{name}/quality`: how good automatic links are, by what people decided here.
@@ -155,12 +156,12 @@ pub(super) async fn quality(
     })
     .await;
     let body = html! {
-        p class="lead" { "The program's own links, measured against the entities of this grouping: chosen on one half and reported on the other, both ways round." }
+        p class="lead" { (t!("study-the-program-s-own-links-measured")) }
         @match found {
-            Ok(q) => section class="study" { (report::quality(&q)) },
+            Ok(q) => section class="study" lang="en" { (report::quality(&q)) },
             Err(problem) => div class="note warn" { p { (problem.detail) } },
         }
-        p { a class="btn" href={ "/console/study/groupings/" (name) } { "Back to the grouping" } }
+        p { a class="btn" href={ "/console/study/groupings/" (name) } { (t!("study-back-to-the-grouping")) } }
     };
-    Ok(frame(&app, &caller, "How good are automatic links?", &body))
+    Ok(frame(&app, &caller, t!("study-how-good-are-automatic-links"), &body))
 }

@@ -7,6 +7,7 @@ use crate::http::{
     console::{layout, ui},
     problem::Problem,
 };
+use crate::{i18n::rooms::say, t};
 use axum::{
     extract::FromRequest,
     extract::{Multipart, Path, Request, State},
@@ -27,47 +28,47 @@ const LOOK_SECONDS: &str = "2";
 /// `GET /console/study/import`.
 pub(super) async fn form(State(app): State<AppState>, caller: Caller) -> layout::Html {
     let field = |name: &str, label: &str, hint: &str, kind: &str| {
-        html! { div class="field" { label for=(name) { (label) " " span class="opt" { "optional" } } p class="hint" id={ (name) "-hint" } { (hint) } input id=(name) name=(name) type=(kind) aria-describedby={ (name) "-hint" }; } }
+        html! { div class="field" { label for=(name) { (label) " " span class="opt" { (t!("study-optional")) } } p class="hint" id={ (name) "-hint" } { (hint) } input id=(name) name=(name) type=(kind) aria-describedby={ (name) "-hint" }; } }
     };
     let body = html! {
-        @if !caller.may_operate() { div class="note warn" { p { "Only ad operations and the owner import; you may look." } } }
+        @if !caller.may_operate() { div class="note warn" { p { (t!("study-only-ad-operations-and-the-owner")) } } }
         form method="post" action="/console/study/import" enctype="multipart/form-data" {
             (layout::csrf(&caller))
             fieldset {
-                legend { "What the file does not say" }
-                p { "Most files say everything by their names and columns; then leave this empty." }
+                legend { (t!("study-what-the-file-does-not-say")) }
+                p { (t!("study-most-files-say-everything-by-their")) }
                 div class="row" {
-                    (field("known_on", "Published or fetched on", "Wins over the file's name.", "date"))
-                    (field("country", "Country", "Two letters, such as NL.", "text"))
-                    (field("currency", "Currency", "Three letters, where the file states none.", "text"))
-                    div class="field" { label for="window" { "Window of a report " span class="opt" { "optional" } } p class="hint" { "Which days it covers." }
-                        select id="window" name="window" { option value="" { "as its name says" } @for w in ["yesterday", "last_7_days", "last_30_days", "last_90_days", "lifelong"] { option value=(w) { (w) } } } }
-                    div class="field" { label for="encoding" { "Encoding " span class="opt" { "optional" } } p class="hint" { "When it is not UTF-8 or UTF-16." }
-                        select id="encoding" name="encoding" { option value="" { "as it is marked" } @for e in ["windows-1252", "utf-16le", "utf-16be"] { option value=(e) { (e) } } } }
+                    (field("known_on", t!("study-published-or-fetched-on"), t!("study-wins-over-the-file-s-name"), "date"))
+                    (field("country", t!("study-country"), t!("study-two-letters-such-as-nl"), "text"))
+                    (field("currency", t!("study-currency"), t!("study-three-letters-where-the-file-states"), "text"))
+                    div class="field" { label for="window" { (t!("study-window-of-a-report")) " " span class="opt" { (t!("study-optional")) } } p class="hint" { (t!("study-which-days-it-covers")) }
+                        select id="window" name="window" { option value="" { (t!("study-as-its-name-says")) } @for w in ["yesterday", "last_7_days", "last_30_days", "last_90_days", "lifelong"] { option value=(w) { (w) } } } }
+                    div class="field" { label for="encoding" { (t!("study-encoding")) " " span class="opt" { (t!("study-optional")) } } p class="hint" { (t!("study-when-it-is-not-utf-8")) }
+                        select id="encoding" name="encoding" { option value="" { (t!("study-as-it-is-marked")) } @for e in ["windows-1252", "utf-16le", "utf-16be"] { option value=(e) { (e) } } } }
                 }
-                div class="field" { label for="mapping" { "Mapping " span class="opt" { "for a CSV of a layout that is not listed" } }
+                div class="field" { label for="mapping" { (t!("study-mapping")) " " span class="opt" { (t!("study-for-a-csv-of-a-layout")) } }
                     textarea id="mapping" name="mapping" class="code" rows="6" placeholder="platform = \"x\"\nrule = \"exact\"\ncurrency = \"EUR\"\n[columns]\nname = \"sponsor\"\nspend = \"amount\"" {} }
             }
             fieldset {
-                legend { "The file" }
-                div class="field" { label for="file" { "Zip, gz, csv, json or sqlite" } p class="hint" { "It is streamed to disk, at most " (ui::count(FILE_BYTES_MAX >> 30)) " GiB. Larger ones: regie study --store " code { "study.db" } " import FILE, in the data folder." }
+                legend { (t!("study-the-file")) }
+                div class="field" { label for="file" { (t!("study-zip-gz-csv-json-or-sqlite")) } p class="hint" { (t!("study-it-is-streamed-to-disk-at")) " " (ui::count(FILE_BYTES_MAX >> 30)) " " (t!("study-gib-larger-ones-regie-study-store")) " " code { "study.db" } " " (t!("study-import-file-in-the-data-folder")) }
                     input id="file" name="file" type="file" required; }
-                div class="buttons" { button class="primary" { "Import" } }
+                div class="buttons" { button class="primary" { (t!("study-import")) } }
             }
         }
         @if caller.may_operate() {
             section class="card" {
-                h2 { "This publisher's own record" }
-                p { "Exact figures, day by day, as the public record shows them now; they rank beside other platforms' intervals." }
-                form method="post" action="/console/study/own" { (layout::csrf(&caller)) button { "Take our own record" } }
+                h2 { (t!("study-this-publisher-s-own-record")) }
+                p { (t!("study-exact-figures-day-by-day-as")) }
+                form method="post" action="/console/study/own" { (layout::csrf(&caller)) button { (t!("study-take-our-own-record")) } }
             }
         }
         section class="card" {
-            h2 { "Layouts that are read" }
-            dl class="facts" { @for (name, what) in LAYOUTS { dt { code { (name) } } dd { (what) } } }
+            h2 { (t!("study-layouts-that-are-read")) }
+            dl class="facts" { @for (name, what) in LAYOUTS { dt { code { (name) } } dd { (say(what)) } } }
         }
     };
-    Ok(frame(&app, &caller, "Import", &body))
+    Ok(frame(&app, &caller, t!("study-import"), &body))
 }
 
 /// `POST /console/study/import`: the fields first, the file last.
@@ -171,17 +172,17 @@ pub(super) async fn watch(State(app): State<AppState>, caller: Caller, Path(id):
     let running = result.is_none();
     let (part, size, bytes, rows) = job.at();
     let body = html! {
-        p class="muted" { "Sent by " (job.said.by) "." }
+        p class="muted" { (t!("study-sent-by-2")) " " (job.said.by) "." }
         @match result {
             None => section class="card" role="status" {
-                h2 { @if part.is_empty() { "Waiting for its turn" } @else { "Reading " (part) } }
-                @match size { Some(size) if size > 0 => (ui::bar(i128::from(bytes), i128::from(size), "bytes read", "")), _ => {} }
-                p { (ui::count(bytes)) @if let Some(size) = size { " of " (ui::count(size)) } " bytes, " (ui::count(rows)) " rows. This page looks again every " (LOOK_SECONDS) " seconds." }
+                h2 { @if part.is_empty() { (t!("study-waiting-for-its-turn")) } @else { (t!("study-reading")) " " (part) } }
+                @match size { Some(size) if size > 0 => (ui::bar(i128::from(bytes), i128::from(size), t!("study-bytes-read"), "")), _ => {} }
+                p { (ui::count(bytes)) @if let Some(size) = size { " " (t!("study-of")) " " (ui::count(size)) } " " (t!("study-bytes")) " " (ui::count(rows)) " " (t!("study-rows-this-page-looks-again-every")) " " (LOOK_SECONDS) " " (t!("study-seconds")) }
             },
-            Some(Err(why)) => div class="note bad" role="alert" { p { strong { "Not imported. " } (super::words_for_the_web(&why)) } },
+            Some(Err(why)) => div class="note bad" role="alert" { p { strong { (t!("study-not-imported")) " " } (super::words_for_the_web(&why)) } },
             Some(Ok(outcome)) => (outcome_of(&outcome)),
         }
-        p { a class="btn" href="/console/study/ask" { "Ask" } " " a class="btn" href="/console/study/import" { "Import another" } " " a class="btn" href="/console/study" { "What is there" } }
+        p { a class="btn" href="/console/study/ask" { (t!("study-ask")) } " " a class="btn" href="/console/study/import" { (t!("study-import-another")) } " " a class="btn" href="/console/study" { (t!("study-what-is-there")) } }
     };
     let mut response = frame(&app, &caller, &format!("Import of {}", job.said.file), &body);
     if running {
@@ -193,18 +194,18 @@ pub(super) async fn watch(State(app): State<AppState>, caller: Caller, Path(id):
 fn outcome_of(outcome: &Outcome) -> Markup {
     let (rows, bad) = outcome.rows_count();
     html! {
-        div class="note good" role="status" { p { (ui::count(rows)) " rows are in the store, " (ui::count(bad)) " were kept aside." } }
+        div class="note good" role="status" { p { (ui::count(rows)) " " (t!("study-rows-are-in-the-store")) " " (ui::count(bad)) " " (t!("study-were-kept-aside")) } }
         section class="card flush" { div class="scroll" { table {
-            thead { tr { th scope="col" { "Part" } th scope="col" { "What became of it" } th class="right" scope="col" { "Rows" } th class="right" scope="col" { "Kept aside" } } }
+            thead { tr { th scope="col" { (t!("study-part")) } th scope="col" { (t!("study-what-became-of-it")) } th class="right" scope="col" { (t!("study-rows")) } th class="right" scope="col" { (t!("study-kept-aside-2")) } } }
             tbody { @for part in &outcome.parts { @match part {
                 PartOutcome::Imported { file, snapshot, rows_count, bad_rows_count, resumed_at_line } => tr {
                     th scope="row" { a href={ "/console/study/snapshots/" (snapshot.0) } { (file) } }
-                    td { "imported" @if let Some(line) = resumed_at_line { ", gone on with at line " (line) } }
+                    td { (t!("study-imported")) @if let Some(line) = resumed_at_line { (t!("study-gone-on-with-at-line")) " " (line) } }
                     td class="right" { (ui::count(*rows_count)) }
                     td class="right" { @if *bad_rows_count > 0 { a href={ "/console/study/snapshots/" (snapshot.0) } { (ui::count(*bad_rows_count)) } } @else { "0" } }
                 },
-                PartOutcome::Known { file, snapshot } => tr { th scope="row" { a href={ "/console/study/snapshots/" (snapshot.0) } { (file) } } td { "was there already; nothing changed" } td {} td {} },
-                PartOutcome::Skipped { file, reason } => tr { th scope="row" { (file) } td { "not imported: " (super::words_for_the_web(reason)) } td {} td {} },
+                PartOutcome::Known { file, snapshot } => tr { th scope="row" { a href={ "/console/study/snapshots/" (snapshot.0) } { (file) } } td { (t!("study-was-there-already-nothing-changed")) } td {} td {} },
+                PartOutcome::Skipped { file, reason } => tr { th scope="row" { (file) } td { (t!("study-not-imported-2")) " " (super::words_for_the_web(reason)) } td {} td {} },
             } } }
         } } }
     }

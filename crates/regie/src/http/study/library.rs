@@ -7,6 +7,7 @@ use crate::http::{
     console::{layout, ui},
     problem::Problem,
 };
+use crate::t;
 use axum::extract::{Path, State};
 use maud::{Markup, html};
 use regie_study::store::{KnownBasis, Snapshot, SnapshotId};
@@ -24,26 +25,26 @@ pub(super) async fn show(State(app): State<AppState>, caller: Caller) -> layout:
     let jobs = app.study.jobs();
     let running: Vec<_> = jobs.iter().filter(|(_, j)| j.result().is_none()).collect();
     let actions = html! {
-        a class="btn primary" href="/console/study/ask" { "Ask" }
-        @if caller.may_operate() { " " a class="btn" href="/console/study/import" { "Import" } }
+        a class="btn primary" href="/console/study/ask" { (t!("study-ask")) }
+        @if caller.may_operate() { " " a class="btn" href="/console/study/import" { (t!("study-import")) } }
     };
     let body = html! {
-        p class="lead" { "Other platforms' advertising archives, and our own record, ranked with the certainty they allow." }
+        p class="lead" { (t!("study-other-platforms-advertising-archives-and-our")) }
         ul class="steps" {
-            li { a href="/console/study/import" { "Import" } } li { a href="/console/study/ask" { "Ask" } }
-            li { a href="/console/study/groupings" { "Groupings" } } li { a href="/console/study/compare" { "Compare two days" } }
-            li { a href="/console/study/check" { "Check parts against the whole" } } li { a href="/console/study/reports" { "Published reports" } }
+            li { a href="/console/study/import" { (t!("study-import")) } } li { a href="/console/study/ask" { (t!("study-ask")) } }
+            li { a href="/console/study/groupings" { (t!("study-groupings")) } } li { a href="/console/study/compare" { (t!("study-compare-two-days")) } }
+            li { a href="/console/study/check" { (t!("study-check-parts-against-the-whole")) } } li { a href="/console/study/reports" { (t!("study-published-reports")) } }
         }
-        @for (id, job) in running { div class="note" role="status" { p { "Importing " (job.said.file) ". " a href={ "/console/study/imports/" (id) } { "Watch" } } } }
+        @for (id, job) in running { div class="note" role="status" { p { (t!("study-importing")) " " (job.said.file) ". " a href={ "/console/study/imports/" (id) } { (t!("study-watch")) } } } }
         @for (id, said) in &left { div class="note warn" {
-            p { "The import of " strong { (said.file) } " (sent by " (said.by) ") was interrupted." }
+            p { (t!("study-the-import-of")) " " strong { (said.file) } " " (t!("study-sent-by")) " " (said.by) (t!("study-was-interrupted")) }
             @if caller.may_operate() { form method="post" action={ "/console/study/imports/" (id) } { (layout::csrf(&caller))
-                button class="primary" name="what" value="go" { "Go on" } " " button name="what" value="drop" { "Drop it" } } }
+                button class="primary" name="what" value="go" { (t!("study-go-on")) } " " button name="what" value="drop" { (t!("study-drop-it")) } } }
         } }
-        @if snapshots.is_empty() { (ui::empty("Nothing is imported yet. Import a report of Meta, Google's bundle, Snap's file, another publisher's record, or any CSV with a mapping.")) }
+        @if snapshots.is_empty() { (ui::empty(t!("study-nothing-is-imported-yet-import-a"))) }
         @else { (table(&snapshots)) }
     };
-    let frame = layout::Frame::new("Study", "/console/study").actions(actions);
+    let frame = layout::Frame::new(t!("study-study"), "/console/study").actions(actions);
     Ok(layout::console(&app, &caller, &frame, &body))
 }
 
@@ -52,13 +53,13 @@ fn table(snapshots: &[Snapshot]) -> Markup {
     let bad: u64 = snapshots.iter().map(|s| s.bad_rows_count).sum();
     html! {
         dl class="figures" {
-            (ui::figure("Files", &ui::count(snapshots.len() as u64), "")) (ui::figure("Rows", &ui::count(rows), "")) (ui::figure("Kept aside", &ui::count(bad), ""))
+            (ui::figure(t!("study-files"), &ui::count(snapshots.len() as u64), "")) (ui::figure(t!("study-rows"), &ui::count(rows), "")) (ui::figure(t!("study-kept-aside-2"), &ui::count(bad), ""))
         }
-        section class="card flush" { div class="scroll" tabindex="0" role="region" aria-label="Files in the store" { table {
-            caption { "The latest " (snapshots.len().min(SNAPSHOTS_MAX)) " of " (snapshots.len()) ". Nothing is ever overwritten: a later file stands beside the earlier." }
-            thead { tr { th scope="col" { "File" } th scope="col" { "Source" } th scope="col" { "Covers" } th scope="col" { "Known on" } th class="right" scope="col" { "Rows" } th class="right" scope="col" { "Kept aside" } } }
+        section class="card flush" { div class="scroll" tabindex="0" role="region" aria-label=(t!("study-files-in-the-store")) { table {
+            caption { (t!("study-the-latest")) " " (snapshots.len().min(SNAPSHOTS_MAX)) " " (t!("study-of")) " " (snapshots.len()) (t!("study-nothing-is-ever-overwritten-a-later")) }
+            thead { tr { th scope="col" { (t!("study-file")) } th scope="col" { (t!("study-source")) } th scope="col" { (t!("study-covers")) } th scope="col" { (t!("study-known-on")) } th class="right" scope="col" { (t!("study-rows")) } th class="right" scope="col" { (t!("study-kept-aside-2")) } } }
             tbody { @for s in snapshots.iter().rev().take(SNAPSHOTS_MAX) { tr {
-                th scope="row" class="wrap-any" { a href={ "/console/study/snapshots/" (s.id.0) } { (s.file) } @if !s.is_done { " " (ui::badge("warn", "unfinished")) } }
+                th scope="row" class="wrap-any" { a href={ "/console/study/snapshots/" (s.id.0) } { (s.file) } @if !s.is_done { " " (ui::badge("warn", t!("study-unfinished"))) } }
                 td { (s.platform) " " (s.country) span class="small muted" { (s.dataset.code()) @if !s.place.is_empty() { ", " (s.place) } } }
                 td { (window(s)) } td { (s.known_on) }
                 td class="right" { (ui::count(s.rows_count)) } td class="right" { (ui::count(s.bad_rows_count)) }
@@ -68,7 +69,7 @@ fn table(snapshots: &[Snapshot]) -> Markup {
 }
 
 fn window(s: &Snapshot) -> Markup {
-    html! { (s.window.name) span class="small muted" { @if s.window.from.is_stated() { (s.window.from) " to " } @else { "to " } (s.window.to) } }
+    html! { (s.window.name) span class="small muted" { @if s.window.from.is_stated() { (s.window.from) " " (t!("study-to")) " " } @else { (t!("study-to-2")) " " } (s.window.to) } }
 }
 
 /// `GET /console/study/snapshots/{id}`: one file and the rows of it that were kept aside.
@@ -87,21 +88,21 @@ pub(super) async fn snapshot(
     let (s, bad) = found.ok_or_else(|| Problem::not_found("file of this number in the store"))?;
     let body = html! {
         dl class="facts" {
-            dt { "Source" } dd { (s.platform) " (" (s.layout) "), " (s.dataset.code()) " figures " (s.country) " " (s.place) }
-            dt { "To be cited as" } dd { (s.cite) }
-            dt { "Covers" } dd { (window(&s)) }
-            dt { "Known on" } dd { (s.known_on) @if s.known_basis == KnownBasis::FileTime { " (by the file's own time: state it when you import)" } }
-            dt { "Amounts" } dd { (s.rule.sentence()) }
-            dt { "Contents" } dd { "BLAKE3 " code class="wrap-any" { (s.content_hash) } }
-            dt { "Rows" } dd { (ui::count(s.rows_count)) ", " (ui::count(s.bad_rows_count)) " kept aside" }
-            @for note in &s.notes { dt { "Noticed" } dd { (note) } }
+            dt { (t!("study-source")) } dd { (s.platform) " (" (s.layout) "), " (s.dataset.code()) " figures " (s.country) " " (s.place) }
+            dt { (t!("study-to-be-cited-as-2")) } dd { (s.cite) }
+            dt { (t!("study-covers")) } dd { (window(&s)) }
+            dt { (t!("study-known-on")) } dd { (s.known_on) @if s.known_basis == KnownBasis::FileTime { " " (t!("study-by-the-file-s-own-time")) } }
+            dt { (t!("study-amounts")) } dd { (s.rule.sentence()) }
+            dt { (t!("study-contents")) } dd { "BLAKE3 " code class="wrap-any" { (s.content_hash) } }
+            dt { (t!("study-rows")) } dd { (ui::count(s.rows_count)) ", " (ui::count(s.bad_rows_count)) " " (t!("study-kept-aside")) }
+            @for note in &s.notes { dt { (t!("study-noticed")) } dd { (note) } }
         }
-        @if !s.is_done { div class="note warn" { p { "The import of this file has not ended; it is in no answer. Import the same file again to go on." } } }
-        h2 { "Rows kept aside" }
-        @if bad.is_empty() { p class="muted" { "None: every row is a fact." } }
+        @if !s.is_done { div class="note warn" { p { (t!("study-the-import-of-this-file-has")) } } }
+        h2 { (t!("study-rows-kept-aside")) }
+        @if bad.is_empty() { p class="muted" { (t!("study-none-every-row-is-a-fact")) } }
         @else { section class="card flush" { div class="scroll" { table {
-            caption { "The first " (bad.len()) ", with the line in the file. The rows themselves are shown on the command line only: they may hold private data." }
-            thead { tr { th class="right" scope="col" { "Line" } th scope="col" { "Why" } } }
+            caption { (t!("study-the-first")) " " (bad.len()) (t!("study-with-the-line-in-the-file")) }
+            thead { tr { th class="right" scope="col" { (t!("study-line")) } th scope="col" { (t!("study-why")) } } }
             tbody { @for row in &bad { tr { td class="right" { (row.line) } td { (row.reason) } } } }
         } } } }
     };

@@ -6,6 +6,7 @@ use crate::http::{
     auth::{Caller, csrf::CsrfForm},
     console::{layout, ui},
 };
+use crate::t;
 use axum::extract::{Path, RawQuery, State};
 use maud::{Markup, html};
 use regie_study::{
@@ -42,8 +43,8 @@ pub(super) async fn show(
     let waiting = groupings::count(&grouping, Status::Proposed);
     let asked = form::one(&raw, "status");
     let status = match asked.as_str() {
-        "" if waiting > 0 => "proposed",
-        "" => "accepted",
+        "" if waiting > 0 => t!("study-proposed-2"),
+        "" => t!("study-accepted"),
         other => other,
     };
     let page: usize = form::one(&raw, "page").parse().unwrap_or(1).clamp(1, 100_000);
@@ -52,22 +53,22 @@ pub(super) async fn show(
     let shown: Vec<_> = links.iter().skip((page - 1) * LINKS).take(LINKS).collect();
     let here = format!("/console/study/groupings/{name}");
     let body = html! {
-        @if !grouping.cite.is_empty() { p { "To be cited as: " (grouping.cite) } }
+        @if !grouping.cite.is_empty() { p { (t!("study-to-be-cited-as")) " " (grouping.cite) } }
         p {
-            a class="btn" href={ (here) "/file" } { "Download (CSV)" } " "
-            a class="btn" href={ "/console/study/ask?go=1&group=" (name) } { "Rank with it" } " "
-            a class="btn" href={ (here) "/quality" } { "Quality of automatic links" }
+            a class="btn" href={ (here) "/file" } { (t!("study-download-csv")) } " "
+            a class="btn" href={ "/console/study/ask?go=1&group=" (name) } { (t!("study-rank-with-it")) } " "
+            a class="btn" href={ (here) "/quality" } { (t!("study-quality-of-automatic-links")) }
         }
         (entities(&grouping))
-        nav aria-label="Links by status" { ul class="steps" {
-            @for (code, words) in [("proposed", "proposed"), ("accepted", "accepted"), ("rejected", "rejected"), ("undone", "undone")] {
+        nav aria-label=(t!("study-links-by-status")) { ul class="steps" {
+            @for (code, words) in [(t!("study-proposed-2"), t!("study-proposed-2")), (t!("study-accepted"), t!("study-accepted")), (t!("study-rejected"), t!("study-rejected")), (t!("study-undone"), t!("study-undone"))] {
                 @let count = grouping.links.iter().filter(|l| l.status.code() == code).count();
                 li { a href={ (here) "?status=" (code) } aria-current=[(status == code).then_some("page")] { (words) " (" (count) ")" } }
             }
         } }
-        @if shown.is_empty() { (ui::empty("No link of this kind.")) }
+        @if shown.is_empty() { (ui::empty(t!("study-no-link-of-this-kind"))) }
         @for (index, link) in &shown { (one(&caller, &here, &mark, *index, link)) }
-        @if links.len() > page * LINKS { p { a class="btn" href={ (here) "?status=" (status) "&page=" (page + 1) } { "More" } } }
+        @if links.len() > page * LINKS { p { a class="btn" href={ (here) "?status=" (status) "&page=" (page + 1) } { (t!("study-more-2")) } } }
         @if caller.may_operate() { (more(&caller, &here, &mark)) }
         (compare(&here, &name, &others))
     };
@@ -82,14 +83,14 @@ fn entities(g: &Grouping) -> Markup {
     list.sort_by_key(|e| (std::cmp::Reverse(e.1), e.0));
     let row = |(name, count): &(&str, usize)| {
         let rest = g.residual.iter().any(|r| r == name);
-        html! { tr { th scope="row" { (name) @if rest { " " (ui::badge("", "rest, never ranked")) } } td class="right" { (count) } } }
+        html! { tr { th scope="row" { (name) @if rest { " " (ui::badge("", t!("study-rest-never-ranked"))) } } td class="right" { (count) } } }
     };
     html! {
-        details open[list.len() <= 12] { summary { (list.len()) " entities; advertisers in none stand " @if g.unmapped == Unmapped::Apart { "beside the ranking" } @else { "each by itself" } }
+        details open[list.len() <= 12] { summary { (list.len()) " " (t!("study-entities-advertisers-in-none-stand")) " " @if g.unmapped == Unmapped::Apart { (t!("study-beside-the-ranking")) } @else { (t!("study-each-by-itself")) } }
             div class="scroll" { table {
-                thead { tr { th scope="col" { "Entity" } th class="right" scope="col" { "Links" } } }
+                thead { tr { th scope="col" { (t!("study-entity")) } th class="right" scope="col" { (t!("study-links")) } } }
                 tbody { @for e in list.iter().take(ENTITIES) { (row(e)) } }
-                @if list.len() > ENTITIES { caption { "and " (list.len() - ENTITIES) " more" } }
+                @if list.len() > ENTITIES { caption { (t!("study-and")) " " (list.len() - ENTITIES) " " (t!("study-more")) } }
             } }
         }
     }
@@ -97,9 +98,9 @@ fn entities(g: &Grouping) -> Markup {
 
 fn one(caller: &Caller, here: &str, mark: &str, index: usize, link: &Link) -> Markup {
     let actions: &[(&str, &str)] = match link.status {
-        Status::Proposed => &[("accept", "Accept"), ("reject", "Reject")],
-        Status::Accepted => &[("undo", "Undo")],
-        Status::Rejected | Status::Undone => &[("accept", "Accept")],
+        Status::Proposed => &[("accept", t!("study-accept")), ("reject", t!("study-reject"))],
+        Status::Accepted => &[("undo", t!("study-undo"))],
+        Status::Rejected | Status::Undone => &[("accept", t!("study-accept"))],
     };
     let dated = match (link.from, link.until) {
         (None, None) => String::new(),
@@ -126,22 +127,22 @@ fn more(caller: &Caller, here: &str, mark: &str) -> Markup {
     html! {
         form method="post" action=(here) {
             (layout::csrf(caller)) input type="hidden" name="mark" value=(mark);
-            fieldset { legend { "Look for more" } p { "Advertisers of the store that no link speaks of, by words that only one entity's members bear. They wait for a person." }
-                button name="what" value="propose" { "Propose" } }
+            fieldset { legend { (t!("study-look-for-more")) } p { (t!("study-advertisers-of-the-store-that-no")) }
+                button name="what" value="propose" { (t!("study-propose")) } }
         }
         form method="post" action=(here) {
             (layout::csrf(caller)) input type="hidden" name="mark" value=(mark); input type="hidden" name="what" value="add";
             fieldset {
-                legend { "Add a link" }
+                legend { (t!("study-add-a-link")) }
                 div class="row" {
-                    (field("entity", "Entity", "As it shall stand in the ranking."))
-                    div class="field" { label for="by" { "Recognised by" } p class="hint" { "What the archive writes." } select id="by" name="by" { @for by in Match::ALL { option value=(by.code()) { (by.code()) } } } }
-                    (field("value", "Value", "The id, identifier (fec:C00618371) or name."))
-                    (field("platform", "Platform", "Empty: every one."))
-                    (field("kind", "Kind", "party, candidate, government, commercial"))
+                    (field("entity", t!("study-entity"), t!("study-as-it-shall-stand-in-the")))
+                    div class="field" { label for="by" { (t!("study-recognised-by")) } p class="hint" { (t!("study-what-the-archive-writes")) } select id="by" name="by" { @for by in Match::ALL { option value=(by.code()) { (by.code()) } } } }
+                    (field("value", t!("study-value"), t!("study-the-id-identifier-fec-c00618371-or")))
+                    (field("platform", t!("study-platform"), t!("study-empty-every-one")))
+                    (field("kind", t!("study-kind"), t!("study-party-candidate-government-commercial")))
                 }
-                div class="row" { (field("from", "From", "First day, where dated.")) (field("until", "Until", "Last day, where dated.")) (field("evidence", "Evidence", "Why: a document, a page, a rule.")) }
-                div class="buttons" { button class="primary" { "Add" } }
+                div class="row" { (field("from", t!("study-from"), t!("study-first-day-where-dated"))) (field("until", t!("study-until"), t!("study-last-day-where-dated"))) (field("evidence", t!("study-evidence"), t!("study-why-a-document-a-page-a"))) }
+                div class="buttons" { button class="primary" { (t!("study-add")) } }
             }
         }
     }
@@ -151,8 +152,8 @@ fn compare(here: &str, name: &Slug, others: &[Slug]) -> Markup {
     let others: Vec<&Slug> = others.iter().filter(|o| *o != name).collect();
     html! { @if !others.is_empty() {
         form method="get" action={ (here) "/diff" } class="filters" {
-            div class="field" { label for="with" { "Compare with" } select id="with" name="with" { @for o in &others { option value=(o) { (o) } } } }
-            button { "Compare" }
+            div class="field" { label for="with" { (t!("study-compare-with")) } select id="with" name="with" { @for o in &others { option value=(o) { (o) } } } }
+            button { (t!("study-compare")) }
         }
     } }
 }

@@ -22,6 +22,7 @@ use super::{
     console::{HOUSE, OPERATES, layout},
     problem::Problem,
 };
+use crate::t;
 use axum::{
     http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
@@ -118,7 +119,7 @@ fn slug(text: &str, what: &str) -> Result<Slug, Problem> {
 
 /// A page of the study in the console.
 fn frame(app: &AppState, caller: &Caller, title: &str, body: &Markup) -> Response {
-    let frame = layout::Frame::new(title, "/console/study").crumb("/console/study", "Study");
+    let frame = layout::Frame::new(title, "/console/study").crumb("/console/study", t!("study-study"));
     layout::console(app, caller, &frame, body)
 }
 

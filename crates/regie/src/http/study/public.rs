@@ -8,6 +8,7 @@ use crate::http::{
     console::{layout, ui},
     problem::Problem,
 };
+use crate::t;
 use axum::{
     extract::{Path, State},
     http::{HeaderValue, StatusCode, header},
@@ -23,16 +24,16 @@ pub(super) async fn home(State(app): State<AppState>) -> layout::Html {
     let reports = apart(move || study.desk.reports()).await?;
     let shown: Vec<_> = reports.iter().filter(|(_, r)| r.withdrawn.is_none()).collect();
     let body = html! {
-        h1 { "Who pays for political advertising?" }
-        p class="intro" { "Studies of other platforms' public advertising archives, and of this publisher's own record. Every figure is the interval the archive allows, every rank says how certain it is, and every report carries its method, its sources and its data." }
-        @if shown.is_empty() { (ui::empty("Nothing is published yet.")) }
+        h1 { (t!("study-who-pays-for-political-advertising")) }
+        p class="intro" { (t!("study-studies-of-other-platforms-public-advertising")) }
+        @if shown.is_empty() { (ui::empty(t!("study-nothing-is-published-yet"))) }
         @for (slug, r) in shown { section class="card" {
             h2 { a href={ "/study/" (slug) } { (r.title) } }
             p { (r.headline) }
-            p class="muted small" { "Published on " (r.published_on) }
+            p class="muted small" { (t!("study-published-on-2")) " " (r.published_on) }
         } }
     };
-    Ok(layout::page(StatusCode::OK, &layout::public_with(&app, "Studies", &body, true)))
+    Ok(layout::page(StatusCode::OK, &layout::public_with(&app, t!("study-studies"), &body, true)))
 }
 
 /// `GET /study/{slug}`.
@@ -58,10 +59,10 @@ pub(super) async fn report(State(app): State<AppState>, Path(name): Path<String>
 
 fn withdrawn(report: &Published, day: &str, why: &str) -> Markup {
     html! {
-        p class="crumbs" { a href="/study" { "Studies" } }
+        p class="crumbs" { a href="/study" { (t!("study-studies")) } }
         h1 { (report.title) }
-        div class="note bad" role="alert" { p { strong { "Withdrawn on " (day) ". " } (why) } }
-        p class="muted" { "It was published on " (report.published_on) "." }
+        div class="note bad" role="alert" { p { strong { (t!("study-withdrawn-on")) " " (day) ". " } (why) } }
+        p class="muted" { (t!("study-it-was-published-on")) " " (report.published_on) "." }
     }
 }
 
@@ -70,23 +71,23 @@ fn whole(app: &AppState, name: &Slug, report: &Published, page: &str, has_groupi
     let address = format!("{}/study/{name}", app.config.public_url);
     let year = report.published_on.to_string().get(..4).unwrap_or("").to_owned();
     let words = |file: &str| match file {
-        "ranking.csv" => "Ranking, CSV",
-        "ranking.json" => "Everything, JSON",
-        "ranking.parquet" => "Ranking, Parquet",
-        _ => "Grouping, CSV",
+        "ranking.csv" => t!("study-ranking-csv"),
+        "ranking.json" => t!("study-everything-json"),
+        "ranking.parquet" => t!("study-ranking-parquet"),
+        _ => t!("study-grouping-csv"),
     };
     html! {
-        p class="crumbs" { a href="/study" { "Studies" } span { (report.published_on) } }
+        p class="crumbs" { a href="/study" { (t!("study-studies")) } span { (report.published_on) } }
         h1 { (report.title) }
         @if !report.lead.is_empty() { p class="intro" { (ui::lines(&report.lead)) } }
         // Made by this program when it was published, from escaped text only.
-        div class="study" { (PreEscaped(page)) }
+        div class="study" lang="en" { (PreEscaped(page)) }
         section class="card" {
-            h2 { "Data and citation" }
+            h2 { (t!("study-data-and-citation")) }
             p { @for (file, _) in FILES.iter().filter(|f| f.0 != "grouping.csv" || has_grouping) { a class="btn" href={ "/study/" (name) "/" (file) } { (words(file)) } " " } }
-            p { "Amounts in files are integer millionths of the currency." }
-            p class="wrap-any" { (publisher) " (" (year) "): " em { (report.title) } ". Published on " (report.published_on) ", " a href=(address) { (address) } ", BLAKE3 of its JSON " code { (report.content_hash) } "." }
-            details { summary { "The question, as asked" } p { code class="wrap-any" { "regie study rank" @for (n, v) in &report.question { @if n != "group" { " --" (n) " " (v) } } @if has_grouping { " --group grouping.csv" } } } p class="muted small" { (form::query(&report.question)) } }
+            p { (t!("study-amounts-in-files-are-integer-millionths")) }
+            p class="wrap-any" { (publisher) " (" (year) "): " em { (report.title) } (t!("study-published-on")) " " (report.published_on) ", " a href=(address) { (address) } (t!("study-blake3-of-its-json")) " " code { (report.content_hash) } "." }
+            details { summary { (t!("study-the-question-as-asked")) } p { code class="wrap-any" { "regie study rank" @for (n, v) in &report.question { @if n != "group" { " --" (n) " " (v) } } @if has_grouping { " --group grouping.csv" } } } p class="muted small" { (form::query(&report.question)) } }
         }
     }
 }

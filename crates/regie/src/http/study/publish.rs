@@ -6,6 +6,7 @@ use crate::http::{
     auth::{Caller, csrf::CsrfForm},
     console::{layout, ui},
 };
+use crate::t;
 use axum::extract::{Path, State};
 use maud::html;
 use regie_study::desk::Publication;
@@ -52,27 +53,27 @@ pub(super) async fn list(State(app): State<AppState>, caller: Caller) -> layout:
     let study = Arc::clone(&app.study);
     let reports = apart(move || study.desk.reports()).await?;
     let body = html! {
-        p class="lead" { "What anybody can read at " a href="/study" { "/study" } ". A report stays as it was; to correct one, publish another and withdraw this." }
-        @if reports.is_empty() { (ui::empty("Nothing is published. Ask, and publish the answer below it.")) }
+        p class="lead" { (t!("study-what-anybody-can-read-at")) " " a href="/study" { "/study" } (t!("study-a-report-stays-as-it-was")) }
+        @if reports.is_empty() { (ui::empty(t!("study-nothing-is-published-ask-and-publish"))) }
         @for (slug, r) in &reports {
             section class="card" {
-                h2 { a href={ "/study/" (slug) } { (r.title) } @if r.withdrawn.is_some() { " " (ui::badge("bad", "withdrawn")) } }
+                h2 { a href={ "/study/" (slug) } { (r.title) } @if r.withdrawn.is_some() { " " (ui::badge("bad", t!("study-withdrawn"))) } }
                 p { (r.headline) }
-                p class="muted" { "Published on " (r.published_on) " by " (r.published_by) ". " a href={ "/console/study/ask?go=1&" (form::query(&r.question)) } { "Ask the same now" } }
+                p class="muted" { (t!("study-published-on-2")) " " (r.published_on) " " (t!("study-by")) " " (r.published_by) ". " a href={ "/console/study/ask?go=1&" (form::query(&r.question)) } { (t!("study-ask-the-same-now")) } }
                 @match &r.withdrawn {
-                    Some((day, why)) => p { "Withdrawn on " (day) ": " (why) },
+                    Some((day, why)) => p { (t!("study-withdrawn-on")) " " (day) ": " (why) },
                     None => @if caller.may_operate() {
-                        details { summary { "Withdraw" }
+                        details { summary { (t!("study-withdraw")) }
                             form method="post" action={ "/console/study/reports/" (slug) } { (layout::csrf(&caller))
-                                div class="field" { label for={ "why-" (slug) } { "Why, for those who cite it" } input id={ "why-" (slug) } name="reason" required maxlength="1000"; }
-                                button class="danger" { "Withdraw" } }
+                                div class="field" { label for={ "why-" (slug) } { (t!("study-why-for-those-who-cite-it")) } input id={ "why-" (slug) } name="reason" required maxlength="1000"; }
+                                button class="danger" { (t!("study-withdraw")) } }
                         }
                     },
                 }
             }
         }
     };
-    Ok(frame(&app, &caller, "Published reports", &body))
+    Ok(frame(&app, &caller, t!("study-published-reports"), &body))
 }
 
 /// Why.
