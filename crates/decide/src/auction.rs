@@ -9,7 +9,7 @@
 use crate::{
     rates::PPB,
     snapshot::AdSetFacts,
-    tables::{Numbers, PPM, paced},
+    tables::{Bound, Numbers, PPM, paced},
 };
 use regie_model::{AdSetId, AdvertiserId, money::DatedRate, ticket::Billing};
 
@@ -55,10 +55,22 @@ impl Field {
         }
         Some(new)
     }
-    /// Nobody with a score of at most `bound_nanos` can change winner or price any more.
-    pub(crate) fn is_settled(&self, bound_nanos: i64) -> bool {
-        let second = self.second.map_or(0, |s| s.score_nanos);
-        self.best.is_some_and(|best| bound_nanos < best.score_nanos) && bound_nanos <= second
+    /// Nobody who is still to come can change winner or price any more. Nobody bids against itself: of the best one's
+    /// own advertiser only a higher score counts, of all others one above the second.
+    pub(crate) fn is_settled(&self, to_come: Bound) -> bool {
+        self.best.is_some_and(|best| {
+            to_come.nanos < best.score_nanos && to_come.of_others(best.advertiser) <= self.second_nanos()
+        })
+    }
+    /// This bidder can change neither.
+    pub(crate) fn is_beaten(&self, numbers: &Numbers) -> bool {
+        self.best.is_some_and(|best| {
+            let own = numbers.advertiser == best.advertiser;
+            numbers.score_nanos < best.score_nanos && (own || numbers.score_nanos <= self.second_nanos())
+        })
+    }
+    fn second_nanos(&self) -> i64 {
+        self.second.map_or(0, |second| second.score_nanos)
     }
 }
 

@@ -125,7 +125,7 @@ fn look(turn: &Turn<'_>, rules: &Rules<'_>, tell: &mut dyn FnMut(usize, Eliminat
     for range in turn.context.snapshot.tier(TierKind::Auction) {
         let block = range.start / BLOCK_BITS;
         after[locate_block(block).0] = highest;
-        highest = highest.max(aligned.bound(block));
+        highest = highest.max(aligned.bound(block).nanos);
     }
     let weight = i128::from(turn.open.here.facts.weight_ppm);
     turn.scan_large_last(
@@ -133,7 +133,7 @@ fn look(turn: &Turn<'_>, rules: &Rules<'_>, tell: &mut dyn FnMut(usize, Eliminat
             if turn.exhaustive {
                 return false;
             }
-            let bound = aligned.bound(block).max(after[locate_block(block).0]);
+            let bound = aligned.bound(block).nanos.max(after[locate_block(block).0]);
             let Some(most) = Worth::new(i128::from(bound) * weight, u32::MAX) else { return true };
             let mut seen = seen.borrow_mut();
             if seen.settled.is_none() && seen.offers.len() >= rules.apart_count {

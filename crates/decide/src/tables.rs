@@ -8,7 +8,7 @@ use crate::{
     rates::{PPB, PRIOR_CLICK_PPB, PRIOR_CONVERSION_PPB},
     snapshot::{STRATA_MAX, Snapshot, locate, locate_block},
 };
-use regie_model::{AdId, AdSetId, creative::ObjectHash};
+use regie_model::{AdId, AdSetId, AdvertiserId, creative::ObjectHash};
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, sync::Arc};
 
@@ -221,6 +221,37 @@ pub(crate) struct Numbers {
     pub(crate) need_ppm: u32,
     /// Expected value of an impression in nanos of the auction currency, rounded down.
     pub(crate) score_nanos: i64,
+    /// Who bids.
+    pub(crate) advertiser: AdvertiserId,
+}
+
+/// The highest that can still come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bound {
+    /// Largest score; below 0 when there is none.
+    pub(crate) nanos: i64,
+    /// Whose that is.
+    advertiser: AdvertiserId,
+    /// Largest score of all others.
+    others_nanos: i64,
+}
+impl Bound {
+    /// Nothing comes.
+    pub(crate) const NONE: Bound = Bound { nanos: -1, advertiser: AdvertiserId(0), others_nanos: -1 };
+    /// Takes one more in.
+    pub(crate) fn take(&mut self, numbers: &Numbers) {
+        let (score, advertiser) = (numbers.score_nanos, numbers.advertiser);
+        if score > self.nanos {
+            let others_nanos = if advertiser == self.advertiser { self.others_nanos } else { self.nanos };
+            *self = Bound { nanos: score, advertiser, others_nanos };
+        } else if advertiser != self.advertiser {
+            self.others_nanos = self.others_nanos.max(score);
+        }
+    }
+    /// Largest score of anybody but this advertiser.
+    pub(crate) fn of_others(&self, advertiser: AdvertiserId) -> i64 {
+        if advertiser == self.advertiser { self.others_nanos } else { self.nanos }
+    }
 }
 
 /// A table in the order of one stratum.
@@ -228,8 +259,8 @@ pub(crate) struct Numbers {
 pub(crate) struct StratumNumbers {
     pub(crate) key: u64,
     pub(crate) numbers: Vec<Numbers>,
-    /// Largest score of the auction's ad sets in this block and all later ones; below 0 when there are none.
-    pub(crate) bounds: Vec<i64>,
+    /// Of the auction's ad sets in this block and all later ones.
+    pub(crate) bounds: Vec<Bound>,
     /// By ad set, 1 and the place of its learned table; empty where nothing was learned of any.
     pub(crate) learned: Vec<u32>,
 }
@@ -258,10 +289,10 @@ impl Aligned<'_> {
         let (at, number) = locate(index);
         self.stratum(at).and_then(|s| s.numbers.get(number)).copied().unwrap_or_default()
     }
-    /// Largest score of the auction's ad sets in a block and all later ones of its stratum.
-    pub(crate) fn bound(&self, block: usize) -> i64 {
+    /// The auction's ad sets in a block and all later ones of its stratum.
+    pub(crate) fn bound(&self, block: usize) -> Bound {
         let (at, number) = locate_block(block);
-        self.stratum(at).and_then(|s| s.bounds.get(number)).copied().unwrap_or(-1)
+        self.stratum(at).and_then(|s| s.bounds.get(number)).copied().unwrap_or(Bound::NONE)
     }
 }
 
@@ -289,6 +320,28 @@ mod tests {
         let tables = Tables::from_bytes(&old).unwrap();
         let first = Row { pass_ppm: 7, multiplier_ppm: PPM, click_ppb: 8, conversion_ppb: 9, need_ppm: 1 };
         assert_eq!((tables.row(AdSetId(3)), tables.row(AdSetId(5)).need_ppm), (first, 4));
+    }
+    #[test]
+    fn a_bound_is_the_highest_of_each_and_of_the_others() {
+        for seed in 0..2_000u64 {
+            let mut bound = Bound::NONE;
+            let mut all: Vec<(i64, u32)> = Vec::new();
+            for at in 0..6 {
+                let drawn = (seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(at * 9)) >> 13;
+                let (score_nanos, advertiser) = ((drawn % 5) as i64, 1 + (drawn / 5 % 3) as u32);
+                all.push((score_nanos, advertiser));
+                bound.take(&Numbers {
+                    score_nanos,
+                    advertiser: AdvertiserId(advertiser),
+                    ..Numbers::default()
+                });
+                assert_eq!(Some(bound.nanos), all.iter().map(|(score, _)| *score).max());
+                for one in 1..5 {
+                    let others = all.iter().filter(|(_, of)| *of != one).map(|(score, _)| *score).max();
+                    assert_eq!(bound.of_others(AdvertiserId(one)), others.unwrap_or(-1), "{all:?} {one}");
+                }
+            }
+        }
     }
     #[test]
     fn scaling_is_the_wide_division() {

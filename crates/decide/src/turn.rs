@@ -254,12 +254,11 @@ impl Turn<'_> {
     fn auction(&self, tell: &mut Tell<'_>) -> Option<Won> {
         let field = std::cell::Cell::new(Field::default());
         let mut lost: Vec<(usize, i64)> = Vec::new();
-        let settled = |bound: i64| !self.exhaustive && field.get().is_settled(bound);
         self.scan(
-            |block| settled(self.context.aligned.bound(block)),
+            |block| !self.exhaustive && field.get().is_settled(self.context.aligned.bound(block)),
             |index| {
                 let numbers = self.numbers(index);
-                if settled(numbers.score_nanos) {
+                if !self.exhaustive && field.get().is_beaten(&numbers) {
                     lost.push((index, numbers.score_nanos));
                     return;
                 }

@@ -80,7 +80,7 @@ impl AdSetFacts {
         };
         let Row { pass_ppm, multiplier_ppm, need_ppm, .. } = row;
         let score_nanos = paced(self.score_nanos(rate_ppb), multiplier_ppm);
-        Numbers { pass_ppm, multiplier_ppm, rate_ppb, need_ppm, score_nanos }
+        Numbers { pass_ppm, multiplier_ppm, rate_ppb, need_ppm, score_nanos, advertiser: self.advertiser }
     }
 }
 

@@ -9,7 +9,7 @@ use super::ad_set::AdSetFacts;
 use crate::{
     facts::{Contextual, Everything},
     index::{BLOCK_BITS, Block, Index, IndexBuilder, Query},
-    tables::{StratumNumbers, Tables},
+    tables::{Bound, StratumNumbers, Tables},
 };
 use regie_model::{AdSetId, booking::TierKind, targeting::Dimension};
 use std::{ops::Range, sync::Arc};
@@ -140,13 +140,12 @@ impl Stratum {
         }
         let learned = self.learned(tables);
         let auction = self.tier(TierKind::Auction);
-        let mut bounds = vec![-1; numbers.len().div_ceil(BLOCK_BITS)];
-        let mut largest = -1;
+        let mut bounds = vec![Bound::NONE; numbers.len().div_ceil(BLOCK_BITS)];
+        let mut largest = Bound::NONE;
         for (block, bound) in bounds.iter_mut().enumerate().rev() {
             let first = (block * BLOCK_BITS).max(auction.start);
             let end = ((block + 1) * BLOCK_BITS).min(auction.end);
-            let here = numbers.get(first..end).into_iter().flatten().map(|n| n.score_nanos).max();
-            largest = largest.max(here.unwrap_or(-1));
+            numbers.get(first..end).into_iter().flatten().for_each(|n| largest.take(n));
             *bound = largest;
         }
         StratumNumbers { key: self.key, numbers, bounds, learned }
