@@ -173,6 +173,16 @@ impl Secrets {
         }
         seeds.iter().map(|seed| Signatory::new(name, kind, seed).map_err(Into::into)).collect()
     }
+    /// Signs no more with any key of a purpose and name: who signs so next gets a new one.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn retire_signing_keys(&self, purpose: &str, name: &str, now: UtcMs) -> Result<()> {
+        let sql =
+            "UPDATE signing_keys SET retired_at = ?3 WHERE purpose = ?1 AND name = ?2 AND retired_at IS NULL";
+        self.db().execute(sql, params![purpose, name, now.0])?;
+        Ok(())
+    }
     /// Makes a further key for a purpose and name.
     ///
     /// # Errors

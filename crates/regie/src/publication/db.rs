@@ -13,7 +13,13 @@ use regie_record::{
     leaf::{Kind, Leaf, Sheet},
 };
 use rusqlite::{Connection, OptionalExtension, params};
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use super::search::expression;
 pub use super::search::{Filters, Query, terms};
@@ -67,6 +73,8 @@ fn make_index(connection: &Connection) -> Result<()> {
 /// The file, with one connection that writes.
 pub struct RecordDb {
     connection: Connection,
+    /// Ads that search finds, counted as they enter the index.
+    found: Arc<AtomicU64>,
 }
 
 impl RecordDb {
@@ -81,7 +89,16 @@ impl RecordDb {
         connection.execute_batch(super::register::SCHEMA)?;
         connection.execute_batch(super::groupings::SCHEMA)?;
         make_index(&connection)?;
-        Ok(RecordDb { connection })
+        RecordDb::counted(connection)
+    }
+    fn counted(connection: Connection) -> Result<RecordDb> {
+        let sql = "SELECT count(*) FROM ads WHERE shown = 1";
+        let count = connection.query_row(sql, [], |r| r.get::<_, i64>(0))? as u64;
+        Ok(RecordDb { connection, found: Arc::new(AtomicU64::new(count)) })
+    }
+    /// How many ads search finds, now and later.
+    pub fn found(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.found)
     }
     /// A further connection, which only reads: it waits for nobody who writes.
     ///
@@ -93,7 +110,7 @@ impl RecordDb {
         let connection = Connection::open_with_flags(path, flags)
             .with_context(|| format!("cannot open {}", path.display()))?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        Ok(RecordDb { connection })
+        Ok(RecordDb { connection, found: Arc::default() })
     }
     /// In memory only.
     ///
@@ -105,7 +122,7 @@ impl RecordDb {
         connection.execute_batch(super::register::SCHEMA)?;
         connection.execute_batch(super::groupings::SCHEMA)?;
         make_index(&connection)?;
-        Ok(RecordDb { connection })
+        RecordDb::counted(connection)
     }
     /// The connection, for reading.
     pub fn connection(&self) -> &Connection {
@@ -264,6 +281,13 @@ impl RecordDb {
             filters.add("shown", "1");
         }
         let words = terms(words).join(" ");
+        let mut before = self.connection.prepare_cached("SELECT shown FROM ads WHERE ad = ?1")?;
+        let before: Option<bool> = before.query_row([ad.0], |r| r.get(0)).optional()?;
+        match before {
+            Some(false) if shown => drop(self.found.fetch_add(1, Ordering::Relaxed)),
+            Some(true) if !shown => drop(self.found.fetch_sub(1, Ordering::Relaxed)),
+            _ => {}
+        }
         let mut put = self
             .connection
             .prepare_cached("UPDATE ads SET shown = ?2, words = ?3, filters = ?4 WHERE ad = ?1")?;
@@ -309,6 +333,7 @@ impl RecordDb {
         // Of an earlier form of the index, which had every ad.
         self.connection.prepare_cached("DELETE FROM ads_fts WHERE rowid = ?1")?.execute([ad.0])?;
         self.put_into_index(ad, &words, &filters)?;
+        self.found.fetch_add(1, Ordering::Relaxed);
         Ok(true)
     }
     /// The newest ads that a search finds, and the number before which the next answer begins.
@@ -348,14 +373,6 @@ impl RecordDb {
         self.connection.prepare_cached(sql)?.execute([-MERGE_PAGES])?;
         // The statement itself counts as one change.
         Ok(self.connection.total_changes() - before >= 2)
-    }
-    /// How many ads search finds.
-    ///
-    /// # Errors
-    /// SQLite's error.
-    pub fn found_count(&self) -> Result<u64> {
-        let sql = "SELECT count(*) FROM ads WHERE shown = 1";
-        Ok(self.connection.query_row(sql, [], |r| r.get::<_, i64>(0))? as u64)
     }
     /// Counts for the completeness counter: (leaves, ads, ads shown, versions of facts, day versions).
     ///

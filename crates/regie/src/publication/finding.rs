@@ -5,7 +5,7 @@ use super::{Publication, db::RecordDb, words};
 use anyhow::Result;
 use regie_model::AdId;
 use regie_record::Facts;
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::collections::BTreeMap;
 
 /// Ads that are made findable in one transaction.
 pub(super) const INDEX_BATCH: usize = 200;
@@ -24,7 +24,7 @@ impl Publication {
     /// Merges the index of the search bit by bit while nothing else is to be done, once it has grown by a twentieth.
     pub(super) fn merge_index(&self, growth: &mut Growth) -> Result<()> {
         if !growth.merging {
-            let count = self.found.load(Ordering::Relaxed);
+            let count = self.found_count();
             let fresh = count.saturating_sub(growth.merged);
             if fresh < MERGE_AFTER || fresh < count / 20 {
                 return Ok(());
@@ -68,12 +68,8 @@ impl Publication {
             let db = self.db();
             let made = (|| -> Result<()> {
                 let transaction = db.connection().unchecked_transaction()?;
-                let mut made = 0;
-                for ad in some {
-                    made += u64::from(db.set_shown(*ad)?);
-                }
+                some.iter().try_for_each(|ad| db.set_shown(*ad).map(drop))?;
                 transaction.commit()?;
-                self.found.fetch_add(made, Ordering::Relaxed);
                 Ok(())
             })();
             if let Err(error) = made {

@@ -89,7 +89,7 @@ pub struct Publication {
     journal: PathBuf,
     stopping: AtomicBool,
     /// Ads that search finds.
-    found: AtomicU64,
+    found: Arc<AtomicU64>,
     /// How long personal fields are held after their ad last ran, in days.
     keep_days: AtomicU32,
 }
@@ -108,7 +108,7 @@ impl Publication {
     ) -> Result<Arc<Publication>> {
         let db = RecordDb::open(path)?;
         let position = db.mark("changes")?;
-        let found = AtomicU64::new(db.found_count()?);
+        let found = db.found();
         let publication = Publication {
             platform,
             db: Mutex::new(db),
@@ -204,6 +204,10 @@ impl Publication {
     pub fn fresh_db(&self) -> Result<MutexGuard<'_, RecordDb>> {
         self.find_shown()?;
         Ok(self.db())
+    }
+    /// How many ads search finds.
+    pub fn found_count(&self) -> u64 {
+        self.found.load(Ordering::Relaxed)
     }
     /// The platform.
     pub fn platform(&self) -> &Arc<Platform> {

@@ -295,3 +295,32 @@ fn a_record_is_pushed_by_the_command_and_read_when_its_server_is_gone() {
     assert_eq!(report.verdict(), Verdict::Verified, "{:?}", report.findings);
     assert_eq!((report.objects_count, report.withheld.len()), (299, 1));
 }
+
+#[test]
+fn a_mirror_or_witness_that_lost_its_memory_takes_another_key() {
+    let both = |config: &mut Config| {
+        configure(config);
+        config.witness_logs = vec![signatory().verifier().to_string()];
+        config.witness_name = "witness.example/w1".into();
+    };
+    let keys = |server: &Harness| {
+        ["/mirror/key", "/witness"].map(|path| server.anonymous().get(path).expect(200).text())
+    };
+    let server = Harness::with(both);
+    let before = keys(&server);
+    let mut server = server.restart_with(both);
+    assert_eq!(keys(&server), before, "a start alone changes nothing");
+    push(&mut straight(300), &[signatory().verifier()], &mut client(&server), &mut |_, _| {}).unwrap();
+    server.stop();
+    for name in ["mirror.db", "witness.db"] {
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(server.folder().join(format!("{name}{suffix}")));
+        }
+    }
+    let server = server.restart_with(both);
+    let after = keys(&server);
+    assert!(after[0] != before[0] && after[1] != before[1], "{after:?}");
+    // The files of the copy are there; it is taken in again from the start, and cosigned by the new key.
+    push(&mut straight(300), &[signatory().verifier()], &mut client(&server), &mut |_, _| {}).unwrap();
+    assert_eq!((shown(&server), verdict(&server)), (Some(300), Verdict::Verified));
+}

@@ -53,8 +53,8 @@ pub fn is_shown(app: &App, ad: AdId) -> bool {
     was_shown(&app.platform.folds().ledger, ad)
 }
 /// How many ads the record has.
-pub fn shown_count(app: &App) -> usize {
-    app.platform.folds().ledger.ads().filter(|(_, c)| c.impressions_count > 0).count()
+pub fn shown_count(app: &App) -> u64 {
+    app.publication.found_count()
 }
 
 /// The newest ads that a search finds, and where the next answer begins.

@@ -21,7 +21,7 @@ const ADS: usize = 20;
 const SPENDERS: usize = 10;
 
 struct Found {
-    count: usize,
+    count: u64,
     lines: Vec<data::Line>,
     next: Option<regie_model::AdId>,
     spenders: Vec<(PartyId, String, Currency, Nanos)>,
@@ -78,7 +78,7 @@ pub(super) async fn show(
             (spenders(&found.spenders, since))
             section {
                 h2 { (t!("record-shown-most-recently")) }
-                p class="muted" { (th!("record-ads-are-in-the-record", found = ui::count(found.count as u64))) }
+                p class="muted" { (th!("record-ads-are-in-the-record", found = ui::count(found.count))) }
                 (hits(&found.lines))
                 (more(&query, found.next))
             }

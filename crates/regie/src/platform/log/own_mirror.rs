@@ -89,6 +89,8 @@ pub struct OwnMirror {
     connection: Mutex<Connection>,
     copies: Mutex<HashMap<String, Arc<Mutex<LogCopy>>>>,
     uploads: AtomicUsize,
+    /// Two at once would write the same files.
+    fetching: Mutex<()>,
 }
 
 /// What the mirror answers to an upload.
@@ -170,14 +172,27 @@ impl OwnMirror {
             Ok(Known { key, url })
         };
         let logs = logs.iter().map(known).collect::<Result<_>>()?;
+        let path = folder.join("mirror.db");
+        // What it cosigned never goes back. Where its memory is lost, as after a restore, its key signs no more.
+        if !path.exists() {
+            secrets.retire_signing_keys("mirror", name, now)?;
+        }
         let keys = secrets.signing_keys("mirror", name, TYPE_COSIGNATURE, now)?;
         let key = keys.into_iter().next_back().context("the mirror has no key")?;
-        let path = folder.join("mirror.db");
         let connection =
             Connection::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
         connection.execute_batch(SCHEMA)?;
         let (connection, copies, uploads) = (Mutex::new(connection), Mutex::default(), AtomicUsize::new(0));
-        Ok(OwnMirror { key, logs, root: folder.join("mirror"), roots, connection, copies, uploads })
+        Ok(OwnMirror {
+            fetching: Mutex::default(),
+            key,
+            logs,
+            root: folder.join("mirror"),
+            roots,
+            connection,
+            copies,
+            uploads,
+        })
     }
     /// Its key.
     pub fn key(&self) -> VerifierKey {
@@ -338,6 +353,7 @@ impl OwnMirror {
     /// # Errors
     /// A log that does not answer; the rest is fetched the next time.
     pub fn fetch_objects(&self) -> Result<u64> {
+        let _one = lock(&self.fetching);
         let mut done = 0;
         for log in &self.logs {
             let (Some(url), origin) = (&log.url, log.key.name()) else { continue };

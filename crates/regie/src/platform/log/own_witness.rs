@@ -1,6 +1,7 @@
 //! This Regie as a witness of others (C2SP tlog-witness): it cosigns what extends what it cosigned last.
 //!
-//! What was cosigned is stored before the answer, in one transaction with the check. Refuses logs that are not configured.
+//! What was cosigned is stored before the answer, in one transaction with the check. Refuses logs that are not configured, and to sign
+//! with a key whose memory is lost.
 
 use super::store;
 use crate::platform::{lock, secrets::Secrets};
@@ -37,6 +38,10 @@ impl OwnWitness {
             .iter()
             .map(|text| VerifierKey::parse(text).with_context(|| format!("the log {text}")))
             .collect::<Result<_>>()?;
+        // Whoever forgot what it cosigned, as after a restore, is another witness: the key that remembers more signs no more.
+        if !path.exists() {
+            secrets.retire_signing_keys("witness", name, now)?;
+        }
         let keys = secrets.signing_keys("witness", name, TYPE_COSIGNATURE, now)?;
         let key = keys.into_iter().next_back().context("the witness has no key")?;
         Ok(OwnWitness { connection: Mutex::new(store::witness(path)?), key, logs })
