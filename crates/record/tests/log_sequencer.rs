@@ -86,14 +86,17 @@ fn run(seed: u64, fuse: Option<u64>, steps: u64) -> Result<u64, String> {
     Ok(disk.lock().unwrap().writes)
 }
 
+/// Steps of the run whose every write fails once.
+const STEPS: u64 = 12;
+
 #[test]
 fn a_write_that_fails_anywhere_breaks_no_law() {
-    let writes = run(7, None, 8).unwrap();
+    let writes = run(7, None, STEPS).unwrap();
     assert!(writes > 60, "only {writes} writes: the scenario tests nothing");
     for fuse in 0..writes {
         // Of the failing writes, every second one persists all the same.
         let seed = 7 + fuse % 2;
-        run(seed, Some(fuse), 8).unwrap_or_else(|e| panic!("write {fuse} fails, seed {seed}: {e}"));
+        run(seed, Some(fuse), STEPS).unwrap_or_else(|e| panic!("write {fuse} fails, seed {seed}: {e}"));
     }
 }
 
