@@ -21,7 +21,9 @@ after(async () => {
 
 const field = (page, name) => page.locator(`[name="${name}"]`);
 const press = async (page, go) => {
-  await Promise.all([page.waitForResponse(r => r.request().method() === 'POST'), page.locator(`.buttons button[value="${go}"]`).click()]);
+  // By keyboard: what people without a mouse do, and nothing beneath a moving page is hit.
+  await page.locator(`.buttons button[value="${go}"]`).focus();
+  await Promise.all([page.waitForResponse(r => r.request().method() === 'POST'), page.keyboard.press('Enter')]);
   await page.waitForLoadState();
 };
 const step = page => new URL(page.url()).pathname.split('/').pop();
@@ -51,12 +53,12 @@ test('with scripts: the forecast follows, a picture is seen at once, nothing is 
   await goal(page, 'Autumn bicycles');
   await press(page, 'next');
   assert.equal(step(page), 'audience');
-  const before = await page.locator('#forecast').textContent();
+  await page.locator('#forecast').evaluate(node => { node.dataset.before = 'yes'; });
   await field(page, 'bid.micros_per_mille').fill('3');
   const asked = page.waitForResponse(r => r.request().method() === 'POST' && r.url().endsWith('/audience'));
-  await page.locator('[name^="place."]').first().setChecked(true);
+  await page.locator('.ticks .field', { hasText: '300\u00d7250' }).first().locator('input').setChecked(true);
   await asked;
-  await page.waitForFunction(text => document.querySelector('#forecast').textContent !== text, before);
+  await page.locator('#forecast:not([data-before])').waitFor();
   await picture(page, 'guide-2-audience', { fullPage: true });
   await press(page, 'next');
   assert.equal(step(page), 'creative');
@@ -65,6 +67,8 @@ test('with scripts: the forecast follows, a picture is seen at once, nothing is 
   await Promise.all([page.waitForNavigation(), page.locator('input[type=file]').setInputFiles({ name: 'wood.png', mimeType: 'image/png', buffer })]);
   await field(page, 'versions[0].creative.alt').fill('A wood in autumn');
   await page.locator('#previews iframe').first().waitFor();
+  assert.equal(await page.locator('#previews .note').count(), 0, 'it fits where it shall be shown');
+  assert.equal(await page.locator('form[data-guard]').evaluate(form => form.previousElementSibling?.className ?? ''), '', 'nothing is said to wait in the tab');
   await picture(page, 'guide-3-creative', { fullPage: true });
   await press(page, 'back');
   assert.equal(step(page), 'audience');

@@ -117,6 +117,8 @@
   all("form[data-guard]").forEach((form) => {
     const key = `kept:${location.pathname}${location.search}`;
     const before = state(form);
+    // A form that is kept as a draft came back with what was sent from it.
+    if ("drafted" in form.dataset && sessionStorage.getItem("sent") === key) sessionStorage.removeItem(key);
     const kept = sessionStorage.getItem(key);
     if (kept && kept !== before && !one("[role=alert]")) {
       const note = document.createElement("div");
@@ -177,7 +179,7 @@
             old.replaceWith(fresh);
             if (hadFocus) one("button", fresh)?.focus();
           });
-          if (parts[1][0] && parts[1][1]) dirty = false;
+          if (parts[1][0] && parts[1][1]) { dirty = false; sessionStorage.removeItem(`kept:${location.pathname}${location.search}`); }
         } catch { /* the button still asks */ }
       }, 500);
     });

@@ -60,3 +60,6 @@ guide-what-happens = After the launch the ad waits for the publisher’s approva
 guide-until-stopped = from {$from}, until stopped
 guide-launch-now = Launch
 guide-book-only = Book without starting
+guide-fits-not-chosen = None of the places that you chose takes this size, so it would never be shown.
+guide-fits-others = It would fit: {$places}. Choose one under Audience, or another size here.
+guide-mend = {$strong} What you typed is kept as a draft.

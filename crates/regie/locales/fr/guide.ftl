@@ -60,3 +60,6 @@ guide-what-happens = Après le lancement, l’annonce attend l’accord de l’�
 guide-until-stopped = dès {$from}, jusqu’à l’arrêt
 guide-launch-now = Lancer
 guide-book-only = Réserver sans lancer
+guide-fits-not-chosen = Aucun des emplacements que vous avez choisis ne prend ce format : elle ne serait jamais montrée.
+guide-fits-others = Elle conviendrait à : {$places}. Choisissez-en un sous « Public visé », ou un autre format ici.
+guide-mend = {$strong} Ce que vous avez saisi est gardé comme brouillon.

@@ -115,6 +115,22 @@ fn a_booking_goes_from_a_goal_to_a_launch() {
         looked.contains("preview/0\" width=\"300\" height=\"250\"") && looked.contains("front-top, Gazette"),
         "{looked}"
     );
+    // A size that none of the chosen places takes would never be shown: that is said before it is booked.
+    let stage_other = common::placement(&stage.site, "side");
+    common::create(&stage.owner, "/v1/placements", {
+        let mut wide = stage_other;
+        wide["format"] = json!({ "kind": "banner", "sizes": [{ "width": 728, "height": 90 }] });
+        wide
+    });
+    let mut wide = TEXT.to_vec();
+    wide[3] = ("versions[0].creative.size.width", "728");
+    wide[4] = ("versions[0].creative.size.height", "90");
+    let warned = way.send("creative", "look", &wide).expect(200).text();
+    assert!(
+        warned.contains("None of the places that you chose") && warned.contains("side, Gazette"),
+        "{warned}"
+    );
+    way.send("creative", "look", TEXT).expect(200);
     let frame = kim.get(&format!("{}/preview/0", way.base)).expect(200);
     assert!(
         frame.text().contains("Leaves") && frame.header("content-security-policy").contains("sandbox"),
@@ -258,6 +274,11 @@ fn pictures_become_versions_once_each_and_a_template_is_seen_in_combinations() {
     let bad = upload(&way, "next", &basics, &[b"no picture"]).expect(422).text();
     assert!(bad.contains("id=\"f-file\""), "{bad}");
 
+    let fresh = way.send("creative", "look", &[("kind", "template")]).expect(200).text();
+    assert!(
+        fresh.contains("name=\"slots[0].name\" type=\"text\" value=\"title\""),
+        "the slots of words are offered: {fresh}"
+    );
     let slots = [
         ("kind", "template"),
         ("landing_url", "https://shop.example/"),

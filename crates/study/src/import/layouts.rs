@@ -57,7 +57,7 @@ pub const LAYOUTS: [(&str, &str); 14] = [
     ),
     (
         "meta-api-json",
-        "JSON or JSON Lines of the Ad Library API: id, page_id, spend {lower_bound, upper_bound}, currency",
+        "JSON or JSON Lines of the Ad Library API: id, page_id, spend of lower_bound and upper_bound, currency",
     ),
     (
         "meta-ajax-2018",

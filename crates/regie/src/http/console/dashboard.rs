@@ -190,7 +190,7 @@ fn first_steps(app: &App) -> Markup {
             t!("console-add-an-advertiser-a-sponsor"),
             !catalogue.advertisers.is_empty(),
         ),
-        ("/console/campaigns/new", t!("words-book-a-campaign"), !catalogue.campaigns.is_empty()),
+        ("/console/book", t!("words-book-a-campaign"), !catalogue.campaigns.is_empty()),
     ];
     html! {
         div class="note" {

@@ -301,15 +301,25 @@ impl<'a> Form<'a> {
     /// All faults, with links to their fields; nothing without faults.
     pub fn summary(&self) -> Markup {
         html! {
-            @if !self.faults.is_empty() {
-                div class="note bad" role="alert" tabindex="-1" {
-                    p { (th!("booking-nothing-was-saved-nothing-you", strong = html! { strong { @if self.faults.0.len() == 1 { (t!("booking-one-thing-needs-mending")) } @else { (th!("booking-things-need-mending", faults = self.faults.0.len())) } } })) }
-                    ul { @for fault in &self.faults.0 { li { a href={ "#f-" (slug(&fault.field)) } { (human(&fault.field).split(", ").map(say).collect::<Vec<_>>().join(", ")) } ": " (say(&fault.message)) } } }
-                }
-            }
+            (self.mending(|strong| th!("booking-nothing-was-saved-nothing-you", strong = strong)))
             @if self.theirs.is_some() {
                 div class="note warn" role="alert" {
                     p { (th!("booking-your-text-is-kept-where", strong = html! { strong { (t!("booking-somebody-saved-this-while-you")) } })) }
+                }
+            }
+        }
+    }
+    /// The same for a form whose words are kept as a draft all the same.
+    pub fn summary_of_draft(&self) -> Markup {
+        self.mending(|strong| th!("guide-mend", strong = strong))
+    }
+    fn mending(&self, about: impl FnOnce(Markup) -> Markup) -> Markup {
+        let count = self.faults.0.len();
+        html! {
+            @if count > 0 {
+                div class="note bad" role="alert" tabindex="-1" {
+                    p { (about(html! { strong { @if count == 1 { (t!("booking-one-thing-needs-mending")) } @else { (th!("booking-things-need-mending", faults = count)) } } })) }
+                    ul { @for fault in &self.faults.0 { li { a href={ "#f-" (slug(&fault.field)) } { (human(&fault.field).split(", ").map(say).collect::<Vec<_>>().join(", ")) } ": " (say(&fault.message)) } } }
                 }
             }
         }

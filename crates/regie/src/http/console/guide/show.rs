@@ -37,7 +37,13 @@ pub(super) fn step(
     whole: &Whole,
     faults: &Faults,
 ) -> Response {
-    let data = data_of(draft, step);
+    let mut data = data_of(draft, step);
+    if step == Step::Creative && data.get("kind") == "template" && !data.has("layout") {
+        // The slots that words have, so that nobody has to know their names.
+        for (name, value) in [("layout", "text"), ("slots[0].name", "title"), ("slots[1].name", "body")] {
+            data.set(name, value);
+        }
+    }
     let form = Form { data: &data, faults, theirs: None };
     let political = is_political(draft);
     let fields = match step {
@@ -53,8 +59,8 @@ pub(super) fn step(
     let way = Step::of(political);
     let body = html! {
         (steps(draft, &way, step, whole))
-        (form.summary())
-        form method="post" action={ "/console/book/" (draft.id) "/" (step.word()) } enctype="multipart/form-data" data-guard="" data-kept=(t!("booking-kept-here")) data-restore=(t!("booking-restore")) novalidate {
+        (form.summary_of_draft())
+        form method="post" action={ "/console/book/" (draft.id) "/" (step.word()) } enctype="multipart/form-data" data-guard="" data-drafted="" data-kept=(t!("booking-kept-here")) data-restore=(t!("booking-restore")) novalidate {
             (layout::csrf(caller))
             // The first button is the one that the Enter key presses.
             @if step != Step::Launch { button class="visually-hidden" name="go" value="next" tabindex="-1" aria-hidden="true" { (t!("guide-next")) } }
@@ -252,16 +258,27 @@ fn previews(app: &App, draft: &Draft, whole: &Whole, political: bool) -> Markup 
         @if let Some(template) = &whole.ad.template { p { (th!("learning-combinations-count", count = ui::count(template.combinations_count()))) } }
         @for number in numbers { @if let Some(creative) = whole.creative(number) {
             @let shape = Shape::of(&creative);
-            @let places = whole::places(&catalogue, &creative, political);
+            @let places = whole::places(&catalogue, &creative, &whole.set.targeting, political);
             section class="card" {
-                @if places.is_empty() {
-                    div class="note warn" { p { (t!("guide-fits-nowhere")) } p class="small" { (th!("guide-sizes-sold", sizes = whole::sizes(&catalogue).iter().take(8).map(|s| format!("{} \u{d7} {}", s.width, s.height)).collect::<Vec<_>>().join(", "))) } }
-                } @else { p class="small muted" { (th!("guide-fits", places = places.iter().take(8).cloned().collect::<Vec<_>>().join("; "), count = places.len())) } }
+                (fit(&catalogue, &places))
                 div class="sizes" { @for (width, height) in sizes(shape) {
                     div class="preview" { iframe class="adframe" src={ "/console/book/" (draft.id) "/preview/" (number) } width=(width) height=(height) sandbox="allow-scripts" loading="lazy" title={ (th!("guide-preview-of", width = width, height = height)) } {} }
                 } }
             }
         } }
+    }
+}
+/// Where a version fits; that it would never be shown, and what to do about it.
+fn fit(catalogue: &Catalogue, places: &whole::Places) -> Markup {
+    let list = |names: &[String]| names.iter().take(8).cloned().collect::<Vec<_>>().join("; ");
+    let sold = || {
+        let all = whole::sizes(catalogue);
+        all.iter().take(8).map(|s| format!("{} \u{d7} {}", s.width, s.height)).collect::<Vec<_>>().join(", ")
+    };
+    html! {
+        @if !places.chosen.is_empty() { p class="small muted" { (th!("guide-fits", places = list(&places.chosen), count = places.chosen.len())) } }
+        @else if !places.others.is_empty() { div class="note warn" { p { (t!("guide-fits-not-chosen")) } p class="small" { (th!("guide-fits-others", places = list(&places.others))) } } }
+        @else { div class="note warn" { p { (t!("guide-fits-nowhere")) } p class="small" { (th!("guide-sizes-sold", sizes = sold())) } } }
     }
 }
 /// A banner has its size; what the page lays out is shown on a phone's column and on a wide one.

@@ -16,11 +16,11 @@ use crate::t;
 use maud::Markup;
 use regie_model::{
     AdId, AdSetId, CampaignId, Fault, Faults,
-    booking::{AdSetSpec, AdSpec, CampaignSpec, Format, PlacementSpec, Shape, Status, VersionSpec},
+    booking::{AdSetSpec, AdSpec, CampaignSpec, Format, Shape, Status, VersionSpec},
     catalogue::Catalogue,
     command::{Change, Command, Refusal},
     creative::{Creative, Size},
-    targeting::{Clause, Dimension, Op},
+    targeting::{Clause, Dimension, Op, Targeting},
 };
 use std::collections::BTreeMap;
 
@@ -221,15 +221,38 @@ fn merge(faults: &mut Faults, played: Result<String, Refusal>, field: &str) {
 }
 
 /// Active placements that take a creative, with their sites.
-pub fn places(catalogue: &Catalogue, creative: &Creative, is_political: bool) -> Vec<String> {
+#[derive(Debug, Default, PartialEq)]
+pub struct Places {
+    /// Those that the audience admits.
+    pub chosen: Vec<String>,
+    /// Those that it leaves out.
+    pub others: Vec<String>,
+}
+/// Where a creative fits.
+pub fn places(
+    catalogue: &Catalogue,
+    creative: &Creative,
+    targeting: &Targeting,
+    is_political: bool,
+) -> Places {
     let (shape, open) = (Shape::of(creative), |status: Status| status == Status::Active);
-    let takes = |p: &PlacementSpec| fits(&p.format, shape) && (p.political || !is_political);
-    let named = |p: &PlacementSpec| {
-        let site = catalogue.sites.get(&p.site).filter(|s| open(s.status))?;
-        Some(format!("{}, {}", p.name, site.spec.name))
-    };
-    let all = catalogue.placements.values().filter(|p| open(p.status) && takes(&p.spec));
-    all.filter_map(|p| named(&p.spec)).collect()
+    let mut found = Places::default();
+    for (id, kept) in catalogue.placements.iter().filter(|(_, p)| open(p.status)) {
+        let (spec, site) = (&kept.spec, catalogue.sites.get(&kept.spec.site).filter(|s| open(s.status)));
+        let takes = fits(&spec.format, shape) && (spec.political || !is_political);
+        let Some(site) = site.filter(|_| takes) else { continue };
+        let is_chosen = targeting.clauses.iter().all(|clause| {
+            let named = match clause.dimension {
+                Dimension::Placement => id.to_string(),
+                Dimension::Site => spec.site.to_string(),
+                _ => return true,
+            };
+            clause.values.contains(&named) == (clause.op == Op::In)
+        });
+        let name = format!("{}, {}", spec.name, site.spec.name);
+        if is_chosen { found.chosen.push(name) } else { found.others.push(name) }
+    }
+    found
 }
 /// Sizes that active placements take, the most frequent first.
 pub fn sizes(catalogue: &Catalogue) -> Vec<Size> {
