@@ -23,8 +23,7 @@ const field = (page, name) => page.locator(`[name="${name}"]`);
 const press = async (page, go) => {
   // By keyboard: what people without a mouse do, and nothing beneath a moving page is hit.
   await page.locator(`.buttons button[value="${go}"]`).focus();
-  await Promise.all([page.waitForResponse(r => r.request().method() === 'POST'), page.keyboard.press('Enter')]);
-  await page.waitForLoadState();
+  await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
 };
 const step = page => new URL(page.url()).pathname.split('/').pop();
 async function begin(page) {
