@@ -15,7 +15,7 @@ use axum::{http::StatusCode, response::Response};
 use maud::{Markup, html};
 use regie_model::{
     Faults, Zone,
-    booking::Shape,
+    booking::{Declaration, Shape},
     catalogue::Catalogue,
     creative::ObjectHash,
     targeting::{Dimension, Political, Targeting},
@@ -205,7 +205,7 @@ fn creative(app: &App, draft: &Draft, form: &Form<'_>, whole: &Whole, political:
         } @else { (versions(form, kind)) }
         section id="previews" {
             h2 { (t!("guide-as-seen")) }
-            button name="go" value="look" formnovalidate data-follow="#previews" { (t!("guide-look-again")) }
+            p { button name="go" value="look" formnovalidate data-follow="#previews" { (t!("guide-look-again")) } }
             (previews(app, draft, whole, political))
         }
     }
@@ -324,8 +324,38 @@ fn last_look(app: &App, draft: &Draft, whole: &Whole, political: bool) -> Markup
             (whole.forecast)
         }
         section class="card" { (part(draft, Step::Creative)) p class="wrap-any" { (whole.ad.landing_url) } (previews(app, draft, whole, political)) }
-        @if political { section class="card" { (part(draft, Step::Declaration)) p { (t!("console-declared-as-political-its-notice")) } } }
+        @if let Some(declaration) = &spec.political { section class="card" { (part(draft, Step::Declaration)) (declared(declaration)) p { (t!("console-declared-as-political-its-notice")) } } }
         p { (t!("guide-what-happens")) }
+    }
+}
+/// The declared facts once more, before they are public.
+fn declared(declaration: &Declaration) -> Markup {
+    let linked = declaration.linked.iter().map(|process| {
+        let day = process.held_on.map(|day| format!(", {}", ui::day(day))).unwrap_or_default();
+        format!("{}{day}", process.name)
+    });
+    let linked = linked.collect::<Vec<_>>().join("; ");
+    let others = declaration
+        .other_providers
+        .iter()
+        .map(|other| other.provider.as_str())
+        .collect::<Vec<_>>()
+        .join("; ");
+    let origin = &declaration.origin;
+    let money = [
+        (origin.public, t!("booking-public-money")),
+        (origin.private, t!("booking-private-money")),
+        (origin.inside_union, t!("booking-from-inside-the-union")),
+        (origin.outside_union, t!("booking-from-outside-the-union")),
+    ];
+    let money =
+        money.into_iter().filter(|(on, _)| *on).map(|(_, words)| words).collect::<Vec<_>>().join("; ");
+    html! {
+        dl class="facts" {
+            dt { (t!("booking-linked-elections-referendums-legislative-pro")) } dd { @if linked.is_empty() { (t!("booking-there-is-none")) } @else { (linked) } }
+            dt { (t!("booking-what-other-providers-received")) } dd { @if others.is_empty() { (t!("booking-nobody-else-received-anything")) } @else { (others) } }
+            dt { (t!("booking-where-the-money-comes-from")) } dd { (money) }
+        }
     }
 }
 /// Places and sites by their names instead of their ids, for reading.
