@@ -154,6 +154,14 @@ mod tests {
         assert!(desk.begin_draft(kim, &Content::default(), later).is_ok());
     }
     #[test]
+    fn a_backup_holds_the_drafts() {
+        let (folder, kept) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let desk = Desk::open(folder.path()).unwrap();
+        let id = desk.begin_draft(UserId(1), &Content::default(), UtcMs(7)).unwrap();
+        desk.backup_to(&Desk::database(kept.path())).unwrap();
+        assert!(Desk::open(kept.path()).unwrap().draft(UserId(1), id).unwrap().is_some());
+    }
+    #[test]
     fn a_draft_has_a_weight() {
         let folder = tempfile::tempdir().unwrap();
         let desk = Desk::open(folder.path()).unwrap();
