@@ -45,14 +45,13 @@ fn request(input: DecisionInput) -> Request {
     let given = input.visitor.unwrap_or_default();
     let (device, machine) = facts::machine_of(given.user_agent.as_deref().unwrap_or(""));
     let named = given.device.as_deref().and_then(DeviceClass::from_word);
-    let pairs = input.page.key_values.into_iter();
     Request {
         page: PageFacts {
             url: input.page.url,
             language: input.page.language,
             keywords: input.page.keywords,
             topics: input.page.topics,
-            key_values: pairs.flat_map(|(k, all)| all.into_iter().map(move |v| (k.clone(), v))).collect(),
+            key_values: input.page.key_values.0,
         },
         device: named.unwrap_or(device),
         location: given.location,
