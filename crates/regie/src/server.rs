@@ -41,6 +41,9 @@ const FOLD_QUEUE_BATCHES: usize = 64;
 
 /// How long a start waits for facts that are not in the record's log yet.
 const PUBLISH_FIRST_MAX: Duration = Duration::from_secs(2);
+/// While the journal's end is read at a start, projections are written once so many records, or changes of bookings, wait.
+const RECORDS_UNWRITTEN_MAX: u64 = 2_000_000;
+const CHANGES_UNWRITTEN_MAX: usize = 200_000;
 /// Longest rest between two pictures of the catalogue.
 const PUBLISH_REST_MAX: Duration = Duration::from_millis(400);
 /// Rest between two looks at pacing, rates and what was learned.
@@ -77,11 +80,24 @@ impl Engine {
     /// A folder in use, a damaged journal, a projection that cannot be read.
     pub fn start(folder: &Folder, config: &Config, progress: Progress<'_>) -> Result<Engine> {
         let clock = system_clock();
+        let mut phase = Phases::begin();
         let options = Options { segment_bytes_max: config.segment_bytes_max, ..Options::default() };
         let journal = SqliteJournal::open(&folder.journal(), options).context("opening the journal")?;
-        let (platform, imaged) = open_platform(folder, clock.clone())?;
+        phase.done("the journal was opened");
+        let (platform, image) = open_platform(folder, clock.clone())?;
+        let imaged = image.as_ref().map_or(0, |image| image.position);
+        phase.done("bookings and checkpoints were read");
         let images = Images { folder: folder.clone(), written_at: Arc::new(AtomicU64::new(imaged)) };
-        catch_up(&platform, folder, regie_journal::Journal::head(&journal).0, progress)?;
+        let head = regie_journal::Journal::head(&journal).0;
+        std::thread::scope(|scope| {
+            // What the image has is compiled meanwhile; what the tail changes in it is compiled after it.
+            let compiling = image.is_some().then(|| scope.spawn(|| platform.publish()));
+            let caught_up = catch_up(&platform, folder, head, progress);
+            let compiled = compiling.map(|thread| thread.join());
+            caught_up
+                .and(compiled.map_or(Ok(true), |joined| joined.map_err(|_| anyhow!("compiling panicked"))))
+        })?;
+        phase.done("the journal's tail was read");
         let (sender, receiver) = mpsc::sync_channel::<(Appended, Vec<Vec<u8>>)>(FOLD_QUEUE_BATCHES);
         let observer = move |appended, payloads| drop(sender.send((appended, payloads)));
         let tick = clock.clone();
@@ -94,7 +110,12 @@ impl Engine {
             }
         })?;
         open_epoch(&platform)?;
+        platform.catalogue_moved();
         platform.publish();
+        if let Some(image) = &image {
+            image.mapped.give_back();
+        }
+        phase.done("the catalogue was compiled for decisions");
         watch_disk(&platform, folder, config);
         let stopping = Arc::new(AtomicBool::new(false));
         let jobs = Jobs {
@@ -129,9 +150,27 @@ impl Engine {
     }
 }
 
-/// Opens the platform of a folder, and says up to where the image of its catalogue goes. A projection that cannot be read
+/// Says in the server's log what a start spends its time on.
+struct Phases(Instant);
+impl Phases {
+    fn begin() -> Phases {
+        Phases(Instant::now())
+    }
+    fn done(&mut self, what: &str) {
+        tracing::info!(ms = self.0.elapsed().as_millis() as u64, "{what}");
+        self.0 = Instant::now();
+    }
+}
+
+/// The image that a platform was opened with.
+struct Imaged {
+    position: u64,
+    mapped: image::Mapped,
+}
+
+/// Opens the platform of a folder, with the image of its catalogue where there is one. A projection that cannot be read
 /// is put aside and rebuilt from the journal; an image that cannot be used is not.
-fn open_platform(folder: &Folder, clock: Clock) -> Result<(Arc<Platform>, u64)> {
+fn open_platform(folder: &Folder, clock: Clock) -> Result<(Arc<Platform>, Option<Imaged>)> {
     let parts = |state| -> Result<Parts> {
         Ok(Parts {
             clock: Arc::clone(&clock),
@@ -144,7 +183,8 @@ fn open_platform(folder: &Folder, clock: Clock) -> Result<(Arc<Platform>, u64)> 
     // What is wrong with the secrets is no fault of state.db, and not mended by building it anew.
     drop(Secrets::open(&folder.secrets_db())?);
     let image = read_image(folder);
-    let imaged = image.as_ref().map_or(0, |image| image.position);
+    let imaged =
+        image.as_ref().map(|image| Imaged { position: image.position, mapped: image.mapped.clone() });
     let opened =
         StateDb::open(&folder.state_db()).and_then(|state| Platform::open_with(parts(state)?, image));
     match opened {
@@ -209,6 +249,7 @@ impl Images {
     }
 }
 
+/// Reads the journal's end. Projections are written where very much waits; the rest the caller writes, or its jobs do.
 fn catch_up(platform: &Platform, folder: &Folder, head: u64, progress: Progress<'_>) -> Result<()> {
     let from = platform.position();
     if from > head {
@@ -217,20 +258,20 @@ fn catch_up(platform: &Platform, folder: &Folder, head: u64, progress: Progress<
         ));
     }
     let mut reader = JournalReader::open(&folder.journal(), Position(from))?;
-    let mut next_flush = from + 500_000;
+    let mut next_flush = from + RECORDS_UNWRITTEN_MAX;
     while let Some(batch) = reader.next_batch()? {
         for record in batch.records() {
             platform.observe_one(record.position.0, UtcMs(record.at_ms), record.payload, true);
         }
         let position = batch.last().0;
         progress(position - from, head - from);
-        if position >= next_flush {
+        if position >= next_flush || platform.folds().changes_waiting() >= CHANGES_UNWRITTEN_MAX {
             platform.flush(true)?;
-            next_flush = position + 500_000;
+            next_flush = position + RECORDS_UNWRITTEN_MAX;
         }
     }
     platform.finish_observing();
-    platform.flush(false)
+    Ok(())
 }
 
 /// Opens a data folder to read its figures, also while a server holds it: then nothing is written, and figures are as
@@ -244,6 +285,7 @@ pub fn open_to_read(folder: &Folder) -> Result<Arc<Platform>> {
         Ok(journal) => {
             let (platform, _) = open_platform(folder, clock)?;
             catch_up(&platform, folder, regie_journal::Journal::head(&journal).0, &mut |_, _| {})?;
+            platform.flush(false)?;
             platform.publish();
             Ok(platform)
         }
@@ -494,11 +536,16 @@ impl Server {
         let log = open_log(&mut engine, folder, &config)?;
         let witness = open_witness(&engine.platform, folder, &config)?;
         let mirror = open_mirror(&mut engine, folder, &config)?;
+        let mut phase = Phases::begin();
         let publication = open_publication(&engine.platform, &log, folder, &config)?;
+        phase.done("the record was opened");
+        let publishing = publication.spawn()?;
         // What can be published soon is published before the first request; the gate holds back the rest meanwhile.
         let until = Instant::now() + PUBLISH_FIRST_MAX;
-        while publication.step()? && Instant::now() < until {}
-        let publishing = publication.spawn()?;
+        while !publication.has_rested() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        phase.done("the first facts were published");
         let app = Arc::new(App {
             platform: Arc::clone(&engine.platform),
             config: config.clone(),

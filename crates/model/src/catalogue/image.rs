@@ -1,18 +1,23 @@
 //! The whole catalogue as a row of frames, and back: what a quick start reads in place of every booking ever made.
 //!
-//! A frame is a tag and a body. Entities are JSON, as in the journal; versions are pages of rows. Refuses files,
+//! A frame is a tag and a body. Entities are JSON, as in the journal; versions are pages of rows, and behind them all the pages' texts. Refuses files,
 //! checksums and positions: those are the caller's. A reader takes any bytes: what does not fit is [`Damaged`].
 
-use super::{AdState, Catalogue, Kept, ReportState, versions::Reading};
+use super::{
+    AdState, Catalogue, Kept, ReportState,
+    versions::{Part, Reading},
+};
 use crate::{
     AdId, AdSetId, AdvertiserId, CampaignId, ElectionId, GroupingId, PartyId, PersonKeyId, PlacementId,
     ReportId, SegmentId, SiteId, TokenId, UserId, booking::*, command::Stop,
 };
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 const ENTITY: u8 = b'E';
 const PAGE: u8 = b'P';
+const TEXTS: u8 = b'T';
 const ALIASES: u8 = b'A';
 /// Largest frame that is written or read.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -71,9 +76,13 @@ impl Catalogue {
             }
         });
         result?;
-        self.versions.write(|tag_is_page, body| {
+        self.versions.write(|part, body| {
             bytes.clear();
-            bytes.push(if tag_is_page { PAGE } else { ALIASES });
+            bytes.push(match part {
+                Part::Page => PAGE,
+                Part::Texts => TEXTS,
+                Part::Aliases => ALIASES,
+            });
             bytes.extend(body);
             out(&bytes)
         })
@@ -138,18 +147,21 @@ pub struct ImageReader {
     frames: u64,
 }
 impl ImageReader {
-    /// Takes the next frame.
+    /// Takes the next frame. Versions are read from it where they lie, as long as they are not changed: bytes of a mapped
+    /// file are not copied.
     ///
     /// # Errors
     /// A frame that is none.
-    pub fn frame(&mut self, bytes: &[u8]) -> Result<(), Damaged> {
+    pub fn frame(&mut self, bytes: &Bytes) -> Result<(), Damaged> {
         let damaged = Damaged { frame: self.frames };
         self.frames += 1;
-        let (tag, body) = bytes.split_first().ok_or(damaged)?;
-        match *tag {
-            ENTITY => self.entity(serde_json::from_slice(body).map_err(|_| damaged)?),
-            PAGE => self.versions.page(body).ok_or(damaged)?,
-            ALIASES => self.versions.aliases(body).ok_or(damaged)?,
+        let tag = *bytes.first().ok_or(damaged)?;
+        let body = bytes.slice(1..);
+        match tag {
+            ENTITY => self.entity(serde_json::from_slice(&body).map_err(|_| damaged)?),
+            PAGE => self.versions.page(&body).ok_or(damaged)?,
+            TEXTS => self.versions.texts(&body).ok_or(damaged)?,
+            ALIASES => self.versions.aliases(&body).ok_or(damaged)?,
             _ => return Err(damaged),
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! 512 versions in one piece of memory: numbers in rows, the little text there is behind one another.
 //!
-//! Pages are shared between the catalogue and the snapshots that decisions read; whoever changes one copies it first.
+//! Pages are shared between the catalogue and the snapshots that decisions read; whoever changes one copies it first. A page of
+//! an image stays where the image's bytes are until then: numbers and texts are read from there.
 //! Refuses markup: a version is known by the hash of its creative.
 
 use super::{Kept, Review, VersionState};
@@ -9,6 +10,7 @@ use crate::{
     booking::{Shape, Status, VersionRecord},
     creative::{ObjectHash, Size},
 };
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// Versions in one page.
@@ -115,12 +117,86 @@ pub struct VersionBrief {
     pub revision: u32,
 }
 
+/// Bytes of one row in an image.
+const ROW_BYTES: usize = 72;
+
+/// The numbers of a page: its own, or those of an image, of [`ROW_BYTES`] each.
+#[derive(Clone, Debug)]
+enum Rows {
+    Own(Vec<Row>),
+    Image(Bytes),
+}
+impl Default for Rows {
+    fn default() -> Rows {
+        Rows::Own(Vec::new())
+    }
+}
+impl Rows {
+    fn len(&self) -> usize {
+        match self {
+            Rows::Own(rows) => rows.len(),
+            Rows::Image(bytes) => bytes.len() / ROW_BYTES,
+        }
+    }
+    fn get(&self, slot: usize) -> Option<Row> {
+        match self {
+            Rows::Own(rows) => rows.get(slot).copied(),
+            Rows::Image(bytes) => bytes.get(slot * ROW_BYTES..).and_then(|mut at| read_row(&mut at)),
+        }
+    }
+    fn iter(&self) -> impl Iterator<Item = Row> + '_ {
+        (0..self.len()).filter_map(|slot| self.get(slot))
+    }
+    /// To be changed: from now on the page's own.
+    fn own(&mut self) -> &mut Vec<Row> {
+        if let Rows::Image(_) = self {
+            *self = Rows::Own(self.iter().collect());
+        }
+        match self {
+            Rows::Own(rows) => rows,
+            // It was made its own just now.
+            Rows::Image(_) => unreachable!("rows of an image"),
+        }
+    }
+}
+
+/// The texts of a page: its own, or those of an image.
+#[derive(Clone, Debug)]
+enum Texts {
+    Own(Vec<u8>),
+    Image(Bytes),
+}
+impl Default for Texts {
+    fn default() -> Texts {
+        Texts::Own(Vec::new())
+    }
+}
+impl Texts {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Texts::Own(bytes) => bytes,
+            Texts::Image(bytes) => bytes,
+        }
+    }
+    /// To be changed: from now on the page's own.
+    fn own(&mut self) -> &mut Vec<u8> {
+        if let Texts::Image(bytes) = self {
+            *self = Texts::Own(bytes.to_vec());
+        }
+        match self {
+            Texts::Own(bytes) => bytes,
+            // They were made its own just now.
+            Texts::Image(_) => unreachable!("texts of an image"),
+        }
+    }
+}
+
 /// Some versions.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Page {
-    rows: Vec<Row>,
+    rows: Rows,
     /// For each text: length and bytes of the name, 1 + length and bytes of the caller's id (0: none).
-    texts: Vec<u8>,
+    texts: Texts,
     /// Bytes of `texts` that nothing refers to any more.
     dead_bytes: usize,
     /// Approved creatives that are no longer the booked ones, by slot.
@@ -130,7 +206,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    fn row(&self, slot: usize) -> Option<&Row> {
+    fn row(&self, slot: usize) -> Option<Row> {
         self.rows.get(slot).filter(|row| row.revision > 0)
     }
     fn other(&self, slot: usize) -> Option<(ObjectHash, Shape)> {
@@ -169,7 +245,7 @@ impl Page {
         self.text(self.row(slot)?.text_at).1
     }
     fn text(&self, at: u32) -> (&str, Option<&str>) {
-        let mut bytes = self.texts.get(at as usize..).unwrap_or_default();
+        let mut bytes = self.texts.bytes().get(at as usize..).unwrap_or_default();
         let name = take_text(&mut bytes).unwrap_or_default();
         let given = take_length(&mut bytes).and_then(|length| length.checked_sub(1));
         let external = given.and_then(|length| bytes.get(..length)).and_then(|b| std::str::from_utf8(b).ok());
@@ -212,9 +288,9 @@ impl Page {
 
     /// Books a version, or a new revision of it; true when it is new.
     pub(super) fn put(&mut self, at: UtcMs, slot: usize, record: &VersionRecord) -> bool {
-        let before = self.row(slot).copied();
+        let before = self.row(slot);
         if self.rows.len() <= slot {
-            self.rows.resize(slot + 1, ABSENT);
+            self.rows.own().resize(slot + 1, ABSENT);
         }
         if let Some(before) = &before {
             self.forget_text(before.text_at);
@@ -236,7 +312,7 @@ impl Page {
         };
         let keeps_review = before.is_some_and(|b| b.creative == record.creative);
         let text_at = self.add_text(&record.name, record.external_id.as_deref());
-        self.rows[slot] = Row {
+        self.rows.own()[slot] = Row {
             creative: record.creative,
             created_at: before.map_or(at.0, |b| b.created_at),
             changed_at: at.0,
@@ -260,8 +336,9 @@ impl Page {
         if name.is_empty() && external.is_none() {
             return NO_TEXT;
         }
-        let at = self.texts.len() as u32;
-        put_text(&mut self.texts, name, external);
+        let texts = self.texts.own();
+        let at = texts.len() as u32;
+        put_text(texts, name, external);
         at
     }
     /// Gives up a text; once half of all bytes are given up the rest is laid out anew.
@@ -270,26 +347,27 @@ impl Page {
             return;
         }
         self.dead_bytes += self.text_bytes(at);
-        if self.dead_bytes < 4_096 || self.dead_bytes * 2 < self.texts.len() {
+        if self.dead_bytes < 4_096 || self.dead_bytes * 2 < self.texts.bytes().len() {
             return;
         }
         let old = std::mem::take(self);
-        for row in &old.rows {
+        for row in old.rows.iter() {
             let (name, external) = old.text(row.text_at);
             let text_at = if row.text_at == at { NO_TEXT } else { self.add_text(name, external) };
-            self.rows.push(Row { text_at, ..*row });
+            self.rows.own().push(Row { text_at, ..row });
         }
         (self.others, self.reasons) = (old.others, old.reasons);
     }
     pub(super) fn set_status(&mut self, at: UtcMs, slot: usize, status: Status) {
-        if let Some(row) = self.rows.get_mut(slot).filter(|row| row.revision > 0) {
+        if let Some(row) = self.rows.own().get_mut(slot).filter(|row| row.revision > 0) {
             row.status = status_number(status);
             row.changed_at = at.0;
         }
     }
     /// Notes a verdict on `creative`; nothing happens when another one is booked by now.
     pub(super) fn review(&mut self, slot: usize, creative: ObjectHash, review: &Review) {
-        let Some(row) = self.rows.get_mut(slot).filter(|r| r.revision > 0 && r.creative == creative) else {
+        let Some(row) = self.rows.own().get_mut(slot).filter(|r| r.revision > 0 && r.creative == creative)
+        else {
             return;
         };
         (row.review, row.approved) = match review {
@@ -303,28 +381,28 @@ impl Page {
             self.reasons.push((slot as u16, reason.as_str().into()));
         }
     }
-    /// Bytes of memory that the page holds.
+    /// Bytes of memory that the page holds, those of an image apart.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<Row>()
-            + self.texts.capacity()
+        let rows = if let Rows::Own(rows) = &self.rows { rows.capacity() * size_of::<Row>() } else { 0 };
+        let texts = if let Texts::Own(texts) = &self.texts { texts.capacity() } else { 0 };
+        rows + texts
             + self.others.capacity() * size_of::<(u16, ObjectHash, Shape)>()
             + self.reasons.iter().map(|(_, r)| r.len() + size_of::<(u16, Arc<str>)>()).sum::<usize>()
     }
 
-    /// The page as bytes, which [`Page::read`] reads: counts, then rows, then texts; numbers little-endian.
+    /// The page without its texts as bytes, which [`Page::read`] reads: counts, then rows; numbers little-endian.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let word = |out: &mut Vec<u8>, n: usize| out.extend((n as u32).to_le_bytes());
-        [self.rows.len(), self.texts.len(), self.dead_bytes, self.others.len(), self.reasons.len()]
+        [self.rows.len(), self.dead_bytes, self.others.len(), self.reasons.len()]
             .into_iter()
             .for_each(|n| word(out, n));
-        for row in &self.rows {
+        for row in self.rows.iter() {
             out.extend(row.creative.0);
             [row.created_at, row.changed_at].iter().for_each(|n| out.extend(n.to_le_bytes()));
             [row.ad, row.weight, row.revision, row.text_at].iter().for_each(|n| out.extend(n.to_le_bytes()));
             [row.width, row.height].iter().for_each(|n| out.extend(n.to_le_bytes()));
             out.extend([row.kind, row.status, row.review, row.approved as u8]);
         }
-        out.extend(&self.texts);
         for (slot, hash, shape) in &self.others {
             let (kind, width, height) = pack(*shape);
             [*slot, width, height, u16::from(kind)].iter().for_each(|n| out.extend(n.to_le_bytes()));
@@ -336,31 +414,41 @@ impl Page {
             out.extend(reason.as_bytes());
         }
     }
-    /// Reads [`Page::write`] from the front of `bytes`; `None` when it is no page.
-    pub(super) fn read(bytes: &mut &[u8]) -> Option<Page> {
-        let mut counts = [0usize; 5];
+    /// Its texts as bytes, which [`Page::set_texts`] takes.
+    pub(super) fn texts(&self) -> &[u8] {
+        self.texts.bytes()
+    }
+    /// Reads [`Page::write`]; `None` when it is no page. Its rows stay in `bytes`.
+    pub(super) fn read(bytes: &Bytes) -> Option<Page> {
+        let mut rest = bytes.as_ref();
+        let mut counts = [0usize; 4];
         for count in &mut counts {
-            *count = u32::from_le_bytes(take(bytes)?) as usize;
+            *count = u32::from_le_bytes(take(&mut rest)?) as usize;
         }
-        let [rows, texts, dead_bytes, others, reasons] = counts;
+        let [rows, dead_bytes, others, reasons] = counts;
         if rows > PAGE_COUNT || others > PAGE_COUNT || reasons > PAGE_COUNT {
             return None;
         }
-        let mut page = Page { dead_bytes, rows: Vec::with_capacity(rows), ..Page::default() };
-        for _ in 0..rows {
-            page.rows.push(read_row(bytes)?);
+        let mut all = rest.split_off(..rows * ROW_BYTES)?;
+        let rows = Rows::Image(bytes.slice_ref(all));
+        while !all.is_empty() {
+            read_row(&mut all)?;
         }
-        page.texts = bytes.split_off(..texts)?.to_vec();
+        let mut page = Page { dead_bytes, rows, ..Page::default() };
         for _ in 0..others {
-            let [slot, width, height, kind] = read_shorts(bytes)?;
-            page.others.push((slot, ObjectHash(take(bytes)?), unpack((kind as u8, width, height))));
+            let [slot, width, height, kind] = read_shorts(&mut rest)?;
+            page.others.push((slot, ObjectHash(take(&mut rest)?), unpack((kind as u8, width, height))));
         }
         for _ in 0..reasons {
-            let slot = u16::from_le_bytes(take(bytes)?);
-            let length = u32::from_le_bytes(take(bytes)?) as usize;
-            page.reasons.push((slot, std::str::from_utf8(bytes.split_off(..length)?).ok()?.into()));
+            let slot = u16::from_le_bytes(take(&mut rest)?);
+            let length = u32::from_le_bytes(take(&mut rest)?) as usize;
+            page.reasons.push((slot, std::str::from_utf8(rest.split_off(..length)?).ok()?.into()));
         }
-        Some(page)
+        rest.is_empty().then_some(page)
+    }
+    /// Gives a page that was read its texts, which stay where they are.
+    pub(super) fn set_texts(&mut self, bytes: Bytes) {
+        self.texts = Texts::Image(bytes);
     }
 }
 

@@ -12,12 +12,13 @@ use crate::{
     booking::{Shape, Status, VersionRecord},
     creative::ObjectHash,
 };
+use bytes::Bytes;
 use hashbrown::{HashTable, hash_table::Entry};
 use std::{
     collections::BTreeMap,
     fmt,
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 fn place(id: VersionId) -> (u32, usize) {
@@ -52,8 +53,8 @@ impl VersionPages {
 pub struct Versions {
     pages: VersionPages,
     of: BTreeMap<AdId, Vec<VersionId>>,
-    /// Versions by the hash of the caller's id, which stands in the page.
-    external: HashTable<VersionId>,
+    /// Versions by the hash of the caller's id, which stands in the page; of an image made when it is first asked for.
+    external: OnceLock<HashTable<VersionId>>,
     /// Callers' ids that mean another version than the table says: those that an edit replaced go on to mean their
     /// version, and one that two versions have means the one that took it last.
     aliases: BTreeMap<String, VersionId>,
@@ -95,8 +96,28 @@ impl Versions {
     pub fn by_external(&self, external: &str) -> Option<VersionId> {
         let alias = self.aliases.get(external).copied();
         let same = |id: &VersionId| self.external_of(*id) == Some(external);
-        alias.or_else(|| self.external.find(hash(external), same).copied())
+        alias.or_else(|| self.externals().find(hash(external), same).copied())
     }
+    /// The table of callers' ids, made from the pages where it is not there yet.
+    fn externals(&self) -> &HashTable<VersionId> {
+        self.external.get_or_init(|| {
+            let mut table = HashTable::with_capacity(self.count);
+            for (number, page) in self.pages.0.iter() {
+                for slot in 0..PAGE_COUNT {
+                    let Some(external) = page.external(slot) else { continue };
+                    let id = VersionId(number * PAGE_COUNT as u32 + slot as u32);
+                    // Of two that have the same one, the aliases know which is meant.
+                    let same = |other: &VersionId| self.external_of(*other) == Some(external);
+                    let rehash = |other: &VersionId| self.external_of(*other).map_or(0, hash);
+                    if let Entry::Vacant(entry) = table.entry(hash(external), same, rehash) {
+                        entry.insert(id);
+                    }
+                }
+            }
+            table
+        })
+    }
+
     /// The ids above `after`, ascending.
     pub fn ids_after(&self, after: u32) -> impl Iterator<Item = VersionId> + '_ {
         let pages = self.pages.0.range(after / PAGE_COUNT as u32..);
@@ -126,7 +147,7 @@ impl Versions {
     pub fn memory_bytes(&self) -> usize {
         let pages: usize = self.pages.0.values().map(|page| page.memory_bytes() + 64).sum();
         let of: usize = self.of.values().map(|ids| ids.capacity() * 4 + 40).sum();
-        pages + of + self.external.allocation_size()
+        pages + of + self.external.get().map_or(0, HashTable::allocation_size)
     }
 
     fn external_of(&self, id: VersionId) -> Option<&str> {
@@ -142,7 +163,9 @@ impl Versions {
         if let Some(old) = self.external_of(id).filter(|old| Some(*old) != external) {
             let (old, key) = (old.to_owned(), hash(old));
             // Found by its id too: another version may have taken the name over.
-            if let Ok(entry) = self.external.find_entry(key, |entry| *entry == id) {
+            self.externals();
+            let table = self.external.get_mut();
+            if let Some(Ok(entry)) = table.map(|table| table.find_entry(key, |entry| *entry == id)) {
                 entry.remove();
                 self.aliases.entry(old).or_insert(id);
             }
@@ -161,10 +184,12 @@ impl Versions {
     }
     /// Lets a caller's id mean a version; the latest to take it has it.
     fn name(&mut self, id: VersionId, external: &str) {
+        self.externals();
+        let Some(table) = self.external.get_mut() else { return };
         let pages = &self.pages;
         let text = |id: &VersionId| pages.page(*id).and_then(|(page, slot)| page.external(slot));
         let rehash = |id: &VersionId| text(id).map_or(0, hash);
-        match self.external.entry(hash(external), |id| text(id) == Some(external), rehash) {
+        match table.entry(hash(external), |id| text(id) == Some(external), rehash) {
             Entry::Occupied(entry) if *entry.get() != id => {
                 self.aliases.insert(external.to_owned(), id);
                 return;
@@ -186,17 +211,32 @@ impl Versions {
             page.review(slot, creative, review);
         }
     }
-    /// All pages as bytes, handed to `out` one by one (true: a page, its number before it), then the replaced ids.
-    pub(super) fn write<E>(&self, mut out: impl FnMut(bool, &[u8]) -> Result<(), E>) -> Result<(), E> {
+    /// Everything as bytes, part by part: the pages' numbers, then their texts, each behind the page's number; then the
+    /// replaced ids. What is read at a start lies together, and apart from what is not.
+    pub(super) fn write<E>(&self, mut out: impl FnMut(Part, &[u8]) -> Result<(), E>) -> Result<(), E> {
         let mut bytes = Vec::new();
         for (number, page) in self.pages.0.iter() {
             bytes.clear();
             bytes.extend(number.to_le_bytes());
             page.write(&mut bytes);
-            out(true, &bytes)?;
+            out(Part::Page, &bytes)?;
         }
-        out(false, &serde_json::to_vec(&self.aliases).unwrap_or_default())
+        for (number, page) in self.pages.0.iter() {
+            bytes.clear();
+            bytes.extend(number.to_le_bytes());
+            bytes.extend((page.texts().len() as u32).to_le_bytes());
+            bytes.extend(page.texts());
+            out(Part::Texts, &bytes)?;
+        }
+        out(Part::Aliases, &serde_json::to_vec(&self.aliases).unwrap_or_default())
     }
+}
+
+/// What a frame of an image has of the versions.
+pub(super) enum Part {
+    Page,
+    Texts,
+    Aliases,
 }
 
 /// Versions on their way out of an image.
@@ -207,10 +247,10 @@ pub(super) struct Reading {
 }
 impl Reading {
     /// Takes a page; `None` when it is none.
-    pub(super) fn page(&mut self, mut bytes: &[u8]) -> Option<()> {
-        let number = u32::from_le_bytes(take(&mut bytes)?);
+    pub(super) fn page(&mut self, bytes: &Bytes) -> Option<()> {
+        let number = u32::from_le_bytes(take(&mut bytes.as_ref())?);
         number.checked_mul(PAGE_COUNT as u32)?;
-        let page = Page::read(&mut bytes).filter(|_| bytes.is_empty())?;
+        let page = Page::read(&bytes.slice(4..))?;
         for slot in 0..PAGE_COUNT {
             let Some(brief) = page.brief(slot) else { continue };
             let id = VersionId(number * PAGE_COUNT as u32 + slot as u32);
@@ -218,6 +258,15 @@ impl Reading {
             self.versions.count += 1;
         }
         Arc::make_mut(&mut self.versions.pages.0).insert(number, Arc::new(page));
+        Some(())
+    }
+    /// Takes the texts of a page; `None` when they are none, or it was not taken.
+    pub(super) fn texts(&mut self, bytes: &Bytes) -> Option<()> {
+        let mut rest = bytes.as_ref();
+        let (number, length) = (take(&mut rest)?, u32::from_le_bytes(take(&mut rest)?));
+        let pages = Arc::make_mut(&mut self.versions.pages.0);
+        let page = pages.get_mut(&u32::from_le_bytes(number)).filter(|_| rest.len() == length as usize)?;
+        Arc::make_mut(page).set_texts(bytes.slice_ref(rest));
         Some(())
     }
     /// Takes the replaced ids; `None` when they are none.
@@ -228,15 +277,9 @@ impl Reading {
     /// All of them. (Ids ascend in the order of booking, so the order within an ad follows.)
     pub(super) fn finish(self) -> Versions {
         let mut versions = self.versions;
-        let pages = versions.pages.clone();
-        versions.external.reserve(versions.count, |_| 0);
-        for (number, page) in pages.0.iter() {
-            for slot in 0..PAGE_COUNT {
-                let Some(external) = page.external(slot) else { continue };
-                versions.name(VersionId(number * PAGE_COUNT as u32 + slot as u32), external);
-            }
-        }
         versions.of.values_mut().for_each(Vec::shrink_to_fit);
+        // Made when somebody first asks for a caller's id.
+        versions.external = OnceLock::new();
         versions.aliases = self.aliases;
         versions
     }

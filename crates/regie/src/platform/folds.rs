@@ -193,6 +193,10 @@ impl Folds {
             _ => {}
         }
     }
+    /// How many changes of bookings wait to be written.
+    pub fn changes_waiting(&self) -> usize {
+        self.waiting.changes.len()
+    }
     /// Everything to be written; `checkpoint` adds the ledger's whole state.
     pub fn take_flush(&mut self, checkpoint: bool) -> Option<Flush> {
         let position = self.ledger.position();
@@ -310,8 +314,11 @@ impl Platform {
             Event::Booked(booked)
                 if replay && fresh && position > self.catalogue_position.load(Ordering::SeqCst) =>
             {
+                // Whoever draws a picture meanwhile holds the catalogue and asks for the folds.
+                drop(folds);
                 let mut catalogue = self.catalogue.write().unwrap_or_else(std::sync::PoisonError::into_inner);
                 catalogue.apply(booked.at, &booked.change);
+                lock(&self.touched).note(&catalogue, &booked.change);
                 self.catalogue_position.store(position, Ordering::SeqCst);
             }
             Event::Booked(_) if replay => {}

@@ -1,25 +1,31 @@
 //! The catalogue's image on disk: what a start reads in place of every booking ever made.
 //!
 //! `catalogue.img`: magic, format version, journal position, a mark of the record there, frames, and BLAKE3 over all of
-//! it. Written beside the old one and renamed. It may be thrown away: an image that is damaged, of another version, or of
+//! it. Written beside the old one and renamed. A start maps it: versions are read where they lie, until they change; an image
+//! that was replaced keeps its place on the disk until the server that mapped it ends. It may be thrown away: an image that is damaged, of another version, or of
 //! another journal is noticed, logged and not used; the catalogue is then built from its bookings.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use memmap2::{Mmap, UncheckedAdvice};
 use regie_journal::{JournalReader, Position};
 use regie_model::catalogue::{Catalogue, FRAME_BYTES_MAX, ImageReader};
 use std::{
     fs::File,
-    io::{BufReader, BufWriter, Read, Write},
+    io::{BufWriter, Write},
     path::Path,
+    sync::Arc,
 };
 
 const MAGIC: &[u8; 8] = b"REGIEIMG";
 /// Raised when frames change their meaning; an older image is then built anew.
-const FORMAT_VERSION: u32 = 2;
+const FORMAT_VERSION: u32 = 3;
 /// Ends the frames.
 const END: u32 = u32::MAX;
 /// Bytes before the frames: magic, version, position, mark.
 const HEAD_BYTES: usize = 8 + 4 + 8 + 32;
+/// Bytes of the checksum at the end.
+const HASH_BYTES: usize = 32;
 
 /// An image that was read.
 pub struct Image {
@@ -27,6 +33,8 @@ pub struct Image {
     pub catalogue: Catalogue,
     /// Journal position of its last change.
     pub position: u64,
+    /// Where its versions lie.
+    pub mapped: Mapped,
 }
 
 /// What tells one journal's record from another's: the hash of its bytes. `None` when there is no such record.
@@ -83,7 +91,34 @@ pub fn write(path: &Path, journal: &Path, position: u64, catalogue: &Catalogue) 
     Ok(bytes + 32)
 }
 
-/// Reads the image; `None` when there is none.
+/// The file in memory, as far as somebody reads it.
+#[derive(Clone)]
+pub struct Mapped(Arc<Mmap>);
+impl Mapped {
+    #[allow(unsafe_code)]
+    fn open(file: &File) -> std::io::Result<Mapped> {
+        // SAFETY: nobody writes into the file. It is written beside the old one and renamed ([`write`]), so that a new image
+        // is another file; the folder is one server's, which holds its lock. Whoever cuts the file by hand meanwhile
+        // ends the process, and changes nothing that was written.
+        unsafe { Mmap::map(file) }.map(|map| Mapped(Arc::new(map)))
+    }
+    /// Gives back what was read so far: what is read again comes from the system's cache.
+    #[allow(unsafe_code)]
+    pub fn give_back(&self) {
+        // SAFETY: the map is shared and only read, so that what is given back is what is in the file.
+        let given = unsafe { self.0.unchecked_advise(UncheckedAdvice::DontNeed) };
+        if let Err(error) = given {
+            tracing::debug!(%error, "the image's pages stay in memory");
+        }
+    }
+}
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Maps the image; `None` when there is none. All of it is read once, for its checksum; then versions are read where they lie.
 ///
 /// # Errors
 /// Why it cannot be used: damaged, of another version, of another journal.
@@ -92,56 +127,36 @@ pub fn read(path: &Path, journal: &Path) -> Result<Option<Image>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };
-    let mut input =
-        Unhashing { input: BufReader::with_capacity(1 << 20, file), hasher: blake3::Hasher::new() };
-    let mut head = [0; HEAD_BYTES];
-    input.take(&mut head)?;
-    ensure!(head.starts_with(MAGIC), "it is no image of a catalogue");
-    let version = u32::from_le_bytes(head[8..12].try_into()?);
+    ensure!(file.metadata()?.len() >= (HEAD_BYTES + HASH_BYTES) as u64, "it ends early");
+    let mapped = Mapped::open(&file)?;
+    let bytes = Bytes::from_owner(mapped.clone());
+    ensure!(bytes.starts_with(MAGIC), "it is no image of a catalogue");
+    let version = u32::from_le_bytes(bytes[8..12].try_into()?);
     ensure!(
         version == FORMAT_VERSION,
         "it has format version {version}, this program reads {FORMAT_VERSION}"
     );
-    let position = u64::from_le_bytes(head[12..20].try_into()?);
+    let position = u64::from_le_bytes(bytes[12..20].try_into()?);
     let known = mark(journal, position)?;
     ensure!(
-        known.is_some_and(|mark| mark == head[20..52]),
+        known.is_some_and(|mark| mark == bytes[20..52]),
         "it belongs to another journal, or to a longer one"
     );
+    let hashed = bytes.slice(..bytes.len() - HASH_BYTES);
+    let hash = blake3::hash(&hashed);
+    ensure!(hash.as_bytes()[..] == bytes[hashed.len()..], "it is damaged: its checksum does not fit");
     let mut reader = ImageReader::default();
-    let mut frame = Vec::new();
+    let mut rest = hashed.slice(HEAD_BYTES..);
     loop {
-        let mut length = [0; 4];
-        input.take(&mut length)?;
-        let length = u32::from_le_bytes(length);
+        ensure!(rest.len() >= 4, "it ends early");
+        let length = u32::from_le_bytes(rest.split_to(4)[..].try_into()?);
         if length == END {
             break;
         }
-        if length as usize > FRAME_BYTES_MAX {
-            bail!("it is damaged: a frame of {length} bytes");
-        }
-        frame.resize(length as usize, 0);
-        input.take(&mut frame)?;
-        reader.frame(&frame)?;
+        ensure!(length as usize <= rest.len(), "it ends early");
+        reader.frame(&rest.split_to(length as usize))?;
     }
-    let hash = input.hasher.finalize();
-    let mut written = [0; 32];
-    input.input.read_exact(&mut written).context("it ends early")?;
-    ensure!(hash == written, "it is damaged: its checksum does not fit");
-    Ok(Some(Image { catalogue: reader.finish(), position }))
-}
-
-/// Reads through a hash.
-struct Unhashing<R> {
-    input: R,
-    hasher: blake3::Hasher,
-}
-impl<R: Read> Unhashing<R> {
-    fn take(&mut self, bytes: &mut [u8]) -> Result<()> {
-        self.input.read_exact(bytes).context("it ends early")?;
-        self.hasher.update(bytes);
-        Ok(())
-    }
+    Ok(Some(Image { catalogue: reader.finish(), position, mapped }))
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS refusals (
 CREATE TABLE IF NOT EXISTS charge_blocks (block INTEGER PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS credits (position INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, charged INTEGER NOT NULL, nanos INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS matched (ad_set INTEGER NOT NULL, hour INTEGER NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (ad_set, hour)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS histories (subject TEXT NOT NULL, position INTEGER NOT NULL, at_ms INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (subject, position)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS samples (epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (epoch, sequence)) WITHOUT ROWID;
 ";
 
@@ -166,6 +167,53 @@ impl StateDb {
         let sum: Option<i64> =
             self.connection.prepare_cached(sql)?.query_row(params![ad_set.0, from.0, to.0], |r| r.get(0))?;
         Ok(sum.map(|count| count as u64))
+    }
+    /// Booked changes behind a position, in order, at most so many: (position, JSON of the event).
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn changes(&self, after: u64, limit: usize) -> Result<Vec<(u64, Vec<u8>)>> {
+        let sql = "SELECT position, body FROM changes WHERE position > ?1 ORDER BY position LIMIT ?2";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = statement
+            .query_map(params![after as i64, limit], |r| Ok((r.get::<_, i64>(0)? as u64, r.get(1)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+    /// Up to which position histories were kept.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn histories_position(&self) -> Result<u64> {
+        self.meta("histories_position")
+    }
+    /// Keeps lines of histories (subject, position, time, JSON) and up to which position they go.
+    ///
+    /// # Errors
+    /// SQLite's error; then nothing was written.
+    pub fn keep_histories(&mut self, lines: &[(String, u64, i64, String)], position: u64) -> Result<()> {
+        let transaction = self.connection.transaction()?;
+        {
+            let mut put =
+                transaction.prepare_cached("INSERT OR REPLACE INTO histories VALUES (?1, ?2, ?3, ?4)")?;
+            for (subject, position, at_ms, body) in lines {
+                put.execute(params![subject, *position as i64, at_ms, body])?;
+            }
+            let mut set = transaction.prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?;
+            set.execute(params!["histories_position", position as i64])?;
+        }
+        Ok(transaction.commit()?)
+    }
+    /// What was kept of one subject: (position, time, JSON), in order.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn history_of(&self, subject: &str) -> Result<Vec<(u64, i64, String)>> {
+        let sql = "SELECT position, at_ms, body FROM histories WHERE subject = ?1 ORDER BY position";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let rows =
+            statement.query_map([subject], |r| Ok((r.get::<_, i64>(0)? as u64, r.get(1)?, r.get(2)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
     /// Writes everything in one transaction.
     ///

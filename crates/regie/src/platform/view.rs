@@ -195,6 +195,10 @@ impl Platform {
         self.apply_halts();
         true
     }
+    /// The next [`Platform::publish`] draws a picture, whether something was booked or not.
+    pub fn catalogue_moved(&self) {
+        self.changed.store(true, Ordering::SeqCst);
+    }
     /// Puts a picture in force, with the tables in its order. The tables come first: a decision loads its picture first,
     /// so that it never meets tables that do not know it.
     fn show(&self, mut view: View) {

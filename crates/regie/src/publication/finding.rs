@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 
 /// Ads that are made findable in one transaction.
 pub(super) const INDEX_BATCH: usize = 200;
+/// Ads that are made findable at once.
+const FIND_MAX: usize = 1_000;
 /// Ads made findable since the index was merged last, before it is merged again: so many, and a twentieth of all.
 const MERGE_AFTER: u64 = 1_000;
 /// How the index of the search grew since its segments were merged.
@@ -58,12 +60,13 @@ impl Publication {
         let shown = self.platform.folds().ledger.totals(ad).impressions_count > 0;
         db.set_words(ad, shown, &words::words(facts), &words::filters(facts))
     }
-    /// Makes findable what was shown since the last time.
-    pub(super) fn find_shown(&self) -> Result<()> {
-        let fresh = std::mem::take(&mut self.platform.folds().first_shown);
-        if fresh.is_empty() {
-            return Ok(());
-        }
+    /// Makes findable what was shown since the last time: of very many at once, as after a start, some; whether there are more.
+    pub(super) fn find_shown(&self) -> Result<bool> {
+        let fresh: Vec<AdId> = {
+            let mut folds = self.platform.folds();
+            let waiting = &mut folds.first_shown;
+            waiting.drain(..waiting.len().min(FIND_MAX)).collect()
+        };
         for (done, some) in fresh.chunks(INDEX_BATCH).enumerate() {
             let db = self.db();
             let made = (|| -> Result<()> {
@@ -77,6 +80,6 @@ impl Publication {
                 return Err(error);
             }
         }
-        Ok(())
+        Ok(fresh.len() == FIND_MAX)
     }
 }

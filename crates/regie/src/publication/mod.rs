@@ -88,6 +88,8 @@ pub struct Publication {
     work: Mutex<Work>,
     journal: PathBuf,
     stopping: AtomicBool,
+    /// There was nothing more to do once, or it failed.
+    rested: AtomicBool,
     /// Ads that search finds.
     found: Arc<AtomicU64>,
     /// How long personal fields are held after their ad last ran, in days.
@@ -118,6 +120,7 @@ impl Publication {
             work: Mutex::new(Work { position, hour: -1, ..Work::default() }),
             journal,
             stopping: AtomicBool::new(false),
+            rested: AtomicBool::new(false),
             found,
             keep_days: AtomicU32::new(register::KEEP_DAYS),
         };
@@ -153,10 +156,12 @@ impl Publication {
                     Ok(true) => failures = 0,
                     Ok(false) => {
                         failures = 0;
+                        publication.rested.store(true, Ordering::SeqCst);
                         std::thread::sleep(std::time::Duration::from_millis(IDLE_MS));
                     }
                     Err(error) => {
                         failures += 1;
+                        publication.rested.store(true, Ordering::SeqCst);
                         tracing::error!(
                             error = format!("{error:#}"),
                             failures,
@@ -169,6 +174,10 @@ impl Publication {
             }
         };
         Ok(std::thread::Builder::new().name("regie-record".into()).spawn(work)?)
+    }
+    /// Whether the thread was through with everything once, or failed at it.
+    pub fn has_rested(&self) -> bool {
+        self.rested.load(Ordering::SeqCst)
     }
     /// Ends the thread after its present step.
     pub fn stop(&self) {
@@ -244,8 +253,11 @@ impl Publication {
     /// SQLite's and the log's; then it is to be called again.
     pub fn step(&self) -> Result<bool> {
         let mut work = lock(&self.work);
-        self.read_changes(&mut work)?;
-        self.find_shown()?;
+        // What is stated follows from everything that is booked: all of it is read first.
+        if self.read_changes(&mut work)? {
+            return Ok(true);
+        }
+        let found = self.find_shown()?;
         let now = self.now();
         let due: Vec<AdId> = work.waiting.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
         for ad in due {
@@ -254,32 +266,26 @@ impl Publication {
         }
         let published = self.publish_facts(&mut work, now)?;
         let closed = self.close_days(&mut work, now)?;
-        if !published && !closed {
+        if !published && !closed && !found {
             self.merge_index(&mut work.index)?;
         }
-        Ok(published || closed)
+        Ok(published || closed || found)
     }
-    fn read_changes(&self, work: &mut Work) -> Result<()> {
+    /// Reads what was booked; whether there may be more.
+    fn read_changes(&self, work: &mut Work) -> Result<bool> {
         let last = self.platform.last_change();
         if last <= work.position && work.hour >= 0 {
-            return Ok(());
+            return Ok(false);
         }
         self.platform.wait_applied(last, 5_000);
         self.platform.flush(false)?;
-        let changes: Vec<(u64, Event)> = {
-            let state = self.platform.state();
-            let sql = "SELECT position, body FROM changes WHERE position > ?1 ORDER BY position LIMIT 50000";
-            let mut statement = state.connection().prepare_cached(sql)?;
-            let rows = statement.query_map([work.position as i64], |r| {
-                Ok((r.get::<_, i64>(0)? as u64, r.get::<_, Vec<u8>>(1)?))
-            })?;
-            let mut read = Vec::new();
-            for row in rows {
-                let (position, body) = row?;
-                read.push((position, Event::decode(&body)?));
-            }
-            read
-        };
+        let read = self.platform.state().changes(work.position, history::CHANGES_COUNT_MAX)?;
+        let more = read.len() == history::CHANGES_COUNT_MAX;
+        let mut changes: Vec<(u64, Event)> = Vec::with_capacity(read.len());
+        for (position, body) in read {
+            changes.push((position, Event::decode(&body)?));
+        }
+        self.history.keep(&self.platform, work.position, &changes)?;
         for (position, event) in changes {
             if let Event::Booked(booked) = event {
                 let catalogue = self.platform.catalogue();
@@ -297,7 +303,7 @@ impl Publication {
             }
             work.position = position;
         }
-        Ok(())
+        Ok(more)
     }
     /// The new versions of the touched ads' facts.
     fn publish_facts(&self, work: &mut Work, now: UtcMs) -> Result<bool> {

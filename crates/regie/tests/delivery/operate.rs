@@ -140,3 +140,58 @@ fn tls_is_served_from_certificate_files() {
     let _ = std::io::Read::read_to_end(&mut plain, &mut answer);
     assert!(!answer.starts_with(b"HTTP/1.1 200"));
 }
+
+#[test]
+fn a_start_takes_up_what_was_booked_behind_the_image_of_the_catalogue() {
+    let scene = Scene::start();
+    let first = scene.book(&Booking::cpm("Early", 2_000_000));
+    assert!(scene.report(&[("impression", &scene.ticket())]).status < 300);
+    let (site, placement, mut harness) = (scene.site, scene.placement, scene.harness);
+    harness.stop();
+    let image = harness.folder().join("catalogue.img");
+    let older = std::fs::read(&image).unwrap();
+
+    // Behind the image: an edit of what it has, something new, and the end of something.
+    let harness = harness.restart();
+    let owner = harness.owner();
+    let scene = Scene { harness, owner, site: site.clone(), placement: placement.clone() };
+    let second = scene.book(&Booking::cpm("Late", 3_000_000));
+    let paused = json!({ "status": "paused" });
+    scene.owner.post(&format!("/v1/ad-sets/{}/status", first.ad_set), paused).expect(200);
+    scene.settle();
+    assert_eq!(scene.ask(json!({}))["ad"]["label"]["payer"], "paid for by Late");
+    let mut harness = scene.harness;
+    harness.stop();
+    assert_ne!(std::fs::read(&image).unwrap(), older, "a stop writes an image");
+
+    // As after a crash before the next image, with the projections lost besides: the journal's tail has the rest.
+    std::fs::write(&image, &older).unwrap();
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(harness.folder().join(format!("state.db{suffix}")));
+    }
+    let harness = harness.restart();
+    let owner = harness.owner();
+    let scene = Scene { harness, owner, site, placement };
+    for _ in 0..5 {
+        assert_eq!(scene.ask(json!({}))["ad"]["label"]["payer"], "paid for by Late");
+    }
+    // What lies in the image can be changed.
+    let active = json!({ "status": "active" });
+    scene.owner.post(&format!("/v1/ad-sets/{}/status", first.ad_set), active).expect(200);
+    scene
+        .owner
+        .post(&format!("/v1/ad-sets/{}/status", second.ad_set), json!({ "status": "paused" }))
+        .expect(200);
+    scene.settle();
+    assert_eq!(scene.ask(json!({}))["ad"]["label"]["payer"], "paid for by Early");
+    let path = format!("/record/ads/{}/versions.json", first.ad);
+    let history = || scene.harness.anonymous().get(&path).expect(200).text();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while !history().contains("resumed") && std::time::Instant::now() < until {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let history = history();
+    for event in ["approved", "paused", "resumed"] {
+        assert!(history.contains(event), "{event}: its history is whole: {history}");
+    }
+}

@@ -58,9 +58,29 @@ impl Plain {
     }
 }
 
-fn both(steps: &[Step]) -> (Versions, Plain) {
+/// Writes and reads an image of these versions.
+fn through_image(versions: Versions) -> (Catalogue, Vec<Vec<u8>>) {
+    let catalogue = Catalogue { versions, ..Catalogue::default() };
+    let mut frames: Vec<Vec<u8>> = Vec::new();
+    let kept: Result<(), ()> = catalogue.write_image(|frame| {
+        frames.push(frame.to_vec());
+        Ok(())
+    });
+    kept.unwrap();
+    let mut reader = ImageReader::default();
+    frames.iter().for_each(|frame| reader.frame(&frame.clone().into()).unwrap());
+    let read = reader.finish();
+    assert_eq!(read, catalogue);
+    (read, frames)
+}
+
+/// The steps done to both; before step `restart`, the versions are read back from an image.
+fn both(steps: &[Step], restart: usize) -> (Versions, Plain) {
     let (mut paged, mut plain) = (Versions::default(), Plain::default());
     for (at, (kind, id, creative, text, weight)) in steps.iter().enumerate() {
+        if at == restart {
+            paged = through_image(paged).0.versions;
+        }
         let (at, id) = (UtcMs(at as i64), VersionId(id % 1_200));
         let known = plain.versions.get(&id).map(|v| v.kept.spec.creative).unwrap_or_default();
         match kind % 6 {
@@ -96,9 +116,10 @@ proptest! {
     fn pages_say_what_a_map_would(
         steps in proptest::collection::vec((0u8..6, 0u32..12, 0u8..6, any::<u8>(), 0u32..4), 0..120),
         far in 0u32..1_200,
+        restart in 0usize..160,
     ) {
         let steps: Vec<Step> = steps.into_iter().map(|(k, id, c, t, w)| (k, id * far, c, t, w)).collect();
-        let (paged, plain) = both(&steps);
+        let (paged, plain) = both(&steps, restart);
         let listed: BTreeMap<_, _> = paged.iter().collect();
         prop_assert_eq!(&listed, &plain.versions);
         prop_assert_eq!(paged.len(), plain.versions.len());
@@ -113,20 +134,14 @@ proptest! {
             prop_assert_eq!(paged.servable(*id).map(|s| (s.creative, s.shape)), served);
         }
         // And so does what is read back.
-        let catalogue = Catalogue { versions: paged.clone(), ..Catalogue::default() };
-        let mut frames: Vec<Vec<u8>> = Vec::new();
-        catalogue.write_image(|frame| { frames.push(frame.to_vec()); Ok::<(), ()>(()) }).unwrap();
-        let mut reader = ImageReader::default();
-        frames.iter().for_each(|frame| reader.frame(frame).unwrap());
-        let read = reader.finish();
-        prop_assert_eq!(&read, &catalogue);
+        let (read, frames) = through_image(paged.clone());
         for (external, id) in &plain.external {
             prop_assert_eq!(read.versions.by_external(external), Some(*id));
         }
         for (number, frame) in frames.iter().enumerate() {
             for cut in (0..frame.len()).step_by(1 + frame.len() / 20) {
                 let mut reader = ImageReader::default();
-                prop_assert!(reader.frame(&frame[..cut]).is_err(), "frame {} cut at {}", number, cut);
+                prop_assert!(reader.frame(&frame[..cut].to_vec().into()).is_err(), "frame {} cut at {}", number, cut);
             }
         }
     }

@@ -19,7 +19,7 @@ use std::{
 };
 
 /// How long the record may log nothing while ads wait for it.
-const WAIT_LOGGED_MAX: Duration = Duration::from_secs(30);
+const WAIT_LOGGED_MAX: Duration = Duration::from_secs(180);
 
 /// Impressions in one beacon.
 pub const BEACON_EVENTS: usize = 64;
