@@ -198,6 +198,19 @@ mod tests {
         }
     }
     #[test]
+    fn every_other_language_has_the_labels_and_answers_of_the_notice() {
+        let wanted: Vec<&String> = languages()["fr"].phrases.keys().collect();
+        assert!(wanted.len() > 50);
+        for (code, language) in languages().iter().filter(|(code, _)| *code != "en") {
+            assert_eq!(language.phrases.keys().collect::<Vec<_>>(), wanted, "{code}");
+            for (english, words) in &language.phrases {
+                assert!(!words.trim().is_empty() && !words.contains(['<', '>', '&']), "{code}: {english}");
+                // A sentence that is the English one was not translated.
+                assert!(english.len() < 25 || words != english, "{code}: {english}");
+            }
+        }
+    }
+    #[test]
     fn an_unreviewed_language_needs_the_publishers_opt_in() {
         let reviewed: Vec<_> =
             languages().iter().filter(|(_, l)| l.reviewed).map(|(c, _)| c.as_str()).collect();
