@@ -557,6 +557,8 @@ impl Server {
             mirror,
             publication: Arc::clone(&publication),
             record_limits: Default::default(),
+            completeness: Default::default(),
+            bulk_files: Default::default(),
             bulk: Default::default(),
             desk: crate::desk::Desk::open(folder.root())?,
             folder: folder.root().to_path_buf(),

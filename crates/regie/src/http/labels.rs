@@ -22,13 +22,13 @@ pub struct Label {
     pub payer: String,
     /// "controlled by NAME", where declared.
     pub controller: Option<String>,
-    /// Linked vote or process, where there is one.
+    /// "linked to: NAME": the vote or process, where there is one.
     pub linked: Option<String>,
     /// That it is targeted, for political ads.
     pub targeted: Option<&'static str>,
     /// Words of the link to the public record.
     pub notice_text: &'static str,
-    /// Path of the ad's page in the public record.
+    /// Path of the notice of a political ad, in the label's language; of another ad's page in the public record.
     pub notice_path: String,
     /// Political advertisement.
     pub political: bool,
@@ -52,10 +52,13 @@ pub fn label(ad: &AdView, language: Option<&str>, opted_in: &[String]) -> Label 
         sponsor: texts.with(Text::OnBehalfOf, &ad.sponsor_name),
         payer: texts.with(Text::PaidBy, &ad.payer_name),
         controller: controlled.then(|| texts.with(Text::ControlledBy, &ad.controller)),
-        linked: linked.then(|| ad.linked.join("; ")),
+        linked: linked.then(|| texts.with(Text::LinkedTo, &ad.linked.join("; "))),
         targeted: (ad.political && ad.targeted).then(|| texts.get(Text::Targeted)),
         notice_text: texts.get(link),
-        notice_path: format!("/record/ads/{}", ad.id),
+        notice_path: match ad.political {
+            true => format!("/record/ads/{}/notice?lang={}", ad.id, texts.code),
+            false => format!("/record/ads/{}", ad.id),
+        },
         political: ad.political,
         promise: None,
     }

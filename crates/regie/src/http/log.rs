@@ -11,6 +11,7 @@ use super::{
     problem::Problem,
 };
 use crate::platform::log::payers;
+use crate::t;
 use axum::{
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Path, State},
@@ -120,26 +121,25 @@ async fn about(State(app): State<AppState>) -> Result<Response, Problem> {
     let keys = app.log.verifiers();
     let url = format!("{}/record/log", app.config.public_url);
     let body = html! {
-        h1 { "The record's log" }
-        p { "Every entry of the public record stands in an append-only Merkle tree. What is in it cannot be changed or dropped unseen by
-            whoever kept an earlier checkpoint, holds a label, or asks witnesses." }
-        dl {
-            dt { "Origin" } dd { code { (app.log.origin()) } }
-            dt { "Entries" } dd { (head.head.size) }
-            dt { "Root" } dd { code { (head.head.root) } }
-            @for key in &keys { dt { "Key" } dd { code { (key) } } }
+        h1 { (t!("proofs-log")) }
+        p class="intro" { (t!("proofs-log-intro")) }
+        dl class="facts" {
+            dt { (t!("proofs-log-origin")) } dd { code { (app.log.origin()) } }
+            dt { (t!("proofs-log-entries")) } dd { (head.head.size) }
+            dt { (t!("proofs-log-root")) } dd { code { (head.head.root) } }
+            @for key in &keys { dt { (t!("proofs-log-key")) } dd { code { (key) } } }
         }
-        p { "Take the key from somewhere else than this page, too: whoever changes the record could change this page." }
-        h2 { "Verify it yourself" }
+        p { (t!("proofs-log-take-the-key")) }
+        h2 { (t!("proofs-log-verify")) }
         pre { "regie verify " (url) " --key '" (keys.first().map(ToString::to_string).unwrap_or_default()) "'\nregie mirror " (url) " --to FOLDER --key ..." }
         ul {
-            li { a href="/record/log/checkpoint" { "The signed checkpoint" } }
-            li { a href="/record/log/key" { "The keys, as text" } }
-            li { a href="/record/verify.html" { "Verify one entry in this browser" } }
+            li { a href="/record/log/checkpoint" { (t!("proofs-log-checkpoint")) } }
+            li { a href="/record/log/key" { (t!("proofs-log-keys")) } }
+            li { a href="/record/verify.html" { (t!("proofs-log-verify-one")) } }
         }
-        @if let Some(why) = app.log.halted() { p role="alert" { "Nothing is signed at present: " (why) } }
+        @if let Some(why) = app.log.halted() { p role="alert" { (t!("proofs-log-halted", why = why)) } }
     };
-    Ok(layout::page(StatusCode::OK, &layout::public(&app, "The record's log", &body)))
+    Ok(layout::page(StatusCode::OK, &layout::public(&app, t!("proofs-log"), &body)))
 }
 
 async fn verify_page() -> Response {

@@ -64,6 +64,10 @@ pub struct App {
     pub publication: Arc<crate::publication::Publication>,
     /// Fair limits of the record's open interface.
     pub record_limits: record::limits::Limits,
+    /// The completeness counter's last answer.
+    pub completeness: record::completeness::Kept,
+    /// Held while the hashes of bulk files are made.
+    pub bulk_files: std::sync::Mutex<()>,
     /// The data folder.
     pub folder: std::path::PathBuf,
     /// Tables of bookings that are being taken in.

@@ -5,8 +5,10 @@
 
 mod ad_page;
 pub mod bulk;
+pub mod completeness;
 mod data;
 mod dossier;
+mod elections;
 mod home;
 mod known;
 pub mod limits;
@@ -15,6 +17,7 @@ pub mod outbox;
 mod own;
 mod reading;
 mod report;
+mod spenders;
 mod sponsor_page;
 mod version_page;
 
@@ -56,11 +59,13 @@ pub fn routes() -> Vec<Route> {
         public("/record/changes.json", get(known::between)),
         public("/record/days.json", get(bulk::list)),
         public("/record/days/{name}", get(bulk::file)),
-        public("/record/elections", get(reading::elections)),
-        public("/record/elections.json", get(reading::elections)),
+        public("/record/elections", get(elections::show)),
+        public("/record/elections.json", get(elections::show)),
         public("/record/elections/dossier.json", get(dossier::of_election)),
+        public("/record/spenders", get(spenders::show)),
+        public("/record/spenders.json", get(spenders::show)),
         public("/record/feed.atom", get(reading::feed)),
-        public("/record/completeness.json", get(reading::completeness)),
+        public("/record/completeness.json", get(completeness::completeness)),
         public("/record/openapi.json", get(reading::openapi)),
         public("/record/data", get(reading::dictionary)),
         public("/record/data.json", get(reading::dictionary)),
@@ -160,7 +165,7 @@ async fn list(
     let wanted = narrowed(&query)?;
     let reader = Arc::clone(&app);
     let work = move || -> Result<serde_json::Value, Problem> {
-        let (ids, next) = data::search(&reader, &wanted, limit)?;
+        let (ids, next) = data::search_briefly(&reader, &wanted, limit)?;
         let one = |id: &AdId| match wanted.size {
             Some(size) => {
                 let db = reader.publication.reading().map_err(Problem::internal)?;

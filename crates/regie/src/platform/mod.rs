@@ -20,6 +20,7 @@ pub mod log;
 pub mod objects;
 pub mod secrets;
 pub mod sharded;
+pub mod spend;
 pub mod state_db;
 pub mod traffic;
 pub mod view;

@@ -4,6 +4,7 @@
 //! (`rollups_position`) may be ahead of the ledger checkpoint's (`ledger_position`): on a start the ledger replays from
 //! its own, and what it counts up to the reports' position is dropped.
 
+use super::spend;
 use anyhow::{Context, Result};
 use regie_ledger::{Counters, RefusalKey};
 use regie_model::{AdSetId, UtcHour, event::RollupKey};
@@ -79,6 +80,8 @@ impl StateDb {
     pub fn open(path: &Path) -> Result<StateDb> {
         let connection = Connection::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         connection.execute_batch(SCHEMA)?;
+        connection.execute_batch(spend::SCHEMA)?;
+        spend::make(&connection)?;
         Ok(StateDb { path: path.to_path_buf(), connection })
     }
     /// In memory only, for simulation.
@@ -88,6 +91,8 @@ impl StateDb {
     pub fn in_memory() -> Result<StateDb> {
         let connection = Connection::open_in_memory()?;
         connection.execute_batch(SCHEMA)?;
+        connection.execute_batch(spend::SCHEMA)?;
+        spend::make(&connection)?;
         Ok(StateDb { path: PathBuf::new(), connection })
     }
     /// A second connection that only reads, for pages; `None` in memory.
@@ -255,6 +260,7 @@ impl StateDb {
                     c.free_nanos.0 as i64,
                 ])?;
             }
+            spend::add(&transaction, &flush.rollups)?;
             let mut add = transaction.prepare_cached(
                 "INSERT INTO refusals VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET count = count + ?5",
             )?;

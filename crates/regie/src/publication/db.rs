@@ -1,7 +1,7 @@
 //! `record.db`: the published versions, made readable: leaves in log order, objects, days, and the full-text index.
 //!
-//! A projection of the log, in a file of its own: what it holds was published, and nothing else is in it (R2, R4). Search
-//! is one FTS5 query: words and filters are terms of the same index, so that a rare filter is as fast as a rare word.
+//! A projection of the log, in a file of its own: what it holds was published, and nothing else is in it (R2, R4). The index over it
+//! is [`super::index`].
 //! Refuses to change or delete a leaf (R3); an object goes only with a tombstone.
 
 use anyhow::{Context, Result};
@@ -15,14 +15,11 @@ use regie_record::{
 use rusqlite::{Connection, OptionalExtension, params};
 use std::{
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU64},
 };
 
-use super::search::expression;
-pub use super::search::{Filters, Query, terms};
+pub use super::index::Found;
+pub use super::search::{BRIEFLY, Filters, Query, terms};
 
 const SCHEMA: &str = "
 PRAGMA journal_mode = WAL;
@@ -40,35 +37,7 @@ CREATE TABLE IF NOT EXISTS ads (
 CREATE TABLE IF NOT EXISTS moves (
   position INTEGER PRIMARY KEY, ad INTEGER NOT NULL, from_day INTEGER NOT NULL, to_day INTEGER NOT NULL, nanos INTEGER NOT NULL, reason TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS moves_by_ad ON moves (ad);
-CREATE TABLE IF NOT EXISTS bulk (day INTEGER NOT NULL, form TEXT NOT NULL, last_idx INTEGER NOT NULL, rows INTEGER NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (day, form)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS outbox (
-  ad INTEGER NOT NULL, version INTEGER NOT NULL, due_ms INTEGER NOT NULL, next_ms INTEGER NOT NULL, tries INTEGER NOT NULL, sent_ms INTEGER, answer TEXT NOT NULL, PRIMARY KEY (ad, version)) WITHOUT ROWID;
 ";
-
-/// The full-text index, of ads that were shown. Beginnings of words of up to eight letters have lists of their own: a beginning that thousands of words
-/// share would else be merged from all of theirs, tens of milliseconds in a record of some hundred thousand ads.
-const INDEX: &str = "CREATE VIRTUAL TABLE ads_fts USING fts5(
-  words, filters,
-  content='', contentless_delete=1, tokenize=\"unicode61 remove_diacritics 2\", prefix='1 2 3 4 5 6 7 8')";
-/// Pages that one step of merging the index writes, about a megabyte.
-const MERGE_PAGES: i64 = 256;
-
-/// Makes the index; one of an earlier form is made anew from the words beside it.
-fn make_index(connection: &Connection) -> Result<()> {
-    let sql = "SELECT sql FROM sqlite_master WHERE name = 'ads_fts'";
-    let made: Option<String> = connection.query_row(sql, [], |r| r.get(0)).optional()?;
-    if made.as_deref() == Some(INDEX) {
-        return Ok(());
-    }
-    let transaction = connection.unchecked_transaction()?;
-    transaction.execute_batch("DROP TABLE IF EXISTS ads_fts")?;
-    transaction.execute_batch(INDEX)?;
-    transaction.execute_batch(
-        "INSERT INTO ads_fts (rowid, words, filters) SELECT ad, words, filters FROM ads WHERE shown = 1 AND filters <> ''",
-    )?;
-    transaction.commit()?;
-    Ok(())
-}
 
 /// The file, with one connection that writes.
 pub struct RecordDb {
@@ -88,17 +57,24 @@ impl RecordDb {
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(super::register::SCHEMA)?;
         connection.execute_batch(super::groupings::SCHEMA)?;
-        make_index(&connection)?;
+        connection.execute_batch(super::index::SCHEMA)?;
+        connection.execute_batch(super::sending::SCHEMA)?;
+        connection.execute_batch(super::closed::SCHEMA)?;
         RecordDb::counted(connection)
     }
     fn counted(connection: Connection) -> Result<RecordDb> {
         let sql = "SELECT count(*) FROM ads WHERE shown = 1";
         let count = connection.query_row(sql, [], |r| r.get::<_, i64>(0))? as u64;
-        Ok(RecordDb { connection, found: Arc::new(AtomicU64::new(count)) })
+        let db = RecordDb { connection, found: Arc::new(AtomicU64::new(count)) };
+        super::index::make(&db)?;
+        db.count_once()?;
+        super::closed::note_all_once(&db)?;
+        super::sending::note_all_once(&db)?;
+        Ok(db)
     }
     /// How many ads search finds, now and later.
-    pub fn found(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.found)
+    pub fn found(&self) -> &Arc<AtomicU64> {
+        &self.found
     }
     /// A further connection, which only reads: it waits for nobody who writes.
     ///
@@ -121,7 +97,9 @@ impl RecordDb {
         connection.execute_batch(SCHEMA)?;
         connection.execute_batch(super::register::SCHEMA)?;
         connection.execute_batch(super::groupings::SCHEMA)?;
-        make_index(&connection)?;
+        connection.execute_batch(super::index::SCHEMA)?;
+        connection.execute_batch(super::sending::SCHEMA)?;
+        connection.execute_batch(super::closed::SCHEMA)?;
         RecordDb::counted(connection)
     }
     /// The connection, for reading.
@@ -194,7 +172,10 @@ impl RecordDb {
             if leaf.kind == Kind::Facts {
                 index_facts(&transaction, index, leaf)?;
             }
+            super::closed::note(&transaction, index, leaf)?;
+            super::sending::note(&transaction, leaf.ad)?;
         }
+        count(&transaction, sheets)?;
         if let Some((key, value)) = mark {
             transaction.execute("INSERT OR REPLACE INTO meta VALUES (?1, ?2)", params![key, value as i64])?;
         }
@@ -237,7 +218,16 @@ impl RecordDb {
             self.connection.prepare_cached("SELECT bytes FROM objects WHERE hash = ?1").ok()?;
         statement.query_row([hash.0], |r| r.get(0)).optional().ok().flatten()
     }
-    /// Deletes an object with its salt. The caller has put a tombstone into the log.
+    /// Deletes an object of an ad with its salt. The caller has put a tombstone into the log.
+    ///
+    /// # Errors
+    /// SQLite's error.
+    pub fn withhold_of(&self, ad: AdId, hash: &Sha256Hash) -> Result<bool> {
+        let gone = self.withhold(hash)?;
+        self.forget_files_of(ad)?;
+        Ok(gone)
+    }
+    /// Deletes an object of no ad with its salt, in the same way.
     ///
     /// # Errors
     /// SQLite's error.
@@ -271,122 +261,43 @@ impl RecordDb {
         let Some(leaf) = self.latest(ad, Kind::Facts, None)? else { return Ok(None) };
         Ok(Facts::read(&leaf, &|hash| self.object(hash)).ok())
     }
-    /// Sets the words and filters by which an ad is found, and whether it was shown.
+    /// The facts of an ad as last published before a leaf.
     ///
     /// # Errors
-    /// SQLite's error.
-    pub fn set_words(&self, ad: AdId, shown: bool, words: &str, filters: &Filters) -> Result<()> {
-        let mut filters = filters.clone();
-        if shown {
-            filters.add("shown", "1");
-        }
-        let words = terms(words).join(" ");
-        let mut before = self.connection.prepare_cached("SELECT shown FROM ads WHERE ad = ?1")?;
-        let before: Option<bool> = before.query_row([ad.0], |r| r.get(0)).optional()?;
-        match before {
-            Some(false) if shown => drop(self.found.fetch_add(1, Ordering::Relaxed)),
-            Some(true) if !shown => drop(self.found.fetch_sub(1, Ordering::Relaxed)),
-            _ => {}
-        }
-        let mut put = self
-            .connection
-            .prepare_cached("UPDATE ads SET shown = ?2, words = ?3, filters = ?4 WHERE ad = ?1")?;
-        let known = put.execute(params![ad.0, shown, words, filters.text()])? > 0;
-        if known {
-            self.connection.prepare_cached("DELETE FROM ads_fts WHERE rowid = ?1")?.execute([ad.0])?;
-        }
-        // Only what was shown is found: the index is written when it is, and not with every ad that is booked.
-        if known && shown {
-            self.put_into_index(ad, &words, &filters.text())?;
-        }
-        Ok(())
-    }
-    fn put_into_index(&self, ad: AdId, words: &str, filters: &str) -> Result<()> {
-        let sql = "INSERT INTO ads_fts (rowid, words, filters) VALUES (?1, ?2, ?3)";
-        self.connection.prepare_cached(sql)?.execute(params![ad.0, words, filters])?;
-        Ok(())
-    }
-    /// Puts a shown ad into the index alone, without leaves: for measurements and tests.
-    ///
-    /// # Errors
-    /// SQLite's error.
-    pub fn insert_ad(&self, ad: AdId, words: &str, filters: &Filters) -> Result<()> {
-        let sql = "INSERT INTO ads VALUES (?1, ?1, ?1, 0, '', '')";
-        self.connection.prepare_cached(sql)?.execute([ad.0])?;
-        self.set_words(ad, true, words, filters)
-    }
-    /// Marks an ad as shown: from now on search finds it.
-    ///
-    /// # Errors
-    /// SQLite's error.
-    pub fn set_shown(&self, ad: AdId) -> Result<bool> {
-        let sql = "SELECT words, filters FROM ads WHERE ad = ?1 AND shown = 0";
+    /// SQLite's error; a leaf that cannot be read.
+    pub fn facts_before(&self, ad: AdId, index: u64) -> Result<Option<Facts>> {
+        let sql = "SELECT bytes FROM leaves WHERE ad = ?1 AND kind = 'facts' AND day IS NULL AND idx < ?2 ORDER BY version DESC LIMIT 1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let found: Option<(String, String)> =
-            statement.query_row([ad.0], |r| Ok((r.get(0)?, r.get(1)?))).optional()?;
-        let Some((words, filters)) = found else { return Ok(false) };
-        let mut shown = Filters::default();
-        shown.add("shown", "1");
-        let filters = format!("{filters} {}", shown.text());
-        let sql = "UPDATE ads SET shown = 1, filters = ?2 WHERE ad = ?1";
-        self.connection.prepare_cached(sql)?.execute(params![ad.0, filters])?;
-        // Of an earlier form of the index, which had every ad.
-        self.connection.prepare_cached("DELETE FROM ads_fts WHERE rowid = ?1")?.execute([ad.0])?;
-        self.put_into_index(ad, &words, &filters)?;
-        self.found.fetch_add(1, Ordering::Relaxed);
-        Ok(true)
+        let bytes: Option<Vec<u8>> =
+            statement.query_row(params![ad.0, index as i64], |r| r.get(0)).optional()?;
+        let Some(leaf) = bytes.map(|bytes| Leaf::parse(&bytes)).transpose()? else { return Ok(None) };
+        Ok(Facts::read(&leaf, &|hash| self.object(hash)).ok())
     }
-    /// The newest ads that a search finds, and the number before which the next answer begins.
+    /// Counts for the completeness counter, kept as leaves are taken in: (leaves, ads, versions of facts, day versions).
     ///
     /// # Errors
     /// SQLite's error.
-    pub fn search(&self, query: &Query) -> Result<(Vec<AdId>, Option<AdId>)> {
-        let limit = query.limit.clamp(1, 10_000);
-        let before = query.before.map_or(i64::MAX, |ad| i64::from(ad.0));
-        let size = query.size.map_or(i64::MAX, |s| i64::try_from(s).unwrap_or(i64::MAX));
-        let everything = || {
-            let mut query = query.clone();
-            query.filters.add("shown", "1");
-            expression(&query)
-        };
-        let expression = expression(query).or_else(everything).unwrap_or_default();
-        let sql = "SELECT rowid FROM ads_fts WHERE ads_fts MATCH ?1 AND rowid < ?2
-            AND (?3 = 9223372036854775807 OR (SELECT first_idx FROM ads WHERE ad = ads_fts.rowid) < ?3)
-            ORDER BY rowid DESC LIMIT ?4";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement
-            .query_map(params![expression, before, size, limit as i64 + 1], |r| r.get::<_, u32>(0))?;
-        let mut found: Vec<AdId> = rows.map(|id| id.map(AdId)).collect::<Result<_, _>>()?;
-        let more = found.len() > limit;
-        found.truncate(limit);
-        let next = more.then(|| found.last().copied()).flatten();
-        Ok((found, next))
+    pub fn counts(&self) -> Result<[u64; 4]> {
+        let ads = self.places_count()? as u64;
+        Ok([self.mark("count_leaves")?, ads, self.mark("count_facts")?, self.mark("count_figures")?])
     }
-    /// Merges a part of the index's segments into one, which searches read faster; whether there is more to merge. Each call writes
-    /// about a megabyte.
-    ///
-    /// # Errors
-    /// SQLite's error.
-    pub fn merge_index(&self) -> Result<bool> {
-        let before = self.connection.total_changes();
-        let sql = "INSERT INTO ads_fts (ads_fts, rank) VALUES ('merge', ?1)";
-        self.connection.prepare_cached(sql)?.execute([-MERGE_PAGES])?;
-        // The statement itself counts as one change.
-        Ok(self.connection.total_changes() - before >= 2)
-    }
-    /// Counts for the completeness counter: (leaves, ads, ads shown, versions of facts, day versions).
-    ///
-    /// # Errors
-    /// SQLite's error.
-    pub fn counts(&self) -> Result<[u64; 5]> {
-        let one = |sql: &str| self.connection.query_row(sql, [], |r| r.get::<_, i64>(0)).map(|n| n as u64);
-        Ok([
-            one("SELECT count(*) FROM leaves WHERE kind <> 'log'")?,
-            one("SELECT count(*) FROM ads")?,
-            one("SELECT count(*) FROM ads WHERE shown = 1")?,
-            one("SELECT count(*) FROM leaves WHERE kind = 'facts'")?,
-            one("SELECT count(*) FROM leaves WHERE kind = 'figures'")?,
-        ])
+    /// Counts what a file of an earlier form holds, which kept no counts.
+    fn count_once(&self) -> Result<()> {
+        if self.mark("counted")? == 1 {
+            return Ok(());
+        }
+        let transaction = self.connection.unchecked_transaction()?;
+        for (key, which) in [
+            ("count_leaves", "kind <> 'log'"),
+            ("count_facts", "kind = 'facts'"),
+            ("count_figures", "kind = 'figures'"),
+        ] {
+            let sql = format!("SELECT count(*) FROM leaves WHERE {which}");
+            let count: i64 = self.connection.query_row(&sql, [], |r| r.get(0))?;
+            self.set_mark(key, count as u64)?;
+        }
+        self.set_mark("counted", 1)?;
+        Ok(transaction.commit()?)
     }
     /// Ads whose facts are in the record.
     ///
@@ -424,18 +335,6 @@ impl RecordDb {
             .query_map(params![from as i64, to as i64, after, limit as i64], |r| r.get::<_, u32>(0))?;
         Ok(rows.map(|id| id.map(AdId)).collect::<Result<_, _>>()?)
     }
-    /// Days with published figures: (day, rows, last leaf), the newest first.
-    ///
-    /// # Errors
-    /// SQLite's error.
-    pub fn days(&self) -> Result<Vec<(Day, u64, u64)>> {
-        let sql = "SELECT day, count(DISTINCT ad), max(idx) FROM leaves WHERE day IS NOT NULL GROUP BY day ORDER BY day DESC";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let rows = statement.query_map([], |r| {
-            Ok((Day(r.get(0)?), r.get::<_, i64>(1)? as u64, r.get::<_, i64>(2)? as u64))
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
-    }
     /// The latest figures of every ad on a day, by ad.
     ///
     /// # Errors
@@ -463,102 +362,27 @@ fn kind_word(kind: Kind) -> &'static str {
     }
 }
 
+/// Adds to the counts what is taken in.
+fn count(connection: &Connection, sheets: &[Sheet]) -> Result<()> {
+    let of = |kind: Kind| sheets.iter().filter(|s| s.leaf.kind == kind).count();
+    let sql = "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = value + ?2";
+    let mut add = connection.prepare_cached(sql)?;
+    for (key, more) in [
+        ("count_leaves", sheets.len()),
+        ("count_facts", of(Kind::Facts)),
+        ("count_figures", of(Kind::Figures)),
+    ] {
+        add.execute(params![key, more as i64])?;
+    }
+    Ok(())
+}
+
 fn index_facts(connection: &Connection, index: u64, leaf: &Leaf) -> Result<()> {
+    super::index::place_new(connection, leaf.ad, index as i64)?;
     connection
         .prepare_cached(
             "INSERT INTO ads VALUES (?1, ?2, ?2, 0, '', '') ON CONFLICT (ad) DO UPDATE SET facts_idx = ?2",
         )?
         .execute(params![leaf.ad.0, index as i64])?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Number, words, filters.
-    type Ad<'a> = (u32, &'a str, &'a [(&'a str, &'a str)]);
-
-    fn db(ads: &[Ad<'_>]) -> RecordDb {
-        let db = RecordDb::in_memory().unwrap();
-        for (ad, words, filters) in ads {
-            let mut all = Filters::default();
-            filters.iter().for_each(|(name, value)| all.add(name, value));
-            db.insert_ad(AdId(*ad), words, &all).unwrap();
-        }
-        db
-    }
-    fn found(db: &RecordDb, words: &str, filters: &[(&str, &str)]) -> Vec<u32> {
-        let mut query = Query { words: words.into(), limit: 10, ..Query::default() };
-        filters.iter().for_each(|(name, value)| query.filters.add(name, value));
-        db.search(&query).unwrap().0.into_iter().map(|id| id.0).collect()
-    }
-
-    #[test]
-    fn search_reads_every_script_and_forgives_accents() {
-        let db = db(&[
-            (1, "Élection municipale à Besançon, Müller", &[]),
-            (2, "2027年東京都知事選挙のお知らせ", &[]),
-            (3, "Δημοτικές εκλογές Αθήνα", &[]),
-            (4, "Общински избори", &[]),
-            (5, "انتخابات البلدية", &[]),
-            (6, "การเลือกตั้งท้องถิ่น", &[]),
-            (7, "서울시장 선거", &[]),
-        ]);
-        for (words, want) in [
-            ("election", vec![1]),
-            ("ÉLECT", vec![1]),
-            ("muller besancon", vec![1]),
-            ("εκλογεσ", vec![3]),
-            ("ΑΘΗΝΑ", vec![3]),
-            ("選挙", vec![2]),
-            ("東京", vec![2]),
-            ("京東", vec![]),
-            ("挙", vec![2]),
-            ("εκλογες", vec![3]),
-            ("избор", vec![4]),
-            ("انتخابات", vec![5]),
-            ("เลือกตั้ง", vec![6]),
-            ("서울시", vec![7]),
-            ("submarine", vec![]),
-            ("\" OR ( * NEAR", vec![]),
-        ] {
-            assert_eq!(found(&db, words, &[]), want, "{words}");
-        }
-    }
-    #[test]
-    fn an_index_of_an_earlier_form_is_made_anew() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("record.db");
-        {
-            let db = RecordDb::open(&path).unwrap();
-            let mut filters = Filters::default();
-            filters.add("political", "1");
-            db.insert_ad(AdId(7), "harbour lantern", &filters).unwrap();
-            let old = INDEX.replace("1 2 3 4 5 6 7 8", "2 3");
-            db.connection().execute_batch(&format!("DROP TABLE ads_fts; {old}")).unwrap();
-        }
-        let db = RecordDb::open(&path).unwrap();
-        assert_eq!(found(&db, "harb", &[("political", "1")]), [7]);
-        drop(db);
-        let db = RecordDb::open(&path).unwrap();
-        assert_eq!(found(&db, "lan", &[]), [7]);
-        let sql = "SELECT sql FROM sqlite_master WHERE name = 'ads_fts'";
-        let made: String = db.connection().query_row(sql, [], |r| r.get(0)).unwrap();
-        assert_eq!(made, INDEX, "and once only");
-    }
-    #[test]
-    fn filters_are_terms_and_pages_have_a_cursor() {
-        let filters: &[(&str, &str)] = &[("political", "1"), ("sponsor", "party_3")];
-        let db = db(&[(1, "red", filters), (2, "red", &[("political", "1")]), (3, "blue red", filters)]);
-        assert_eq!(found(&db, "red", &[("sponsor", "party_3")]), [3, 1]);
-        assert_eq!(found(&db, "", &[("political", "1")]), [3, 2, 1]);
-        assert_eq!(found(&db, "zzpoliticalx1", &[]), Vec::<u32>::new(), "a filter is no word");
-        let query = Query { words: "red".into(), limit: 2, ..Query::default() };
-        assert_eq!(db.search(&query).unwrap(), (vec![AdId(3), AdId(2)], Some(AdId(2))));
-        let rest = Query { before: Some(AdId(2)), ..query.clone() };
-        assert_eq!(db.search(&rest).unwrap(), (vec![AdId(1)], None));
-        let then = Query { size: Some(2), ..query };
-        assert_eq!(db.search(&then).unwrap().0, [AdId(1)], "as of an earlier size");
-    }
 }

@@ -5,6 +5,7 @@
 //! first, durably, then the projection, then the gate (R2). Refuses to change what is published (R3), and knows nothing of
 //! visitors: counts and money only (R4).
 
+pub mod closed;
 pub mod concerns;
 pub mod days;
 pub mod db;
@@ -13,10 +14,12 @@ pub mod dossier;
 mod finding;
 pub mod groupings;
 pub mod history;
+mod index;
 mod log;
 pub mod readers;
 pub mod register;
 pub mod search;
+pub mod sending;
 pub mod words;
 
 pub use log::{Log, Plain};
@@ -110,7 +113,7 @@ impl Publication {
     ) -> Result<Arc<Publication>> {
         let db = RecordDb::open(path)?;
         let position = db.mark("changes")?;
-        let found = db.found();
+        let found = Arc::clone(db.found());
         let publication = Publication {
             platform,
             db: Mutex::new(db),
@@ -465,7 +468,7 @@ impl Publication {
                         let ground = "GDPR Art. 17 (erasure of a person's data)";
                         let now = self.platform.now();
                         lock(&self.log).withhold(&version.leaf, &held.part, held.sha256, ground, now)?;
-                        self.db().withhold(&held.sha256)?;
+                        self.db().withhold_of(ad, &held.sha256)?;
                     }
                 }
             }

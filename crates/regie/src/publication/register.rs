@@ -221,7 +221,7 @@ impl Publication {
             let held = self.db().object(hash).is_some();
             if let Some(leaf) = leaf.filter(|_| held) {
                 lock(&self.log).withhold(&leaf, part, *hash, &ground, now)?;
-                self.db().withhold(hash)?;
+                self.db().withhold_of(*ad, hash)?;
                 ads.insert(*ad);
             }
             self.db().connection().execute("DELETE FROM personal WHERE hash = ?1", [hash.0])?;

@@ -4,7 +4,13 @@
 //! where a script runs its words together, each pair of letters is a term. Refuses operators: what is typed is words.
 
 use regie_model::AdId;
+use std::time::{Duration, Instant};
 use unicode_normalization::UnicodeNormalization;
+
+/// Letters of a piece of a long word.
+const PIECE: usize = 8;
+/// Begins every piece but a word's first: a letter for private use, which nobody types.
+const GOES_ON: char = '\u{e000}';
 
 /// What search may be narrowed by besides words. Each is a term of the index.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +32,9 @@ impl Filters {
     }
 }
 
+/// How long a search that somebody waits for goes on, before it says where to go on.
+pub const BRIEFLY: Duration = Duration::from_millis(25);
+
 /// A search.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
@@ -41,6 +50,8 @@ pub struct Query {
     pub size: Option<u64>,
     /// Answers at most.
     pub limit: usize,
+    /// After this moment the search says how far it came; without it, it goes to the end.
+    pub until: Option<Instant>,
 }
 
 /// Scripts that write words without spaces, or with many letters run together: each of their letters is a term with its
@@ -102,6 +113,20 @@ pub fn terms(text: &str) -> Vec<String> {
 fn is_mark(c: char) -> bool {
     matches!(u32::from(c), 0x0300..=0x036f | 0x0900..=0x0903 | 0x093a..=0x094f | 0x0591..=0x05c7 | 0x064b..=0x065f | 0x0980..=0x0983 | 0x09bc..=0x09cd)
 }
+/// A term in pieces of at most eight letters, since beginnings of up to eight have lists of their own. As terms of the index one follows
+/// the other, so that a word is found by any beginning, as a phrase whose last piece may go on.
+fn pieces(term: &str) -> Vec<String> {
+    let letters: Vec<char> = term.chars().filter(|c| *c != GOES_ON).collect();
+    let (first, rest) = letters.split_at(letters.len().min(PIECE));
+    let mut pieces = vec![first.iter().collect::<String>()];
+    pieces.extend(rest.chunks(PIECE - 1).map(|piece| std::iter::once(&GOES_ON).chain(piece).collect()));
+    pieces
+}
+/// Terms, parted by spaces, as the index takes them.
+pub(super) fn in_pieces(words: &str) -> String {
+    let all: Vec<String> = words.split(' ').filter(|w| !w.is_empty()).flat_map(pieces).collect();
+    all.join(" ")
+}
 /// The FTS5 expression of a query; `None` when it asks for nothing in particular.
 pub(super) fn expression(query: &Query) -> Option<String> {
     let quoted = |term: &String| format!("\"{}\"", term.replace('"', ""));
@@ -115,7 +140,7 @@ pub(super) fn expression(query: &Query) -> Option<String> {
         let phrase: Vec<String> = if found.len() > 1 && typed.chars().all(runs_together) {
             found.iter().skip(1).map(quoted).collect()
         } else {
-            found.iter().map(quoted).collect()
+            found.iter().flat_map(|term| pieces(term)).map(|piece| quoted(&piece)).collect()
         };
         parts.push(format!("words : ({}*)", phrase.join(" + ")));
     }

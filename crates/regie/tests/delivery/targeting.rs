@@ -197,6 +197,8 @@ fn a_political_ad_reads_nothing_personal() {
     let label = scene.ask(json!({ "page": { "language": "fr" } }))["ad"]["label"].clone();
     assert_eq!(label["text"], "Annonce à caractère politique");
     assert_eq!(label["payer"], "payée par Party");
-    assert_eq!(label["linked"], "Municipal election, Example Town");
+    assert_eq!(label["linked"], "en lien avec : Municipal election, Example Town");
+    let path = label["notice_path"].as_str().unwrap();
+    assert!(path.starts_with("/record/ads/ad_") && path.ends_with("/notice?lang=fr"), "{path}");
     assert_eq!(label["targeted"], "diffusion ciblée");
 }

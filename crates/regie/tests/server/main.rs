@@ -15,6 +15,7 @@ mod pages_operations;
 mod pages_record;
 mod pages_reports;
 mod pages_study;
+mod program;
 mod record_cli;
 mod record_groupings;
 mod record_log;
@@ -22,6 +23,7 @@ mod record_mirror;
 mod record_payers;
 mod record_promises;
 mod record_publication;
+mod record_reading;
 mod record_subjects;
 mod record_tampering;
 #[path = "../shown/mod.rs"]

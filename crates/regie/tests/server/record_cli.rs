@@ -2,38 +2,15 @@
 //! --serve` when the origin is gone; `record` for keys and a new origin.
 
 use crate::common::{self, Harness};
+use crate::program::{Ended, key, program, regie, text};
 use crate::shown::Stage;
 use regie_record::promise::{MERGE_WITHIN_MS, Promise};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
-
-/// The binary: exit code, and its JSON (what it said, where that is none).
-fn regie(args: &[&str]) -> (i32, Value) {
-    let output = Command::new(env!("CARGO_BIN_EXE_regie")).arg("--json").args(args).output().unwrap();
-    let said =
-        || format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    let json = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| json!({ "said": said() }));
-    (output.status.code().unwrap(), json)
-}
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-fn key(harness: &Harness) -> String {
-    harness.app.log.verifiers().remove(0).to_string()
-}
-
-/// A process that is ended with the test.
-struct Ended(Child);
-impl Drop for Ended {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// An authority of this test and a server's certificate by it, made by `openssl`; `None` where there is no such program.
 fn certificates(dir: &Path) -> Option<()> {
@@ -156,7 +133,7 @@ fn a_mirror_serves_the_record_when_its_origin_is_gone() {
     let mirror = ["mirror", "--key", &key, "--to", text(&copy)];
     assert_eq!(regie(&[&mirror[..], &[&url]].concat()).0, 0);
     stage.harness.stop();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_regie"))
+    let mut child = program()
         .arg("--json")
         .args(mirror)
         .args(["--serve", "127.0.0.1:0"])
@@ -187,12 +164,7 @@ fn keys_are_rotated_in_the_open_and_a_new_origin_names_the_old() {
     stage.harness.stop();
     let folder = stage.harness.folder().to_path_buf();
     let record = |args: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_regie"))
-            .arg("--folder")
-            .arg(&folder)
-            .arg("record")
-            .args(args)
-            .output();
+        let output = program().arg("--folder").arg(&folder).arg("record").args(args).output();
         let output = output.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
@@ -221,7 +193,7 @@ fn keys_are_rotated_in_the_open_and_a_new_origin_names_the_old() {
     let mut harness = harness;
     harness.stop();
     let folder = harness.folder().to_path_buf();
-    let output = Command::new(env!("CARGO_BIN_EXE_regie"))
+    let output = program()
         .arg("--folder")
         .arg(&folder)
         .args(["record", "new-origin", "gazette.example/record/log-2", "--because", "a disk was lost"])

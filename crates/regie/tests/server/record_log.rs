@@ -2,6 +2,7 @@
 //! on when the server is gone, and the command line that checks all of it.
 
 use crate::common::Harness;
+use crate::program::regie;
 use regie::platform::log::client::HttpSource;
 use regie_record::log::{
     Append, Envelope, Policy, VerifierKey,
@@ -9,8 +10,7 @@ use regie_record::log::{
     proof::TlogProof,
     verify::{NoSchema, Report, Verdict, Wanted, verify},
 };
-use serde_json::{Value, json};
-use std::process::Command;
+use serde_json::json;
 
 fn entry(ad: u32, at_ms: i64) -> Append {
     let (name, object) = object_of(&[ad as u8; 32], format!("Sponsor {ad}").as_bytes());
@@ -30,14 +30,6 @@ fn append(harness: &Harness, from: u32, count: u32) {
     let entries: Vec<Append> = (from..from + count).map(|ad| entry(ad, now)).collect();
     harness.app.log.append(&entries, 0).unwrap();
 }
-/// The binary: exit code, and its JSON.
-fn regie(args: &[&str]) -> (i32, Value) {
-    let output = Command::new(env!("CARGO_BIN_EXE_regie")).arg("--json").args(args).output().unwrap();
-    let json = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| json!({ "stderr": String::from_utf8_lossy(&output.stderr) }));
-    (output.status.code().unwrap(), json)
-}
-
 #[test]
 fn a_servers_log_is_read_by_anybody_and_goes_on_after_a_restart() {
     let server = Harness::start();

@@ -19,7 +19,6 @@ use regie_record::log::{
     witness::AddCheckpoint,
 };
 use serde_json::json;
-use std::process::Command;
 
 const ORIGIN: &str = "gazette.example/record/log";
 
@@ -261,7 +260,7 @@ fn a_record_is_pushed_by_the_command_and_read_when_its_server_is_gone() {
     let server = Harness::with(|config| config.mirror_logs = vec![format!("{log} {url}")]);
     let its = server.anonymous().get("/mirror/key").expect(200).text().trim().to_owned();
     let push = || -> serde_json::Value {
-        let output = Command::new(env!("CARGO_BIN_EXE_regie"))
+        let output = crate::program::program()
             .args(["--json", "mirror", &url, "--key", &log.to_string()])
             .args(["--push", &format!("{its} {}/mirror", server.url)])
             .output()

@@ -20,7 +20,7 @@ use regie_record::log::{
     Policy,
     audit::{AuditFile, audit, sign_invoice},
 };
-use std::{path::Path, process::Command, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -71,7 +71,7 @@ fn command_agrees(dir: &Path, file: &AuditFile, policy: &Policy) {
     let (path, key) = (dir.join("invoice.json"), policy.logs[0].key.to_string());
     let run = |file: &AuditFile, more: &[&str]| {
         std::fs::write(&path, serde_json::to_vec(file).unwrap()).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_regie"))
+        let output = crate::program::program()
             .args(["--json", "audit", "--key", &key, "--invoice"])
             .arg(&path)
             .args(more)

@@ -3,6 +3,7 @@
 
 use crate::common;
 
+use crate::program::{key, regie, text};
 use crate::shown::Stage;
 use regie_model::{AdId, UtcMs, time::DAY_MS};
 use regie_record::log::{
@@ -10,22 +11,8 @@ use regie_record::log::{
     dossier::{Dossier, check},
     verify::{Verdict, Wanted, verify},
 };
-use serde_json::{Value, json};
-use std::{path::Path, process::Command};
+use serde_json::json;
 
-fn regie(args: &[&str]) -> (i32, Value) {
-    let output = Command::new(env!("CARGO_BIN_EXE_regie")).arg("--json").args(args).output().unwrap();
-    let said =
-        || format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    let json = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| json!({ "said": said() }));
-    (output.status.code().unwrap(), json)
-}
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-fn key(stage: &Stage) -> String {
-    stage.harness.app.log.verifiers().remove(0).to_string()
-}
 /// A political ad beside the shop's, shown, with several versions and one withheld name.
 fn busy() -> (Stage, AdId) {
     let stage = Stage::open();
@@ -51,7 +38,7 @@ fn a_dossier_is_complete_signed_and_checked_anywhere() {
     let reader = stage.harness.anonymous();
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    let (key, url) = (key(&stage), format!("{}/record/log", stage.harness.url));
+    let (key, url) = (key(&stage.harness), format!("{}/record/log", stage.harness.url));
     // One name is withheld: the dossier then has its tombstone in its place.
     let party = stage.shop.party.clone();
     let erase = stage.owner.post(&format!("/v1/parties/{party}/erase"), json!({ "reason": "asked for" }));
@@ -301,7 +288,7 @@ fn what_a_template_showed_is_proved_and_rendered_from_a_mirror_alone() {
     let dir = tempfile::tempdir().unwrap();
     let (copy, page, seen_file) =
         (dir.path().join("copy"), dir.path().join("v.html"), dir.path().join("seen"));
-    let (key, url) = (key(&stage), format!("{}/record/log", stage.harness.url));
+    let (key, url) = (key(&stage.harness), format!("{}/record/log", stage.harness.url));
     assert_eq!(regie(&["mirror", &url, "--key", &key, "--to", text(&copy)]).0, 0);
     stage.harness.stop();
     let (code, told) = regie(&["verify", text(&copy), "--key", &key, "--state", text(&seen_file)]);

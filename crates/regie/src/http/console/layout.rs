@@ -249,6 +249,7 @@ const NAVIGATION: [(&str, &[Item]); 4] = [
             Item("/console/elections", "Elections", Sees::House),
             Item("/console/groupings", "Groupings of sponsors", Sees::House),
             Item("/console/complaints", "Reports of ads", Sees::House),
+            Item("/console/repository", "Uploads of political ads", Sees::House),
             Item("/console/stops", "Stops", Sees::House),
             Item("/console/study", "Study", Sees::House),
             Item("/console/settings", "Settings", Sees::House),

@@ -28,6 +28,7 @@ pub mod live;
 pub mod operator;
 pub mod people;
 pub mod plot;
+pub mod repository;
 pub mod results;
 pub mod review;
 pub mod stops;
@@ -84,6 +85,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(complaints::routes());
     all.extend(votes::routes());
     all.extend(groupings::routes());
+    all.extend(repository::routes());
     all.extend(people::routes());
     all.extend(guide::routes());
     all.extend(book_campaign::routes());

@@ -1,12 +1,13 @@
 //! Bulk files of the record: one CSV and one Parquet file for each closed day, with their hashes.
 //!
-//! A row is one ad's day as last published. A correction makes a new file with a new hash; the versions' entries tell what
-//! changed (`/record/changes`). The same for everybody, without sign-in.
+//! A row is one ad's day as last published, with the ad's facts as known then. A correction makes a new file with a new hash, as does what
+//! is withheld; the versions' entries tell what changed (`/record/changes`). The same for everybody, without sign-in.
 
 use super::{limits::Fair, open_json};
 use crate::{
     http::{App, AppState, problem::Problem},
-    publication::db::RecordDb,
+    platform::lock,
+    publication::{closed::ClosedDay, db::RecordDb},
 };
 use anyhow::{Context, Result};
 use axum::{
@@ -22,7 +23,6 @@ use parquet::{
 };
 use regie_model::Day;
 use regie_record::{Facts, commit::Sha256Hash, leaf::Leaf};
-use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -108,7 +108,8 @@ fn row(index: u64, leaf: &Leaf, facts: Option<&Facts>) -> Option<Row> {
 fn rows(db: &RecordDb, day: Day) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
     for (index, leaf) in db.day(day)? {
-        let facts = db.facts(leaf.ad)?;
+        // As known then: a file says the same for as long as nothing of its day is published or withheld.
+        let facts = db.facts_before(leaf.ad, index)?;
         rows.extend(row(index, &leaf, facts.as_ref()));
     }
     Ok(rows)
@@ -166,21 +167,15 @@ pub fn parquet_of(db: &RecordDb, day: Day) -> Result<Vec<u8>> {
 fn file_of(db: &RecordDb, day: Day, form: &str) -> Result<Vec<u8>> {
     if form == "csv" { csv_of(db, day) } else { parquet_of(db, day) }
 }
-/// The hash of a day's file, made when something of the day was published since it was last asked for.
-fn hash_of(db: &RecordDb, day: Day, form: &str, last: u64) -> Result<String> {
-    let sql = "SELECT sha256 FROM bulk WHERE day = ?1 AND form = ?2 AND last_idx = ?3";
-    let known: Option<String> = db
-        .connection()
-        .query_row(sql, rusqlite::params![day.0, form, last as i64], |r| r.get(0))
-        .optional()?;
-    if let Some(known) = known {
+/// The hash of a day's file, made when something of the day was published or withheld since it was last asked for. The file is made from a
+/// reader's view of the record: nobody who publishes waits for it.
+fn hash_of(app: &App, db: &RecordDb, of: &ClosedDay, form: &str) -> Result<String> {
+    if let Some(known) = db.file_hash(of, form)? {
         return Ok(known);
     }
-    let bytes = file_of(db, day, form)?;
-    let hash = Sha256Hash::of(&bytes).to_string();
-    let sql = "INSERT OR REPLACE INTO bulk VALUES (?1, ?2, ?3, ?4, ?5)";
-    db.connection().execute(sql, rusqlite::params![day.0, form, last as i64, bytes.len() as i64, hash])?;
-    Ok(hash)
+    let hash = Sha256Hash::of(&file_of(db, of.day, form)?);
+    app.publication.db().keep_file_hash(of, form, &hash, db.withheld_count()?)?;
+    Ok(hash.to_string())
 }
 
 /// `GET /record/days.json`: every day's files with their hashes, the newest first.
@@ -190,15 +185,18 @@ pub(super) async fn list(State(app): State<AppState>, _: Fair) -> Result<Respons
     Ok(open_json(&told.map_err(Problem::internal)?))
 }
 fn index(app: &App) -> Result<Value> {
-    let db = app.publication.fresh_db()?;
+    // One at a time: whoever asks next finds the hashes made.
+    let _making = lock(&app.bulk_files);
+    let db = app.publication.fresh_reading()?;
     let mut days = Vec::new();
-    for (day, ads, last) in db.days()? {
+    for of in db.days()? {
+        let day = of.day;
         let file = |form: &str| -> Result<Value> {
             Ok(
-                json!({ "path": format!("/record/days/{day}.{form}"), "sha256": hash_of(&db, day, form, last)? }),
+                json!({ "path": format!("/record/days/{day}.{form}"), "sha256": hash_of(app, &db, &of, form)? }),
             )
         };
-        days.push(json!({ "day": day, "ads_count": ads, "last_entry_index": last, "csv": file("csv")?, "parquet": file("parquet")? }));
+        days.push(json!({ "day": day, "ads_count": of.ads_count, "last_entry_index": of.last_index, "csv": file("csv")?, "parquet": file("parquet")? }));
     }
     Ok(json!({ "log_size": db.size()?, "days": days }))
 }
@@ -219,11 +217,11 @@ pub(super) async fn file(
     };
     let (reader, form) = (Arc::clone(&app), form.to_owned());
     let work = move || -> Result<Option<Vec<u8>>> {
-        let db = reader.publication.fresh_db()?;
-        if !db.days()?.iter().any(|(known, ..)| *known == day) {
-            return Ok(None);
+        let db = reader.publication.fresh_reading()?;
+        match db.closed_day(day)? {
+            Some(_) => file_of(&db, day, &form).map(Some),
+            None => Ok(None),
         }
-        file_of(&db, day, &form).map(Some)
     };
     let bytes =
         tokio::task::spawn_blocking(work).await.map_err(Problem::internal)?.map_err(Problem::internal)?;

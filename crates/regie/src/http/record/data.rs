@@ -3,7 +3,7 @@
 use crate::{
     http::{App, problem::Problem},
     platform::{Platform, view::View},
-    publication::db::{Filters, Query},
+    publication::db::{BRIEFLY, Filters, Query},
 };
 use regie_ledger::{Counters, Ledger};
 use regie_model::{
@@ -13,7 +13,7 @@ use regie_model::{
     creative::{Creative, ObjectHash},
 };
 use regie_record::{Entry, Figures, PublicParty, Sources, Subject};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 /// A search.
 #[derive(Clone, Debug, Default)]
@@ -57,12 +57,32 @@ pub fn shown_count(app: &App) -> u64 {
     app.publication.found_count()
 }
 
-/// The newest ads that a search finds, and where the next answer begins.
+/// The newest ads that a search finds, and where the next answer begins. It takes as long as it takes.
 ///
 /// # Errors
 /// SQLite's error.
 pub fn search(app: &App, wanted: &Wanted, limit: usize) -> Result<(Vec<AdId>, Option<AdId>), Problem> {
+    search_until(app, wanted, limit, None)
+}
+/// The same, for a page: where few of very many ads are found, it ends early with fewer, and the next answer goes on from there.
+///
+/// # Errors
+/// SQLite's error.
+pub fn search_briefly(
+    app: &App,
+    wanted: &Wanted,
+    limit: usize,
+) -> Result<(Vec<AdId>, Option<AdId>), Problem> {
+    search_until(app, wanted, limit, Some(Instant::now() + BRIEFLY))
+}
+fn search_until(
+    app: &App,
+    wanted: &Wanted,
+    limit: usize,
+    until: Option<Instant>,
+) -> Result<(Vec<AdId>, Option<AdId>), Problem> {
     let mut query = Query {
+        until,
         words: wanted.words.clone(),
         before: wanted.before,
         size: wanted.size,
@@ -90,7 +110,8 @@ pub fn search(app: &App, wanted: &Wanted, limit: usize) -> Result<(Vec<AdId>, Op
     wanted.months.iter().for_each(|month| months.add("month", month));
     query.any = vec![targeted, months];
     let db = app.publication.fresh_reading().map_err(Problem::internal)?;
-    db.search(&query).map_err(Problem::internal)
+    let found = db.search(&query).map_err(Problem::internal)?;
+    Ok((found.ads, found.next))
 }
 
 /// A creative document.
@@ -211,6 +232,12 @@ fn flat_fee(catalogue: &Catalogue, ledger: &Ledger, ad: AdId, set: AdSetId) -> (
     (budget.gross - of_ads.gross_nanos, budget.credited - of_ads.credited_nanos)
 }
 
+/// What an ad cost, flat fee included.
+pub(super) fn net(catalogue: &Catalogue, ledger: &Ledger, ad: AdId, set: AdSetId) -> Nanos {
+    let flat = flat_fee(catalogue, ledger, ad, set);
+    ledger.totals(ad).net_nanos() + flat.0 - flat.1
+}
+
 /// A line of a list.
 #[derive(Clone, Debug)]
 pub struct Line {
@@ -249,7 +276,6 @@ pub fn lines(app: &App, ids: &[AdId]) -> Vec<Line> {
         let campaign = &catalogue.campaigns.get(&campaign_id)?.spec;
         let kept = catalogue.ads.get(id)?;
         let total = folds.ledger.totals(*id);
-        let flat = flat_fee(&catalogue, &folds.ledger, *id, set);
         let mut shown =
             folds.ledger.ad_days(*id).iter().filter(|(_, c)| c.impressions_count > 0).map(|(d, _)| *d);
         let first = shown.next();
@@ -272,7 +298,7 @@ pub fn lines(app: &App, ids: &[AdId]) -> Vec<Line> {
                 .copied()
                 .find_map(|v| catalogue.versions.get(&v)?.approved.map(|(_, shape)| (v, shape))),
             impressions_count: total.impressions_count,
-            net: total.net_nanos() + flat.0 - flat.1,
+            net: net(&catalogue, &folds.ledger, *id, set),
             currency: crate::http::console::campaigns::currency(&catalogue, campaign.advertiser),
             days: first.zip(last),
             running: parents && active(kept.kept.status) && kept.approved.is_some(),
@@ -313,33 +339,69 @@ pub fn lines_at(app: &App, ids: &[AdId], size: u64) -> Result<Vec<Line>, Problem
     Ok(lines)
 }
 
-/// What sponsors of shown ads spent since a day: (sponsor, currency, net), the largest first. Flat fees included.
+/// What sponsors of shown ads spent since an hour: (sponsor, currency, net), the largest first. Flat fees included.
 ///
 /// # Errors
 /// SQLite's error.
 pub fn spenders(app: &App, since: UtcHour) -> Result<Vec<(PartyId, Currency, Nanos)>, Problem> {
-    let by_campaign: Vec<(u32, i64)> = {
+    let by_campaign = {
         let state = app.platform.state();
-        let sql = "SELECT campaign, sum(spend_nanos - credited_nanos) FROM rollups WHERE hour >= ?1 GROUP BY campaign";
-        let mut statement = state.connection().prepare_cached(sql).map_err(Problem::internal)?;
-        let rows =
-            statement.query_map([since.0], |r| Ok((r.get(0)?, r.get(1)?))).map_err(Problem::internal)?;
-        rows.collect::<Result<_, _>>().map_err(Problem::internal)?
+        crate::platform::spend::since(state.connection(), since).map_err(Problem::internal)?
     };
     let catalogue = app.platform.catalogue();
     let folds = app.platform.folds();
     let mut sums: BTreeMap<(PartyId, Currency), Nanos> = BTreeMap::new();
-    for (id, nanos) in by_campaign {
-        let Some(campaign) = catalogue.campaigns.get(&CampaignId(id)) else { continue };
-        let sets = catalogue.ad_sets_of.get(&CampaignId(id)).into_iter().flatten();
-        let mut ads = sets.filter_map(|s| catalogue.ads_of.get(s)).flatten();
-        if ads.any(|ad| was_shown(&folds.ledger, *ad)) {
-            let currency = crate::http::console::campaigns::currency(&catalogue, campaign.spec.advertiser);
-            *sums.entry((campaign.spec.sponsor, currency)).or_default() += Nanos(i128::from(nanos));
+    for (id, net) in by_campaign {
+        if let Some((sponsor, currency)) = spender(&catalogue, &folds.ledger, id) {
+            *sums.entry((sponsor, currency)).or_default() += net;
         }
     }
+    Ok(in_order(sums))
+}
+/// What sponsors of shown ads spent in all.
+pub fn spenders_ever(app: &App) -> Vec<(PartyId, Currency, Nanos)> {
+    let catalogue = app.platform.catalogue();
+    let folds = app.platform.folds();
+    let now = app.platform.now();
+    let mut sums: BTreeMap<(PartyId, Currency), Nanos> = BTreeMap::new();
+    for id in catalogue.campaigns.keys() {
+        if let (Some(key), Some(budget)) =
+            (spender(&catalogue, &folds.ledger, *id), folds.ledger.campaign_budget(*id, now))
+        {
+            *sums.entry(key).or_default() += budget.gross - budget.credited;
+        }
+    }
+    in_order(sums)
+}
+/// Whose a campaign's spending is, and in which currency; none where nothing of it was shown.
+fn spender(catalogue: &Catalogue, ledger: &Ledger, id: CampaignId) -> Option<(PartyId, Currency)> {
+    let campaign = &catalogue.campaigns.get(&id)?.spec;
+    let mut sets = catalogue.ad_sets_of.get(&id).into_iter().flatten();
+    let shown = sets.any(|set| ledger.counts(*set).impressions_count > 0);
+    let currency = crate::http::console::campaigns::currency(catalogue, campaign.advertiser);
+    shown.then_some((campaign.sponsor, currency))
+}
+fn in_order(sums: BTreeMap<(PartyId, Currency), Nanos>) -> Vec<(PartyId, Currency, Nanos)> {
     let mut rows: Vec<_> =
         sums.into_iter().filter(|(_, net)| net.0 > 0).map(|((p, c), net)| (p, c, net)).collect();
     rows.sort_by(|a, b| a.1.cmp(&b.1).then(b.2.cmp(&a.2)).then(a.0.cmp(&b.0)));
-    Ok(rows)
+    rows
+}
+/// What a sponsor's ads that were shown cost on each day of their account's zone.
+pub fn days_of_sponsor(app: &App, sponsor: PartyId) -> BTreeMap<(Currency, Day), Nanos> {
+    let catalogue = app.platform.catalogue();
+    let folds = app.platform.folds();
+    let mut days: BTreeMap<(Currency, Day), Nanos> = BTreeMap::new();
+    for (id, campaign) in catalogue.campaigns.iter().filter(|(_, c)| c.spec.sponsor == sponsor) {
+        let currency = crate::http::console::campaigns::currency(&catalogue, campaign.spec.advertiser);
+        let sets = catalogue.ad_sets_of.get(id).into_iter().flatten();
+        for ad in sets.filter_map(|set| catalogue.ads_of.get(set)).flatten() {
+            if was_shown(&folds.ledger, *ad) {
+                for (day, counters) in folds.ledger.ad_days(*ad) {
+                    *days.entry((currency, *day)).or_default() += counters.net_nanos();
+                }
+            }
+        }
+    }
+    days
 }

@@ -1,9 +1,9 @@
 //! The home of the record: what it is, search, the biggest spenders, ads running now.
 
-use super::{ListQuery, data, narrowed};
+use super::{ListQuery, data, narrowed, spenders};
 use crate::http::{
     AppState,
-    console::{act, ads::thumb_class, layout, ui},
+    console::{ads::thumb_class, layout, ui},
     problem::Problem,
 };
 use crate::{t, th};
@@ -12,7 +12,6 @@ use axum::{
     http::StatusCode,
 };
 use maud::{Markup, html};
-use regie_model::{Currency, Day, Nanos, PartyId};
 use std::sync::Arc;
 
 /// Ads on the page.
@@ -24,7 +23,7 @@ struct Found {
     count: u64,
     lines: Vec<data::Line>,
     next: Option<regie_model::AdId>,
-    spenders: Vec<(PartyId, String, Currency, Nanos)>,
+    spenders: Vec<spenders::Spender>,
     size: u64,
     at: regie_model::UtcMs,
 }
@@ -38,16 +37,12 @@ pub(super) async fn show(
     let raw = raw.unwrap_or_default();
     let since =
         url::form_urlencoded::parse(raw.as_bytes()).find(|(n, _)| n == "since").map(|(_, v)| v.into_owned());
-    let zone = act::zone(&app);
-    let today = zone.day(app.platform.now());
-    let since = since.and_then(|text| Day::parse(&text)).unwrap_or(Day(today.0 - 30));
+    let since = spenders::since_day(&app, since.as_deref().unwrap_or(""));
     let wanted = narrowed(&query)?;
-    let (reader, from) = (Arc::clone(&app), zone.day_start(since).hour());
+    let reader = Arc::clone(&app);
     let work = move || -> Result<Found, Problem> {
-        let (ids, next) = data::search(&reader, &wanted, ADS)?;
-        let view = reader.platform.current_view();
-        let named = |(id, currency, net)| (id, data::public_party(&view, id).name, currency, net);
-        let spenders = data::spenders(&reader, from)?.into_iter().map(named).collect();
+        let (ids, next) = data::search_briefly(&reader, &wanted, ADS)?;
+        let spenders = spenders::now(&reader, since)?;
         let db = reader.publication.reading().map_err(Problem::internal)?;
         let size = match wanted.size {
             Some(size) => size,
@@ -75,7 +70,8 @@ pub(super) async fn show(
         (search_form(&query))
         @if searching { (results(&query, &found)) (cite(&app, &query, &found)) }
         @else {
-            (spenders(&found.spenders, since))
+            (spenders::table(&found.spenders, since, SPENDERS, "/record"))
+            p { a href={ "/record/spenders?since=" (since) } { (t!("record-all-spenders")) } }
             section {
                 h2 { (t!("record-shown-most-recently")) }
                 p class="muted" { (th!("record-ads-are-in-the-record", found = ui::count(found.count))) }
@@ -126,7 +122,8 @@ fn results(query: &ListQuery, found: &Found) -> Markup {
     html! {
         section {
             h2 { @if query.q.trim().is_empty() { (t!("words-ads")) } @else { (th!("record-ads-with", q = query.q)) } }
-            @if found.lines.is_empty() { p class="muted" { (t!("record-nothing-was-found-try-fewer")) } }
+            @if found.next.is_some() && found.lines.len() < ADS { p class="note" role="status" { (t!("record-older-ads-were-not-searched")) } }
+            @else if found.lines.is_empty() { p class="muted" { (t!("record-nothing-was-found-try-fewer")) } }
             (hits(&found.lines))
             (more(query, found.next))
             p { a href="/record" { (t!("record-back-to-the-start")) } }
@@ -162,33 +159,6 @@ pub(super) fn hits(lines: &[data::Line]) -> Markup {
                         @if let Some((first, last)) = line.days { p class="muted small" { @if first == last { (th!("record-on", first = ui::day(first))) } @else { (th!("record-from-to", first = ui::day(first), last = ui::day(last))) } } }
                     }
                 }
-            }
-        }
-    }
-}
-
-fn spenders(rows: &[(PartyId, String, Currency, Nanos)], since: Day) -> Markup {
-    let mut currencies: Vec<Currency> = rows.iter().map(|r| r.2).collect();
-    currencies.dedup();
-    html! {
-        section class="card" {
-            div class="head" {
-                h2 { (t!("record-biggest-spenders")) }
-                form class="filters" method="get" action="/record" { div class="field" { label for="since" { (t!("record-since")) } input id="since" type="date" name="since" value=(since); } button { (t!("words-show")) } }
-            }
-            @if rows.is_empty() { p class="muted" { (th!("record-nobody-has-paid-for-an", since = ui::day(since))) } }
-            @for currency in &currencies {
-                @let of: Vec<_> = rows.iter().filter(|r| r.2 == *currency).take(SPENDERS).collect();
-                @let top = of.first().map_or(1, |r| r.3.0);
-                div class="scroll" { table {
-                    thead { tr { th { (t!("words-sponsor")) } th {} th class="right" { (th!("record-spent", value = currency)) } } }
-                    tbody { @for (id, name, _, net) in of { tr {
-                        th scope="row" { a href={ "/record/sponsors/" (id) } { (name) } }
-                        td { (ui::bar(net.0, top, t!("record-share-of-the-largest"), "")) }
-                        td class="right" { (ui::money(*net, *currency)) }
-                    } } }
-                    caption { (th!("record-exact-net-of-credits-since", since = ui::day(since))) }
-                } }
             }
         }
     }

@@ -193,7 +193,7 @@ pub(super) async fn between(
     if json {
         return Ok(super::open_json(&found));
     }
-    let body = changes_page(&query, &found);
+    let body = changes_page(&app, &query, &found);
     Ok(layout::page(StatusCode::OK, &layout::public(&app, t!("words-what-changed"), &body)))
 }
 
@@ -236,15 +236,21 @@ fn collect(app: &App, query: &Between) -> Result<Value, Problem> {
         told.push(json!({ "ad": ad, "changes": found }));
     }
     let next = (ads.len() > CHANGES_MAX).then(|| ads[CHANGES_MAX - 1]);
-    Ok(json!({ "from_size": from, "to_size": to, "ads": told, "after": next }))
+    let at = db.time_of(to).map_err(Problem::internal)?;
+    Ok(json!({ "from_size": from, "to_size": to, "to_at_ms": at.0, "ads": told, "after": next }))
 }
 
-fn changes_page(query: &Between, found: &Value) -> Markup {
+fn changes_page(app: &App, query: &Between, found: &Value) -> Markup {
     let words = |value: &Value| match value {
         Value::Null => t!("study-nothing").to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
+    let mut permalink = format!("/record/changes?from={}&to={}", found["from_size"], found["to_size"]);
+    if let Ok(ad) = query.ad.parse::<AdId>() {
+        permalink.push_str(&format!("&ad={ad}"));
+    }
+    let (to, at) = (found["to_size"].as_u64().unwrap_or(0), UtcMs(found["to_at_ms"].as_i64().unwrap_or(0)));
     html! {
         h1 { (t!("words-what-changed")) }
         p class="intro" { (t!("record-the-record-as-it-was")) }
@@ -266,6 +272,7 @@ fn changes_page(query: &Between, found: &Value) -> Markup {
             } }
         }
         @if let Some(next) = found["after"].as_str() { p { a class="btn" href={ "/record/changes?from=" (found["from_size"]) "&to=" (found["to_size"]) "&after=" (next) } { (t!("record-more")) } } }
+        (citation(app, &permalink, &t!("record-changes-between", from = found["from_size"], to = found["to_size"]), to, at))
     }
 }
 
@@ -277,7 +284,7 @@ pub fn citation(app: &App, path_and_query: &str, title: &str, size: u64, at: Utc
     html! {
         section class="card cite" {
             h2 { (t!("record-cite-this")) }
-            p { (th!("record-public-ad-record-as-known", publisher = publisher, part = html! { i { (title) } }, size = size, at = at, link = html! { a href=(format!("{path_and_query}{glue}size={size}")) rel="bookmark" class="wrap-any" { (link) } })) }
+            p { (th!("record-public-ad-record-as-known", publisher = publisher, part = html! { i { (title) } }, size = size, at = at, link = html! { a href=(format!("{path_and_query}{glue}size={size}")) rel="bookmark" class="wrap-any" { code { (link) } } })) }
         }
     }
 }

@@ -6,9 +6,12 @@
 //! not complete is not sent, and the queue says what it lacks.
 
 use super::{data, notice};
-use crate::http::{App, AppState, console::layout};
+use crate::{
+    http::{App, AppState, console::layout},
+    publication::sending,
+};
 use anyhow::{Context, Result, bail};
-use regie_model::{AdId, UtcMs};
+use regie_model::AdId;
 use regie_record::{
     export::{faults, repository},
     texts::Texts,
@@ -57,7 +60,7 @@ pub fn spawn(app: &AppState) -> Result<Option<std::thread::JoinHandle<()>>> {
 /// SQLite's error. What a transport says is kept in the queue.
 pub fn round(app: &App, transport: &mut dyn FnMut(&str, &[u8]) -> Result<String>) -> Result<usize> {
     let now = app.platform.now();
-    queue(app, now)?;
+    sending::queue(&*app.publication.fresh_db()?, now.0, DUE_MS)?;
     let due: Vec<(AdId, u32, u32)> = {
         let db = app.publication.db();
         let sql = "SELECT ad, version, tries FROM outbox WHERE sent_ms IS NULL AND next_ms <= ?1 ORDER BY due_ms LIMIT ?2";
@@ -85,31 +88,6 @@ pub fn round(app: &App, transport: &mut dyn FnMut(&str, &[u8]) -> Result<String>
         }
     }
     Ok(sent)
-}
-
-/// Puts every political ad's newest version into the queue; an older one that was never sent gives way to it.
-fn queue(app: &App, now: UtcMs) -> Result<()> {
-    let db = app.publication.fresh_db()?;
-    let sql = "SELECT l.ad, count(*), min(l.at_ms) FROM leaves l JOIN ads a ON a.ad = l.ad
-        WHERE a.shown = 1 AND a.filters LIKE '%zzpoliticalx1%' GROUP BY l.ad";
-    let mut statement = db.connection().prepare_cached(sql)?;
-    let rows =
-        statement.query_map([], |r| Ok((r.get::<_, u32>(0)?, r.get::<_, u32>(1)?, r.get::<_, i64>(2)?)))?;
-    let all: Vec<(u32, u32, i64)> = rows.collect::<Result<_, _>>()?;
-    for (ad, version, first) in all {
-        let known: i64 = db.connection().query_row(
-            "SELECT count(*) FROM outbox WHERE ad = ?1 AND version >= ?2",
-            params![ad, version],
-            |r| r.get(0),
-        )?;
-        if known == 0 {
-            db.connection().execute("DELETE FROM outbox WHERE ad = ?1 AND sent_ms IS NULL", [ad])?;
-            let due = if version == 1 { first + DUE_MS } else { (first + DUE_MS).max(now.0) };
-            let sql = "INSERT INTO outbox VALUES (?1, ?2, ?3, ?4, 0, NULL, '')";
-            db.connection().execute(sql, params![ad, version, due, now.0])?;
-        }
-    }
-    Ok(())
 }
 
 fn document(app: &App, ad: AdId, version: u32) -> Result<Vec<u8>> {

@@ -70,23 +70,13 @@ fn collect(app: &AppState, id: PartyId, after: &After) -> Result<Option<Found>, 
     if lines.is_empty() && before.is_none() {
         return Ok(None);
     }
-    let totals = data::spenders(app, regie_model::UtcHour(0))?.into_iter().filter(|(p, _, _)| *p == id);
-    let totals = totals.map(|(_, currency, net)| (currency, net)).collect();
-    let (all, _) = data::search(app, &data::Wanted { sponsor: Some(id), ..data::Wanted::default() }, 10_000)?;
-    let mut days: BTreeMap<(Currency, Day), Nanos> = BTreeMap::new();
-    let currencies: BTreeMap<AdId, Currency> =
-        data::lines(app, &all).into_iter().map(|l| (l.id, l.currency)).collect();
-    let folds = app.platform.folds();
-    for ad in &all {
-        let currency = currencies.get(ad).copied().unwrap_or(Currency::EUR);
-        for (day, counters) in folds.ledger.ad_days(*ad) {
-            *days.entry((currency, *day)).or_default() += counters.net_nanos();
-        }
-    }
-    drop(folds);
+    let ever = data::spenders_ever(app);
+    let of_its_own = ever.iter().filter(|(party, ..)| *party == id);
+    let totals = of_its_own.map(|(_, currency, net)| (*currency, *net)).collect();
+    let days = data::days_of_sponsor(app, id);
     let view = app.platform.current_view();
     let party = data::public_party(&view, id);
-    let committees = committees(app, &view, &party)?;
+    let committees = committees(app, &view, &party, ever)?;
     let db = app.publication.reading().map_err(Problem::internal)?;
     let size = db.size().map_err(Problem::internal)?;
     let at = db.time_of(size).map_err(Problem::internal)?;
@@ -154,11 +144,11 @@ fn committees(
     app: &AppState,
     view: &crate::platform::view::View,
     party: &PublicParty,
+    spent: Vec<(PartyId, Currency, Nanos)>,
 ) -> Result<Vec<Committee>, Problem> {
     if party.withheld {
         return Ok(Vec::new());
     }
-    let spent = data::spenders(app, regie_model::UtcHour(0))?;
     let same =
         |text: &str, other: &str| !text.trim().is_empty() && text.trim().eq_ignore_ascii_case(other.trim());
     let mut found: BTreeMap<PartyId, (PublicParty, Vec<(Currency, Nanos)>)> = BTreeMap::new();
