@@ -35,6 +35,8 @@ const paths = () => [
   ['record-versions', `/record/ads/${ads.political.id}/versions`],
   ['record-sponsor', `/record/sponsors/${ads.political.sponsor.id}`],
   ['record-elections', '/record/elections'],
+  ['record-spenders', '/record/spenders'],
+  ['record-log', '/record/log'],
   ['record-changes', '/record/changes'],
   ['record-data', '/record/data'],
   ['record-report', `/record/ads/${ads.political.id}/report`],
@@ -110,6 +112,7 @@ test('a label in the page leads to the notice, and says what Art. 11 asks', skip
   }, 30_000);
   const { label } = decided;
   for (const part of ['text', 'sponsor', 'payer', 'notice_text', 'notice_path']) assert.ok(label[part], part);
+  assert.match(label.notice_path, /\/notice\?lang=en$/);
   const notice = await fetch(demo.url + label.notice_path);
   assert.ok([200, 404].includes(notice.status));
 });

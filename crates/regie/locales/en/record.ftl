@@ -166,3 +166,4 @@ record-spenders-since = biggest spenders since { $since }
 record-who-spent-most-since-a-day = Who spent most since a day, also as known at a size of the log.
 record-all-spenders = The whole ranking, with a link to cite it by
 record-changes-between = what changed between the log sizes { $from } and { $to }
+record-only-the-newest-of-a-sponsor = Summed are the newest { $count } ads of that time; there were more.

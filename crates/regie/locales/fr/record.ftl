@@ -166,3 +166,4 @@ record-spenders-since = plus grandes dépenses depuis le { $since }
 record-who-spent-most-since-a-day = Qui a dépensé le plus depuis un jour, aussi tel que connu à une taille du journal.
 record-all-spenders = Le classement entier, avec un lien pour le citer
 record-changes-between = ce qui a changé entre les tailles { $from } et { $to } du journal
+record-only-the-newest-of-a-sponsor = La somme porte sur les { $count } annonces les plus récentes d’alors ; il y en avait davantage.

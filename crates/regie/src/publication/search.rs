@@ -33,7 +33,7 @@ impl Filters {
 }
 
 /// How long a search that somebody waits for goes on, before it says where to go on.
-pub const BRIEFLY: Duration = Duration::from_millis(25);
+pub const BRIEFLY: Duration = Duration::from_millis(15);
 
 /// A search.
 #[derive(Clone, Debug, Default)]

@@ -22,6 +22,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 /// Ads on the page.
 const ADS: usize = 50;
+/// Ads of a sponsor whose figures an earlier view of it sums at most.
+const ADS_THEN_MAX: usize = 10_000;
 /// Ads of a sponsor in which the first declaration of its controller is looked for.
 const GROUPING_ADS_MAX: usize = 200;
 
@@ -57,6 +59,8 @@ struct Found {
     next: Option<AdId>,
     totals: Vec<(Currency, Nanos)>,
     days: BTreeMap<(Currency, Day), Nanos>,
+    /// Of an earlier size, of which it had more ads than are summed.
+    cut: bool,
 }
 
 fn collect(app: &AppState, id: PartyId, after: &After) -> Result<Option<Found>, Problem> {
@@ -83,7 +87,7 @@ fn collect(app: &AppState, id: PartyId, after: &After) -> Result<Option<Found>, 
     let grouped = groupings::of(&db, id, None).map_err(Problem::internal)?;
     drop(db);
     let grouped = named(&view, id, grouped);
-    Ok(Some(Found { party, committees, grouped, size, at, lines, next, totals, days }))
+    Ok(Some(Found { party, committees, grouped, size, at, lines, next, totals, days, cut: false }))
 }
 /// The other sponsors of each grouping, by the names that they have now.
 fn named(
@@ -106,7 +110,7 @@ fn named(
 fn known_then(app: &AppState, id: PartyId, size: u64) -> Result<Option<Found>, Problem> {
     let wanted = data::Wanted { sponsor: Some(id), size: Some(size), ..data::Wanted::default() };
     let (ids, next) = data::search(app, &wanted, ADS)?;
-    let (all, _) = data::search(app, &wanted, 10_000)?;
+    let (all, more) = data::search(app, &wanted, ADS_THEN_MAX)?;
     let mut party = None;
     let mut totals: BTreeMap<Currency, Nanos> = BTreeMap::new();
     let mut days: BTreeMap<(Currency, Day), Nanos> = BTreeMap::new();
@@ -136,6 +140,7 @@ fn known_then(app: &AppState, id: PartyId, size: u64) -> Result<Option<Found>, P
         next,
         totals,
         days,
+        cut: more.is_some(),
     }))
 }
 
@@ -260,7 +265,7 @@ fn as_json(found: &Found) -> serde_json::Value {
     json!({
         "schema_version": regie_record::SCHEMA_VERSION, "id": found.party.id, "name": found.party.name, "withheld": found.party.withheld,
         "groupings": grouped, "related": related, "established_in": found.party.established_in, "controller": found.party.controller, "totals": totals, "ads": ads,
-        "cursor": found.next.map(|id| id.to_string()),
+        "cursor": found.next.map(|id| id.to_string()), "newest_ads_only_count": found.cut.then_some(ADS_THEN_MAX),
     })
 }
 
@@ -275,6 +280,7 @@ fn page(app: &AppState, found: &Found) -> Markup {
             @if !party.controller.is_empty() { (th!("record-controlled-by-2", controller = party.controller)) " " }
             @if !party.register_id.is_empty() { (party.register_id) ". " }
         }
+        @if found.cut { p { (t!("record-only-the-newest-of-a-sponsor", count = ADS_THEN_MAX)) } }
         dl class="figures" {
             @for (currency, net) in &found.totals { (ui::figure(t!("record-spent-in-all"), &ui::money(*net, *currency), "")) }
             (ui::figure(t!("record-ads-in-the-record"), &if found.next.is_some() { format!("{}+", found.lines.len()) } else { found.lines.len().to_string() }, ""))
