@@ -262,11 +262,16 @@ fn as_json(found: &Found) -> serde_json::Value {
                 "said": one.said, "others": others, "dispute": format!("/record/sponsors/{}/dispute", found.party.id) })
         })
         .collect();
-    json!({
+    let mut told = json!({
         "schema_version": regie_record::SCHEMA_VERSION, "id": found.party.id, "name": found.party.name, "withheld": found.party.withheld,
         "groupings": grouped, "related": related, "established_in": found.party.established_in, "controller": found.party.controller, "totals": totals, "ads": ads,
-        "cursor": found.next.map(|id| id.to_string()), "newest_ads_only_count": found.cut.then_some(ADS_THEN_MAX),
-    })
+        "cursor": found.next.map(|id| id.to_string()),
+    });
+    if found.cut {
+        // So many of its newest ads are summed, and there were more.
+        told["limit"] = ADS_THEN_MAX.into();
+    }
+    told
 }
 
 fn page(app: &AppState, found: &Found) -> Markup {
