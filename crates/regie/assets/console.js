@@ -39,7 +39,7 @@
     const shape = points.map((v, i) => `${((60 - points.length + i) * 10).toFixed(0)},${(58 - (v / top) * 52).toFixed(1)}`);
     line.setAttribute("points", shape.join(" "));
     const label = one("[data-spark-max]");
-    if (label) label.textContent = `${top}/s at most in the last minute`;
+    if (label) label.textContent = label.dataset.sparkMax.replace("{n}", top);
   };
 
   const status = one("[data-live-status]");
@@ -48,8 +48,8 @@
     let events = null;
     const open = () => {
       events = new EventSource(source.dataset.liveSource);
-      events.onopen = () => status && (status.classList.add("on"), (status.lastChild.textContent = "live"));
-      events.onerror = () => status && (status.classList.remove("on"), (status.lastChild.textContent = "reconnecting"));
+      events.onopen = () => status && (status.classList.add("on"), (status.lastChild.textContent = status.dataset.liveStatus));
+      events.onerror = () => status && (status.classList.remove("on"), (status.lastChild.textContent = status.dataset.lost));
       events.onmessage = (event) => {
         const data = JSON.parse(event.data);
         paint(data);
@@ -107,7 +107,7 @@
     if (!from) return;
     await navigator.clipboard.writeText(from.textContent);
     const before = button.textContent;
-    button.textContent = "Copied";
+    button.textContent = button.dataset.copied ?? button.textContent;
     setTimeout(() => (button.textContent = before), 1500);
   });
 

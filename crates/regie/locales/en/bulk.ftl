@@ -31,3 +31,4 @@ bulk-bad-rows = Rows that were not taken
 bulk-bad-file = These rows as a table, with reasons
 bulk-line = Line
 bulk-all-well = Every row was taken.
+bulk-line-and-reason = line { $line }: { $reason }

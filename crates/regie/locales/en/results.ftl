@@ -1,6 +1,6 @@
 results-of = Results of { $name }
 results-all-as-csv = Everything by day and version, as CSV
-results-compared = Compared with the period before: { $from } to { $to }.
+results-compared = Compared with { $from } to { $to }.
 results-spent-so-far = Spent so far
 results-even-plan = Even plan
 results-spend-and-plan = Spend against plan
@@ -24,3 +24,4 @@ results-hour = Hour
 results-by-element = By element of the template
 results-elements-overlap = An impression counts once in each slot, so that rows of different slots overlap.
 results-no-template = no template
+results-against = Compare with the days from

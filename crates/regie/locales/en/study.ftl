@@ -238,3 +238,5 @@ study-withdraw = Withdraw
 study-withdrawn = withdrawn
 study-withdrawn-on = Withdrawn on
 study-zip-gz-csv-json-or-sqlite = Zip, gz, csv, json or sqlite
+study-figures-of = { $kind } figures
+study-score = score { $score }

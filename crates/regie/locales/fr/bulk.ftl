@@ -31,3 +31,4 @@ bulk-bad-rows = Lignes non prises
 bulk-bad-file = Ces lignes en table, avec leurs motifs
 bulk-line = Ligne
 bulk-all-well = Chaque ligne a été prise.
+bulk-line-and-reason = ligne { $line } : { $reason }

@@ -1,6 +1,6 @@
 results-of = Résultats de { $name }
 results-all-as-csv = Tout par jour et version, en CSV
-results-compared = Comparé à la période précédente : du { $from } au { $to }.
+results-compared = Comparé à la période du { $from } au { $to }.
 results-spent-so-far = Dépensé jusqu’ici
 results-even-plan = Plan régulier
 results-spend-and-plan = Dépense face au plan
@@ -24,3 +24,4 @@ results-hour = Heure
 results-by-element = Par élément du modèle
 results-elements-overlap = Une impression compte une fois dans chaque emplacement du modèle : les lignes de différents emplacements se recoupent.
 results-no-template = hors modèle
+results-against = Comparer aux jours à partir du

@@ -238,3 +238,5 @@ study-withdraw = Retirer
 study-withdrawn = retiré
 study-withdrawn-on = Retiré le
 study-zip-gz-csv-json-or-sqlite = Zip, gz, csv, json ou sqlite
+study-figures-of = chiffres : { $kind }
+study-score = note { $score }

@@ -3,7 +3,7 @@
 //! An invoice is issued once for a closed month and never changes; its number has no gaps, since the fold counts it.
 //! A credit refers to the charge it takes back, and is never a new bill.
 
-mod credits;
+pub(crate) mod credits;
 mod page;
 
 use super::{Access, AppState, Route, auth::Caller, events::durable, problem::Problem};
@@ -209,9 +209,10 @@ async fn show(
     Ok(axum::Json(as_json(&invoice)).into_response())
 }
 
+/// What this route takes, as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct IssueInput {
+pub(crate) struct IssueInput {
     advertiser: AdvertiserId,
     year: i16,
     month: i8,

@@ -31,9 +31,10 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
+/// What this route takes, as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Input {
+pub(crate) struct Input {
     /// Signed click ids (`regie_click` of the landing address); the latest valid one counts.
     click_ids: Vec<String>,
     action: String,

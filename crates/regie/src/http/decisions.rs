@@ -1,7 +1,7 @@
 //! `POST /v1/decisions` and its batch form: JSON in, ads with sealed tickets out. Never a 500: no fill, with a reason.
 
 mod answer;
-mod input;
+pub(super) mod input;
 
 pub use input::{Asker, DecisionInput, PageInput, PlacementRef, VisitorInput, to_request};
 

@@ -50,9 +50,10 @@ pub fn routes() -> Vec<Route> {
     vec![route(handler)]
 }
 
+/// What this route takes, as JSON.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Input {
+pub(crate) struct Input {
     /// Which requests; all when absent.
     #[serde(default)]
     targeting: Targeting,

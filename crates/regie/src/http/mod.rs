@@ -27,6 +27,7 @@ pub mod openapi;
 pub mod preview;
 pub mod problem;
 pub mod record;
+pub mod record_twins;
 pub mod reports;
 pub mod serve;
 pub mod study;
@@ -142,6 +143,7 @@ pub fn routes() -> Vec<Route> {
     all.extend(preview::routes());
     all.extend(console::routes());
     all.extend(record::routes());
+    all.extend(record_twins::routes());
     all.extend(log::routes());
     all.extend(mirror::routes());
     all.extend(billing::routes());

@@ -157,9 +157,10 @@ fn ad_view(
     })
 }
 
+/// What this route takes, as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Input {
+pub(crate) struct Input {
     #[serde(default)]
     version: Option<VersionId>,
     #[serde(default)]

@@ -1,8 +1,16 @@
 //! Errors as answers: RFC 9457 problem details with a stable code, a public message, and a private cause for the log.
+//!
+//! What is for people is said in the language that the request asks for (RFC 9457, section 3.1.3); the code never changes.
 
-use crate::platform::{SubmitError, commands::CommandError};
+use crate::{
+    i18n::{Lang, lang, rooms},
+    platform::{SubmitError, commands::CommandError},
+};
 use axum::{
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{
+        StatusCode,
+        header::{CONTENT_LANGUAGE, CONTENT_TYPE},
+    },
     response::{IntoResponse, Response},
 };
 use regie_model::{Faults, command::Refusal, ticket::TicketError};
@@ -84,9 +92,23 @@ impl Problem {
     /// The answer, with members of its own (RFC 9457, section 3.2).
     pub fn response_with(&self, members: &impl Serialize) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let wire = Wire { kind: format!("about:regie#{}", self.code), problem: self, members };
+        let said = self.said();
+        let wire = Wire { kind: format!("about:regie#{}", self.code), problem: &said, members };
         let body = serde_json::to_string(&wire).unwrap_or_default();
-        (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let headers = [(CONTENT_TYPE, "application/problem+json"), (CONTENT_LANGUAGE, lang().code())];
+        (status, headers, body).into_response()
+    }
+    /// The same in the language of the request.
+    fn said(&self) -> Problem {
+        let mut said = self.clone();
+        if lang() != Lang::En {
+            said.title = rooms::say(&said.title);
+            said.detail = rooms::say_all(&said.detail);
+            for fault in &mut said.faults.0 {
+                fault.message = rooms::say(&fault.message).into();
+            }
+        }
+        said
     }
 }
 

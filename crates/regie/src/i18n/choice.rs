@@ -62,9 +62,8 @@ fn wished(headers: &HeaderMap) -> Option<Lang> {
 
 /// Answers a request in its language.
 pub async fn negotiate(request: Request, next: Next) -> Response {
-    // The API speaks English: its callers are programs, which read codes.
-    let is_api = request.uri().path().starts_with("/v1/");
-    let wanted = if is_api { Lang::En } else { of(request.headers()) };
+    // Under `/v1` too: codes and data stay as they are, sentences for people are in the language asked for.
+    let wanted = of(request.headers());
     let here = request.uri().path_and_query().map_or(String::new(), |p| p.as_str().to_owned());
     LANG.scope(wanted, HERE.scope(here, next.run(request))).await
 }

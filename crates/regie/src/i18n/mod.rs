@@ -1,10 +1,12 @@
 //! The languages of the pages: English and French, as Fluent messages under `locales/`.
 //!
 //! A page is rendered in the language of its request, which [`negotiate`] puts where [`t!`](crate::t) and
-//! [`th!`](crate::th) find it; templates name a message and its values, never a language. The API answers in English.
+//! [`th!`](crate::th) find it; templates name a message and its values, never a language. Under `/v1` only sentences for people
+//! (a problem's title, detail and faults) are in it; codes and data are the same for everybody.
 //! Every key is in both languages, with the same values, and used (`tests/languages.rs`). Refuses to guess: a key that
 //! is missing shows as itself.
 
+pub mod answers;
 pub mod choice;
 pub mod format;
 pub mod rooms;
@@ -85,8 +87,10 @@ pub const AREAS: &[(&str, &str, &str)] = &[
     area!("bulk"),
     area!("accounts"),
     area!("operations"),
+    area!("changes"),
     area!("results"),
     area!("study"),
+    area!("answers"),
     area!("learning"),
     area!("rooms"),
     area!("proofs"),

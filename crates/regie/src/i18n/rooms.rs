@@ -8,7 +8,7 @@ use super::{AREAS, Lang, format_in, lang};
 use std::{collections::HashMap, sync::OnceLock};
 
 /// A message as the words around its values.
-struct Pattern {
+pub(super) struct Pattern {
     key: String,
     /// Words before, between and after the values: one more than there are values.
     words: Vec<String>,
@@ -46,7 +46,7 @@ fn patterns() -> &'static Patterns {
     })
 }
 
-fn read(key: &str, message: &str) -> Pattern {
+pub(super) fn read(key: &str, message: &str) -> Pattern {
     let (mut words, mut values) = (vec![String::new()], Vec::new());
     let mut rest = message.trim_end();
     while let Some((before, after)) = rest.split_once('{') {
@@ -69,8 +69,23 @@ fn read(key: &str, message: &str) -> Pattern {
 }
 
 impl Pattern {
+    /// Its message's key.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+    /// The whole text of a message without values.
+    pub(super) fn alone(&self) -> Option<&str> {
+        match self.words.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+    /// How many characters it fixes: the more, the more it says about what it fits.
+    pub(super) fn weight(&self) -> usize {
+        self.words.iter().map(String::len).sum()
+    }
     /// The values with which the message says this text.
-    fn fit(&self, text: &str) -> Option<Vec<(&str, String)>> {
+    pub(super) fn fit(&self, text: &str) -> Option<Vec<(&str, String)>> {
         let (first, rest) = self.words.split_first()?;
         let (last, between) = rest.split_last()?;
         let mut inner = text.strip_prefix(first.as_str())?.strip_suffix(last.as_str())?;

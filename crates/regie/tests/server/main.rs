@@ -8,8 +8,11 @@ mod api_booking;
 #[path = "../common/mod.rs"]
 mod common;
 mod downloads;
+mod forms;
 mod guide;
 mod languages;
+#[cfg(feature = "smtp")]
+mod mail;
 mod pages_console;
 mod pages_operations;
 mod pages_record;
@@ -30,3 +33,4 @@ mod record_tampering;
 mod shown;
 mod tables;
 mod tag_variants;
+mod twins;

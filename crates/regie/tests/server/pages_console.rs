@@ -213,6 +213,10 @@ fn evil_stage() -> (Stage, Vec<String>) {
     stage.approve(&ad);
     let stop = json!({ "what": { "kind": "sponsor", "id": "party_1" }, "on": true, "reason": EVIL });
     assert!(owner.post("/v1/stops", stop).status < 300);
+    // Decisions follow a changed publisher a moment later.
+    let ask = json!({ "site": site, "placements": [{ "name": "evil" }], "page": { "url": "https://gazette.example/" } });
+    let reader = stage.harness.anonymous();
+    stage.harness.wait_for("the place", || reader.post("/v1/decisions", ask.clone()).status == 200);
     stage.harness.wait_for("the ad in the record", || {
         stage.show_on(&site, "evil");
         stage.harness.anonymous().get(&format!("/record/ads/{ad}")).status == 200

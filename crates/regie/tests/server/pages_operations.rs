@@ -66,6 +66,22 @@ fn parties_limits_votes_and_users_are_taken_back_too() {
     owner.put(&account, spec).expect(200);
     assert_eq!(undo(owner, &stage.shop.advertiser, &latest(owner, &stage.shop.advertiser)), 303);
     assert_eq!(owner.get(&account).json()["spec"]["funding"]["kind"], "prepaid");
+    // A vote: the day that was saved by mistake goes back to the one before, as a new event.
+    let vote = |held_on: &str, more: &[(&str, &str)]| {
+        let base = [("name", "Municipal"), ("kind", "election"), ("country", "FR"), ("held_on", held_on)];
+        let pairs: Vec<(&str, &str)> = base.iter().chain(more).copied().collect();
+        owner.form("/console/elections", &pairs).expect(303);
+    };
+    vote("2029-03-15", &[]);
+    vote("2030-03-15", &[("id", "vote_1")]);
+    let day = || owner.get("/v1/elections").expect(200).json()["elections"][0]["spec"]["held_on"].clone();
+    assert_eq!(day(), "2030-03-15");
+    let advertiser = stage.harness.user(Role::Advertiser, stage.shop.advertiser.parse().ok());
+    assert_ne!(undo(&advertiser, "vote_1", &latest(owner, "vote_1")), 303, "votes are the publisher's");
+    assert_eq!(undo(owner, "vote_1", &latest(owner, "vote_1")), 303);
+    assert_eq!(day(), "2029-03-15");
+    let events = owner.get("/v1/history?entity=vote_1").json()["changes"].as_array().unwrap().len();
+    assert_eq!(events, 3, "added, changed, taken back: nothing is deleted");
     // A user's role, by an owner alone; never so that the last owner goes.
     let made = owner.post(
         "/v1/users",
@@ -223,13 +239,48 @@ fn results_are_data_too_by_day_hour_and_part() {
 }
 
 #[test]
+fn two_periods_are_compared_as_one_chooses() {
+    let stage = Stage::open();
+    stage.show(3);
+    let path = format!("/v1/campaigns/{}/results", stage.shop.campaign);
+    let today =
+        stage.owner.get(&format!("{path}?from=")).expect(200).json()["to"].as_str().unwrap().to_owned();
+    // Today beside today: nothing differs. Today beside a day before the first ad: all of it is new.
+    let same = stage.owner.get(&format!("{path}?from={today}&to={today}&against={today}")).expect(200).json();
+    assert_eq!(same["totals"]["impressions_count"], 3);
+    assert_eq!(same["before"], serde_json::json!({ "from": today, "to": today, "totals": same["totals"] }));
+    let other = stage.owner.get(&format!("{path}?from={today}&against=2020-02-29")).expect(200).json();
+    assert_eq!(
+        (&other["before"]["from"], &other["before"]["totals"]["impressions_count"]),
+        (&"2020-02-29".into(), &0.into())
+    );
+    stage.owner.get(&format!("{path}?against=soon")).expect(422);
+    let page = format!("/console/campaigns/{}/results?from={today}&against={today}", stage.shop.campaign);
+    let page = stage.owner.get(&page).expect(200).text();
+    assert!(
+        page.contains(&format!("name=\"against\" value=\"{today}\"")) && page.contains("+0.00% (3)"),
+        "{page}"
+    );
+}
+
+#[test]
 fn the_operator_sees_journal_folds_storage_and_backups() {
     let stage = Stage::open();
     stage.show(2);
     let health = stage.owner.get("/v1/health").expect(200).json();
     let head = health["journal_head"].as_u64().unwrap();
     assert!(head > 10);
-    assert_eq!(health["folds"].as_array().unwrap().len(), 3);
+    let fold = |name: &str| {
+        let all = health["folds"].as_array().unwrap();
+        all.iter().find(|f| f["name"] == name).unwrap_or_else(|| panic!("{name}: {health}")).clone()
+    };
+    for name in ["ledger", "learner", "reports"] {
+        let (at, lag) = (fold(name)["position"].as_u64().unwrap(), fold(name)["lag_count"].as_u64().unwrap());
+        assert!(at + lag >= head && at > 10, "{name}: {health}");
+    }
+    let (changes, record) = (fold("catalogue"), fold("record"));
+    assert!(changes["position"].as_u64().unwrap() > 5, "the last booking: {health}");
+    assert!(record["position"].as_u64() <= changes["position"].as_u64(), "{health}");
     let parts: Vec<&str> =
         health["parts"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     assert!(parts.contains(&"journal") && parts.contains(&"objects"), "{parts:?}");

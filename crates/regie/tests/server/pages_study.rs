@@ -277,3 +277,48 @@ fn what_a_stop_interrupted_is_gone_on_with() {
     assert!(done.contains("31 rows are in the store"), "{done}");
     owner.form("/console/study/imports/7", &[("what", "go")]).expect(404);
 }
+
+#[test]
+fn answers_are_french_on_french_pages_and_the_published_document_stays_as_it_was() {
+    let harness = Harness::start();
+    let owner = harness.owner();
+    let options = [("known_on", "2024-05-02")];
+    finished(&harness, &owner, upload(&owner, &options, REPORT, report().as_bytes()));
+    let later =
+        report().replace("1000,Alder Party 0,Alder <Party>,1000", "1000,Alder Party 0,Alder <Party>,1400");
+    finished(&harness, &owner, upload(&owner, &[("known_on", "2024-05-09")], REPORT, later.as_bytes()));
+    let made = owner.form("/console/study/groupings", &[("name", "Parties"), ("from", "auto")]).expect(303);
+    let grouping = made.header("location").to_owned();
+    let fields =
+        [("query", "by=payer&from=2024-04-01"), ("title", "Qui a pay\u{e9} ?"), ("lead", "Un essai.")];
+    let address = owner.form("/console/study/reports", &fields).expect(303).header("location").to_owned();
+    let french = owner.clone().with("accept-language", "fr");
+    let english = crate::languages::only_english();
+    let mut told = Vec::new();
+    for path in [
+        "/console/study/ask?go=1&by=payer&exclude=commercial",
+        "/console/study/ask?go=1&by=account&estimate=midpoint&from=2024-04-30&to=2024-05-01",
+        "/console/study/ask?go=1&by=name&measure=spend&periods=start&from=2024-04-30",
+        "/console/study/ask?go=1&from=2024-05-01&to=2024-04-01",
+        "/console/study/ask?go=1&known-on=2024-05-01",
+        "/console/study/compare?first=2024-05-02&second=2024-05-09",
+        "/console/study/check?go=1",
+        &format!("{grouping}/quality"),
+        &grouping,
+        &address,
+        "/study",
+    ] {
+        let html = french.get(path).text();
+        for text in crate::languages::readable(&html) {
+            // Names of the invented parties, and the question as the command line writes it.
+            if crate::languages::is_english(&text, &english) {
+                told.push(format!("{path}: {text}"));
+            }
+        }
+    }
+    assert!(told.is_empty(), "{}", told.join("\n"));
+    let page = french.get(&address).text();
+    assert!(page.contains("Nous avons class\u{e9}") && page.contains("arrive en t\u{ea}te avec"), "{page}");
+    let original = harness.anonymous().get(&address).text();
+    assert!(original.contains("We ranked") && original.contains("leads with"), "{original}");
+}

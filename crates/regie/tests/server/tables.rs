@@ -180,3 +180,71 @@ fn the_console_takes_a_file_and_shows_each_bad_row() {
     let refused = post("id,colour\n1,red\n").expect(422).text();
     assert!(refused.contains("There is no such column: colour."), "{refused}");
 }
+
+/// Rows of the large table, unless `REGIE_TABLE_ROWS` says otherwise: 100000 is what docs/UX.md promises, and takes minutes in
+/// a build for debugging.
+const ROWS_COUNT: usize = 6_000;
+
+#[test]
+fn a_large_table_tells_its_progress_each_bad_row_its_reason_and_again_doubles_nothing() {
+    const VERSIONS_OF_AN_AD: usize = 1_000;
+    let asked = std::env::var("REGIE_TABLE_ROWS").ok().and_then(|text| text.parse().ok());
+    let rows_count: usize = asked.unwrap_or(ROWS_COUNT);
+    let stage = Stage::open();
+    let ads_count = rows_count.div_ceil(VERSIONS_OF_AN_AD);
+    let set = &stage.shop.ad_set;
+    let mut ads = "external_id,ad_set,name,landing_url\n".to_owned();
+    (0..ads_count).for_each(|n| {
+        let _ = writeln!(ads, "ad-{n},{set},Ad {n},https://shop.example/{n}");
+    });
+    assert_eq!(counts(&send(&stage, &stage.owner, "ads", &ads))[0], ads_count as u64);
+    let known = out(&stage.owner, "/v1/tables/ads");
+    let at = |line: &str| line.split(',').next().unwrap_or_default().to_owned();
+    let ids: Vec<String> = known.lines().skip(1).filter(|l| l.contains("ad-")).map(at).collect();
+    assert_eq!(ids.len(), ads_count, "{known}");
+    // One row of a hundred has no headline, one of a thousand no ad that is there.
+    let mut table = "external_id,ad,name,weight,creative.kind,creative.title,creative.body\n".to_owned();
+    let (mut bad_count, mut row) = (0u64, 0);
+    while row < rows_count {
+        let ad = &ids[row / VERSIONS_OF_AN_AD];
+        let (ad, title) = match row {
+            _ if row % 1_000 == 500 => ("ad_999999", "Title"),
+            _ if row % 100 == 7 => (ad.as_str(), ""),
+            _ => (ad.as_str(), "Title"),
+        };
+        bad_count += u64::from(ad == "ad_999999" || title.is_empty());
+        let _ = writeln!(table, "v{row},{ad},V{row},1,text,{title},Body {row}");
+        row += 1;
+    }
+    let upload = |expected: [u64; 4]| {
+        let began = std::time::Instant::now();
+        let reply = stage.owner.send("POST", "/v1/tables/versions", Some("text/csv"), table.as_bytes());
+        let path = reply.expect(202).json()["path"].as_str().unwrap().to_owned();
+        let (mut seen, mut told) = (vec![0u64], Value::Null);
+        while told["finished"] != true {
+            told = stage.owner.get(&path).expect(200).json();
+            let done = told["done_count"].as_u64().unwrap();
+            assert!(*seen.last().unwrap() <= done, "progress goes forward");
+            if *seen.last().unwrap() < done {
+                seen.push(done);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        println!(
+            "{rows_count} rows in {:.1} s, seen at {} moments",
+            began.elapsed().as_secs_f64(),
+            seen.len() - 1
+        );
+        assert_eq!((counts(&told), told["error"].clone()), (expected, Value::Null));
+        assert!(seen.len() > 2, "how far it is was told on the way: {seen:?}");
+        told["job"].clone()
+    };
+    let good = rows_count as u64 - bad_count;
+    let job = upload([good, 0, 0, bad_count]);
+    let bad = out(&stage.owner, &format!("/v1/table-jobs/{job}/bad"));
+    assert_eq!(bad.lines().count() as u64, 1 + bad_count, "every bad row comes back");
+    assert!(bad.lines().skip(1).all(|line| line.contains("line ")), "each with its line and reason");
+    upload([0, 0, good, bad_count]);
+    let booked = out(&stage.owner, &format!("/v1/tables/versions?within={set}"));
+    assert_eq!(booked.lines().count() as u64, 1 + good + 1, "a header, the rows, and the shop's own version");
+}

@@ -12,15 +12,16 @@ use crate::{
 };
 use crate::{t, th};
 use axum::{
-    Extension,
+    Extension, Json,
     extract::State,
     http::{HeaderMap, Method, StatusCode},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use maud::{Markup, html};
 use regie_model::Faults;
 use serde::Deserialize;
+use serde_json::json;
 use std::sync::Arc;
 
 /// The module's routes.
@@ -31,6 +32,7 @@ pub fn routes(attempts: &Arc<Attempts>) -> Vec<Route> {
     };
     vec![
         row(Method::GET, "/console/account", get(show)),
+        row(Method::GET, "/v1/account", get(api)),
         row(Method::POST, "/console/account/password", post(change_password)),
         row(Method::POST, "/console/account/totp/begin", post(begin)),
         row(Method::POST, "/console/account/totp/confirm", post(confirm)),
@@ -41,6 +43,16 @@ pub fn routes(attempts: &Arc<Attempts>) -> Vec<Route> {
 fn me(app: &AppState, caller: &Caller) -> Result<UserSecret, Problem> {
     let Who::User(id) = caller.who else { return Err(Problem::unauthorized()) };
     app.platform.secrets.user(id).map_err(Problem::internal)?.ok_or_else(Problem::unauthorized)
+}
+
+/// `GET /v1/account`: who is signed in.
+async fn api(State(app): State<AppState>, caller: Caller) -> Result<Response, Problem> {
+    let own = me(&app, &caller)?;
+    let told = json!({
+        "email": own.email, "name": own.name, "role": caller.role, "advertiser": caller.advertiser,
+        "second_factor": own.totp_on,
+    });
+    Ok(Json(told).into_response())
 }
 
 fn page(app: &AppState, caller: &Caller, message: &str, status: StatusCode) -> Result<Response, Problem> {

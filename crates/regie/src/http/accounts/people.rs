@@ -84,9 +84,10 @@ async fn users(State(app): State<AppState>) -> Result<Response, Problem> {
     Ok(Json(json!({ "users": rows.collect::<Vec<_>>() })).into_response())
 }
 
+/// What this route takes, as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewUser {
+pub(crate) struct NewUser {
     email: String,
     #[serde(default)]
     name: String,
@@ -135,9 +136,10 @@ async fn mail_link(app: &AppState, to: &str, link: &str) -> bool {
     }
 }
 
+/// What this route takes, as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct EditUser {
+pub(crate) struct EditUser {
     #[serde(default)]
     email: Option<String>,
     #[serde(default)]
@@ -243,9 +245,10 @@ fn token_json(id: TokenId, t: &TokenRecord) -> Value {
     json!({ "id": id, "name": t.name, "scopes": t.scopes, "advertiser": t.advertiser, "active": t.active })
 }
 
+/// What this route takes, as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewToken {
+pub(crate) struct NewToken {
     name: String,
     scopes: Vec<Scope>,
     #[serde(default)]

@@ -16,9 +16,10 @@ use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 
+/// What this route takes, as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Input {
+pub(crate) struct Input {
     /// Journal position of the charged event.
     position: u64,
     /// How much; with `full` absent.

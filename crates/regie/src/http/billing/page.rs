@@ -62,29 +62,25 @@ async fn list(State(app): State<AppState>, caller: Caller, Query(query): Query<L
         };
         html! {
             p class="lead" { (t!("console-a-statement-shows-a-month")) }
-            @for (id, advertiser) in catalogue.advertisers.iter().filter(|(id, _)| wanted(id)) {
-                section class="card flush" {
-                    div class="cardhead" { h2 { (advertiser.spec.name) " " span class="muted small" { (id) ", " (advertiser.spec.currency) } } }
-                    table {
-                        thead { tr { th { (t!("console-month")) } th { (t!("console-number")) } th class="right" { (t!("words-charged")) } th class="right" { (t!("words-credited")) } th class="right" { (t!("words-net")) } th class="right" { (t!("console-with-tax")) } } }
-                        tbody {
-                            @let running = months(&app, &catalogue, *id).first().copied();
-                            @for month in months(&app, &catalogue, *id) {
-                                @if let Some(invoice) = folds.ledger.invoice(*id, month.year, month.month).filter(|i| !i.lines.is_empty() || Some(month) == running) {
-                                    tr {
-                                        th scope="row" { a href={ "/console/billing/" (id) "/" (month) } { (month) } }
-                                        td { @match invoice.number { Some(number) => { (th!("console-no", number = number)) } None => @if Some(month) == running { (ui::badge("", t!("words-running"))) } @else { (ui::badge("warn", t!("console-to-be-issued"))) } } }
-                                        td class="right" { (ui::money(invoice.gross_nanos, invoice.currency)) }
-                                        td class="right" { (ui::money(invoice.credited_nanos, invoice.currency)) }
-                                        td class="right" { (ui::money_micros(invoice.net_micros, invoice.currency)) }
-                                        td class="right" { (ui::money_micros(invoice.total_micros, invoice.currency)) }
-                                    }
-                                }
+            div class="card flush" { div class="scroll" { table {
+                thead { tr { th { (t!("words-advertiser")) } th { (t!("console-month")) } th { (t!("console-number")) } th class="right" { (t!("words-charged")) } th class="right" { (t!("words-credited")) } th class="right" { (t!("words-net")) } th class="right" { (t!("console-with-tax")) } } }
+                @for (id, advertiser) in catalogue.advertisers.iter().filter(|(id, _)| wanted(id)) {
+                    @let running = months(&app, &catalogue, *id).first().copied();
+                    tbody { @for month in months(&app, &catalogue, *id) {
+                        @if let Some(invoice) = folds.ledger.invoice(*id, month.year, month.month).filter(|i| !i.lines.is_empty() || Some(month) == running) {
+                            tr {
+                                th scope="row" { @if Some(month) == running { a href={ "/console/advertisers/" (id) } { (advertiser.spec.name) } span class="small muted" { (id) } } @else { span class="visually-hidden" { (advertiser.spec.name) } } }
+                                td class="nowrap" { a href={ "/console/billing/" (id) "/" (month) } { (month) } }
+                                td { @match invoice.number { Some(number) => { (th!("console-no", number = number)) } None => @if Some(month) == running { (ui::badge("", t!("words-running"))) } @else { (ui::badge("warn", t!("console-to-be-issued"))) } } }
+                                td class="right" { (ui::money(invoice.gross_nanos, invoice.currency)) }
+                                td class="right" { (ui::money(invoice.credited_nanos, invoice.currency)) }
+                                td class="right" { (ui::money_micros(invoice.net_micros, invoice.currency)) }
+                                td class="right" { (ui::money_micros(invoice.total_micros, invoice.currency)) }
                             }
                         }
-                    }
+                    } }
                 }
-            }
+            } } }
         }
     };
     Ok(layout::console(&app, &caller, &layout::Frame::new(t!("console-invoices"), "/console/billing"), &body))

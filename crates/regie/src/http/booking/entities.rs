@@ -311,9 +311,10 @@ pub fn own(caller: &Caller, command: &mut Command) {
     }
 }
 
+/// What this route takes, as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StatusInput {
+pub(crate) struct StatusInput {
     status: Status,
 }
 

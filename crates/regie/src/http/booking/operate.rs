@@ -85,9 +85,10 @@ pub async fn commands(State(app): State<AppState>, caller: Caller, body: Bytes) 
     Ok(Json(json!({ "accepted": rows })).into_response())
 }
 
+/// What this route takes, as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ReviewInput {
+pub(crate) struct ReviewInput {
     #[serde(default)]
     ads: Vec<regie_model::AdId>,
     #[serde(default)]
@@ -196,9 +197,10 @@ pub async fn queue(
     Ok(Json(json!({ "items": items, "more": more })).into_response())
 }
 
+/// What this route takes, as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StopInput {
+pub(crate) struct StopInput {
     what: Stop,
     on: bool,
     #[serde(default)]
@@ -233,9 +235,10 @@ pub async fn stop(State(app): State<AppState>, caller: Caller, body: Bytes) -> R
     Ok(Json(json!({ "what": input.what, "on": input.on, "position": position })).into_response())
 }
 
+/// What this route takes, as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DepositInput {
+pub(crate) struct DepositInput {
     amount_micros: Micros,
     #[serde(default)]
     reference: String,
@@ -266,9 +269,10 @@ pub async fn deposit(
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
 
+/// What this route takes, as JSON.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct EraseInput {
+pub(crate) struct EraseInput {
     reason: String,
 }
 

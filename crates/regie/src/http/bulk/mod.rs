@@ -48,6 +48,7 @@ pub fn routes() -> Vec<Route> {
     let mut all = vec![
         row(Method::GET, "/v1/tables/{kind}", READ, get(export)),
         row(Method::POST, "/v1/tables/{kind}", BOOK, post(import).layer(limit)),
+        row(Method::GET, "/v1/table-jobs", BOOK, get(list)),
         row(Method::GET, "/v1/table-jobs/{id}", BOOK, get(progress)),
         row(Method::GET, "/v1/table-jobs/{id}/bad", BOOK, get(bad_rows)),
     ];
@@ -158,10 +159,12 @@ impl Job {
         };
         writer.write_record(with_reason(&self.columns, "reason"))?;
         for row in &self.lock().bad {
-            let told: Vec<String> = row.faults.0.iter().map(|f| told(&f.field, &f.message)).collect();
+            let told: Vec<String> =
+                row.faults.0.iter().map(|f| told(&f.field, &crate::i18n::rooms::say(&f.message))).collect();
             let mut cells = row.cells.clone();
             cells.resize(self.columns.len(), String::new());
-            writer.write_record(with_reason(&cells, &format!("line {}: {}", row.line, told.join(" "))))?;
+            let reason = crate::t!("bulk-line-and-reason", line = row.line, reason = told.join(" "));
+            writer.write_record(with_reason(&cells, &reason))?;
         }
         writer.into_inner().map_err(|e| csv::Error::from(std::io::Error::other(e.to_string())))
     }
@@ -278,6 +281,33 @@ fn find(app: &AppState, caller: &Caller, id: u64) -> Result<Arc<Job>, Problem> {
         .ok_or_else(|| Problem::not_found("table of this number, or the server was started since"))
 }
 
+/// `GET /v1/table-jobs`: the tables of this process that the caller sent, the latest first.
+async fn list(State(app): State<AppState>, caller: Caller) -> Response {
+    let jobs = app.bulk.of(&caller);
+    let rows = jobs.iter().map(|job| job_json(job, 0));
+    Json(json!({ "jobs": rows.collect::<Vec<_>>() })).into_response()
+}
+
+fn job_json(job: &Job, bad_rows_max: usize) -> serde_json::Value {
+    let mut progress = job.progress();
+    progress.bad.truncate(bad_rows_max);
+    let mut told = json!(progress);
+    for fault in told["bad"]
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+        .flat_map(|row| row["faults"].as_array_mut())
+        .flatten()
+    {
+        fault["message"] = crate::i18n::rooms::say(fault["message"].as_str().unwrap_or_default()).into();
+    }
+    told["job"] = job.id.into();
+    told["kind"] = job.kind.plural().into();
+    told["rows_count"] = job.rows_count.into();
+    told["dry_run"] = job.dry_run.into();
+    told
+}
+
 /// `GET /v1/table-jobs/{id}`.
 async fn progress(
     State(app): State<AppState>,
@@ -286,14 +316,7 @@ async fn progress(
 ) -> Result<Response, Problem> {
     const SHOWN: usize = 100;
     let job = find(&app, &caller, id)?;
-    let mut progress = job.progress();
-    progress.bad.truncate(SHOWN);
-    let mut told = json!(progress);
-    told["job"] = job.id.into();
-    told["kind"] = job.kind.plural().into();
-    told["rows_count"] = job.rows_count.into();
-    told["dry_run"] = job.dry_run.into();
-    Ok(Json(told).into_response())
+    Ok(Json(job_json(&job, SHOWN)).into_response())
 }
 
 /// `GET /v1/table-jobs/{id}/bad`: the bad rows as a table.

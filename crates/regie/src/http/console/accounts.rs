@@ -3,14 +3,20 @@
 use super::{
     OPERATES, SIGNED, act, action,
     form::{Data, Form},
-    layout, page, ui,
+    layout, page, twin, ui,
 };
-use crate::http::{App, AppState, Route, auth::Caller, booking};
+use crate::http::{
+    App, AppState, Route,
+    auth::Caller,
+    booking::{self, READ},
+    problem::Problem,
+};
 use crate::{t, th};
 use axum::{
+    Json,
     extract::{Path, State},
     http::StatusCode,
-    response::Response,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use maud::{Markup, html};
@@ -20,12 +26,14 @@ use regie_model::{
     catalogue::Kept,
     command::{Command, EntityRef},
 };
+use serde_json::json;
 
 /// The module's routes.
 pub fn routes() -> Vec<Route> {
     vec![
         page("/console/advertisers", SIGNED, get(list)),
         page("/console/advertisers/{id}", SIGNED, get(show)),
+        twin("console", "/v1/advertisers/{id}/account", READ, get(account_api)),
         action("/console/advertisers/{id}/deposits", OPERATES, post(deposit)),
         page("/console/parties", SIGNED, get(parties)),
     ]
@@ -66,6 +74,28 @@ async fn list(State(app): State<AppState>, caller: Caller) -> Response {
         &layout::Frame::new(t!("console-advertisers"), "/console/advertisers").actions(actions),
         &body,
     )
+}
+
+/// `GET /v1/advertisers/{id}/account`: what was paid in, charged, given back, and what may still be charged.
+async fn account_api(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id: AdvertiserId = id.parse().map_err(|_| act::missing(&id))?;
+    let currency = {
+        let catalogue = app.platform.catalogue();
+        act::see_advertiser(&catalogue, &caller, id)?;
+        catalogue.advertisers.get(&id).map(|a| a.spec.currency).ok_or_else(|| act::missing(id))?
+    };
+    crate::http::reports::settle(&app).await?;
+    let folds = app.platform.folds();
+    let account = folds.ledger.account(id).ok_or_else(|| Problem::not_found("account of this advertiser"))?;
+    let told = json!({
+        "advertiser": id, "currency": currency, "deposits_nanos": account.deposits, "charged_nanos": account.gross,
+        "credited_nanos": account.credited, "remaining_nanos": account.remaining, "free_nanos": account.free,
+    });
+    Ok(Json(told).into_response())
 }
 
 fn funding_words(spec: &AdvertiserSpec) -> String {

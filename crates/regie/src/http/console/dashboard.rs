@@ -1,19 +1,25 @@
 //! The dashboard: what happens now, and what needs somebody's hand.
 
-use super::{SIGNED, layout, live, page, ui};
-use crate::http::{App, AppState, Route, auth::Caller};
+use super::{SIGNED, layout, live, page, twin, ui};
+use crate::http::{App, AppState, Route, auth::Caller, booking::READ};
 use crate::{t, th};
-use axum::{extract::State, response::Response, routing::get};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use maud::{Markup, html};
 use regie_model::{
     UtcMs,
     booking::Status,
     catalogue::{Catalogue, Review},
 };
+use serde_json::json;
 
 /// The module's routes.
 pub fn routes() -> Vec<Route> {
-    vec![page("/console", SIGNED, get(show))]
+    vec![page("/console", SIGNED, get(show)), twin("console", "/v1/dashboard", READ, get(api))]
 }
 
 /// Something that needs a hand: words, and where to go.
@@ -23,6 +29,16 @@ struct Attention {
     href: String,
 }
 
+/// `GET /v1/dashboard`: the same figures, and what needs a hand.
+async fn api(State(app): State<AppState>, caller: Caller) -> Response {
+    let attention = attention(&app, &caller);
+    let attention = attention
+        .iter()
+        .map(|item| json!({ "urgent": item.kind == "bad", "message": item.words, "page": item.href }));
+    let attention: Vec<_> = attention.collect();
+    Json(json!({ "today": live::figures(&app, &caller), "attention": attention })).into_response()
+}
+
 async fn show(State(app): State<AppState>, caller: Caller) -> Response {
     let figures = live::figures(&app, &caller);
     let empty = app.platform.catalogue().publisher.is_none();
@@ -30,7 +46,7 @@ async fn show(State(app): State<AppState>, caller: Caller) -> Response {
     let body = html! {
         div data-live-source="/console/live" {}
         @if empty && caller.may_book_inventory() { (first_steps(&app)) }
-        p class="live" data-live-status="" { span { (th!("console-as-of", at = figures.at)) } }
+        p class="live" data-live-status=(t!("frame-live")) data-lost=(t!("frame-reconnecting")) { span { (th!("console-as-of", at = figures.at)) } }
         dl class="figures" {
             @if caller.sees_everything() {
                 (ui::figure(t!("console-requests-today"), &figures.requests, "requests"))
@@ -51,7 +67,7 @@ async fn show(State(app): State<AppState>, caller: Caller) -> Response {
                 div class="card" {
                     h2 { (t!("console-impressions-a-second")) }
                     (ui::sparkline())
-                    p class="small muted" data-spark-max="" { (t!("console-drawn-while-this-page-is")) }
+                    p class="small muted" data-spark-max=(t!("frame-a-second-at-most", n = "{n}")) { (t!("console-drawn-while-this-page-is")) }
                 }
                 div class="card" {
                     h2 { (t!("console-needs-a-hand")) }

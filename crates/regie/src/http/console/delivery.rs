@@ -3,20 +3,19 @@
 //! The plan is an even one over the flight (or the day, where only a daily budget is booked): a yardstick, not what pacing
 //! follows. The page and `GET /v1/delivery` show the same rows. Refuses to guess: without end or budget there is no plan.
 
-use super::{SIGNED, layout, page, ui, why};
-use crate::http::{App, AppState, Route, auth::Caller, booking::READ, forecast};
+use super::{SIGNED, act, layout, page, twin, ui, why};
+use crate::http::{App, AppState, Route, auth::Caller, booking::READ, forecast, problem::Problem};
 use crate::{i18n::rooms::say, t, th};
 use axum::{
     Json,
-    extract::{Query, State},
-    http::Method,
+    extract::{Path, Query, State},
     response::{IntoResponse, Response},
     routing::get,
 };
 use maud::{Markup, html};
 use regie_model::{
-    AdSetId, Nanos, UtcMs,
-    booking::{AdSetSpec, Bid, CampaignSpec, Status, Tier},
+    AdSetId, CampaignId, Nanos, UtcMs,
+    booking::{AdSetSpec, Bid, CampaignSpec, Pacing, Status, Tier},
     catalogue::Catalogue,
 };
 use serde::{Deserialize, Serialize};
@@ -33,13 +32,8 @@ const TOLERANCE_PERMILLE: i128 = 100;
 pub fn routes() -> Vec<Route> {
     vec![
         page("/console/delivery", SIGNED, get(show)),
-        Route {
-            owner: "console",
-            method: Method::GET,
-            path: "/v1/delivery",
-            access: READ,
-            handler: get(api),
-        },
+        twin("console", "/v1/delivery", READ, get(api)),
+        twin("console", "/v1/campaigns/{id}/eliminations", READ, get(eliminations)),
     ]
 }
 
@@ -159,10 +153,11 @@ fn row(
         (false, None) => (None, 0),
     };
     let of_plan = (planned > 0).then(|| delivered * 1_000 / planned);
-    let shown_lately = shown_today(ledger, catalogue, id, now);
+    let shown_lately = shown_lately(ledger, catalogue, id, now);
     let standing = match of_plan {
         // A budget that is spent before its time is ahead, not blocked: it delivered.
         _ if !shown_lately
+            && of_plan.is_none_or(|p| p < 1_000 - TOLERANCE_PERMILLE)
             && (reason.is_some() && !spent || counts.impressions_count == 0 && reason.is_some()) =>
         {
             Standing::Blocked
@@ -185,18 +180,53 @@ fn row(
     }
 }
 
-/// Whether anything of it was shown on its account's day of now.
-fn shown_today(ledger: &regie_ledger::Ledger, catalogue: &Catalogue, id: AdSetId, now: UtcMs) -> bool {
+/// Whether anything of it was shown on its account's day of an hour ago, or since.
+fn shown_lately(ledger: &regie_ledger::Ledger, catalogue: &Catalogue, id: AdSetId, now: UtcMs) -> bool {
     let ads = catalogue.ads_of.get(&id).into_iter().flatten();
     let owner = catalogue.ad_sets.get(&id).and_then(|s| catalogue.campaigns.get(&s.spec.campaign));
     let Some(owner) = owner else { return false };
-    let day = super::act::account_zone(catalogue, owner.spec.advertiser).day(now);
-    ads.filter_map(|ad| ledger.ad_days(*ad).last()).any(|(last, c)| *last == day && c.impressions_count > 0)
+    // Soon after midnight, what was shown on the day before counts as well.
+    let hour_ago = UtcMs(now.0 - regie_model::time::HOUR_MS);
+    let since = super::act::account_zone(catalogue, owner.spec.advertiser).day(hour_ago);
+    ads.filter_map(|ad| ledger.ad_days(*ad).last()).any(|(last, c)| *last >= since && c.impressions_count > 0)
 }
 
-async fn api(State(app): State<AppState>, caller: Caller) -> Response {
+async fn api(State(app): State<AppState>, caller: Caller, Query(query): Query<BoardQuery>) -> Response {
     let rows = board(&app, &caller);
-    Json(json!({ "at": app.platform.now(), "ad_sets": rows })).into_response()
+    let mut told = json!({ "at": app.platform.now(), "ad_sets": rows });
+    if !query.promises.is_empty() {
+        let oversold = promised(&app, &caller).await.into_iter().map(|(id, name, message)| {
+            json!({ "ad_set": id, "name": name, "message": crate::i18n::rooms::say_all(&message) })
+        });
+        told["oversold"] = oversold.collect();
+    }
+    Json(told).into_response()
+}
+
+/// `GET /v1/campaigns/{id}/eliminations`: why its ad sets were not shown in the last hour, as decisions counted it.
+async fn eliminations(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id: CampaignId = id.parse().map_err(|_| act::missing(&id))?;
+    let sets = {
+        let catalogue = app.platform.catalogue();
+        act::see_campaign(&catalogue, &caller, id)?;
+        catalogue.ad_sets_of.get(&id).cloned().unwrap_or_default()
+    };
+    crate::http::reports::settle(&app).await?;
+    let folds = app.platform.folds();
+    let rows = sets.into_iter().map(|set| {
+        let mut reasons: Vec<_> = folds.ledger.traffic().eliminated(set).into_iter().collect();
+        reasons.sort_by_key(|(code, count)| (std::cmp::Reverse(*count), *code));
+        let reasons = reasons.into_iter().map(|(code, count)| {
+            let (means, remedy) = why::explain(code);
+            json!({ "reason": code, "count": count, "means": say(means), "remedy": say(remedy) })
+        });
+        json!({ "ad_set": set, "reasons": reasons.collect::<Vec<_>>() })
+    });
+    Ok(Json(json!({ "at": app.platform.now(), "ad_sets": rows.collect::<Vec<_>>() })).into_response())
 }
 
 #[derive(Deserialize, Default)]
@@ -266,13 +296,35 @@ fn badge(standing: Standing) -> Markup {
     }
 }
 
+/// Why an ad set is ahead of an even plan, and what to do about it.
+fn ahead(set: Option<&AdSetSpec>) -> (&'static str, &'static str) {
+    match set {
+        Some(set) if matches!(set.tier, Tier::Sponsorship { .. }) => {
+            (t!("delivery-ahead-share"), t!("delivery-ahead-share-remedy"))
+        }
+        Some(set) if set.pacing == Pacing::Asap => {
+            (t!("delivery-ahead-asap"), t!("delivery-ahead-asap-remedy"))
+        }
+        _ => (t!("delivery-ahead-even"), t!("delivery-ahead-even-remedy")),
+    }
+}
+
+/// A part of the plan in percent; far beyond it, only that.
+fn of_plan_words(permille: i64) -> String {
+    const FAR_PERMILLE: i64 = 10_000;
+    if permille > FAR_PERMILLE {
+        return format!("> {}{}%", ui::count(1_000u64), crate::i18n::format::before_percent());
+    }
+    ui::percent(permille.unsigned_abs(), 1_000)
+}
+
 fn table(app: &App, rows: &[Row]) -> Markup {
     let catalogue = app.platform.catalogue();
     let amount = |row: &Row, number: i128| match row.unit {
         "nanos" => {
             let campaign = catalogue.campaigns.get(&row.campaign);
             let money = campaign.and_then(|c| catalogue.advertisers.get(&c.spec.advertiser));
-            ui::money(Nanos(number), money.map_or(regie_model::Currency::EUR, |a| a.spec.currency))
+            ui::money_short(Nanos(number), money.map_or(regie_model::Currency::EUR, |a| a.spec.currency))
         }
         _ => ui::count(u128::try_from(number).unwrap_or(0)),
     };
@@ -288,12 +340,17 @@ fn table(app: &App, rows: &[Row]) -> Markup {
                         th scope="row" { a href={ "/console/campaigns/" (row.campaign) "#" (row.ad_set) } { (campaign) } span class="small muted" { (name) } }
                         td class="right" { (amount(row, row.delivered)) }
                         td class="right" { @if row.planned > 0 { (amount(row, row.planned)) } @else { "\u{2013}" } }
-                        td class="right" { @match row.of_plan_permille { Some(p) => (ui::percent(p.unsigned_abs(), 1_000)), None => "\u{2013}" } }
-                        td class="small" { @if let (Some(reason), false) = (row.reason, row.standing == Standing::OnTrack) {
-                            @let (means, remedy) = why::explain(reason);
-                            (say(means)) @if row.reason_count > 0 { " " span class="muted" { (th!("delivery-times-last-hour", count = ui::count(row.reason_count))) } }
-                            div class="remedy muted" { (say(remedy)) }
-                        } }
+                        td class="right" { @match row.of_plan_permille { Some(p) => (of_plan_words(p)), None => "\u{2013}" } }
+                        td class="small" {
+                            @if row.standing == Standing::Ahead && row.reason != Some("budget") {
+                                @let (means, remedy) = ahead(catalogue.ad_sets.get(&row.ad_set).map(|s| &s.spec));
+                                (means) div class="remedy muted" { (remedy) }
+                            } @else if let (Some(reason), false) = (row.reason, row.standing == Standing::OnTrack) {
+                                @let (means, remedy) = why::explain(reason);
+                                (say(means)) @if row.reason_count > 0 { " " span class="muted" { (th!("delivery-times-last-hour", count = ui::count(row.reason_count))) } }
+                                div class="remedy muted" { (say(remedy)) }
+                            }
+                        }
                     }
                 } }
             } }

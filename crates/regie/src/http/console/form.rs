@@ -268,6 +268,7 @@ pub struct Field<'a> {
     kind: Kind,
     required: bool,
     suffix: &'static str,
+    mark: String,
 }
 
 /// An id that HTML, CSS and links all take.
@@ -286,6 +287,7 @@ impl<'a> Form<'a> {
             kind: Kind::Line("text"),
             required: false,
             suffix: "",
+            mark: String::new(),
         }
     }
     /// The faults of a field: its own, and those of what lies within it.
@@ -419,6 +421,11 @@ impl<'a> Field<'a> {
         self.kind = Kind::Check;
         self
     }
+    /// Apart from the fields of the same name in other forms of the page.
+    pub fn marked(mut self, mark: impl std::fmt::Display) -> Field<'a> {
+        self.mark = format!("-{mark}");
+        self
+    }
     /// Words behind the label, such as a unit.
     pub fn unit(mut self, unit: &'static str) -> Field<'a> {
         self.suffix = unit;
@@ -454,6 +461,7 @@ impl<'a> Field<'a> {
 
 impl Render for Field<'_> {
     fn render(&self) -> Markup {
+        let slug = |name: &str| format!("{}{}", slug(name), self.mark);
         let id = format!("f-{}", slug(&self.name));
         let faults: Vec<&str> = self.form.faults_of(&self.name).collect();
         let theirs =

@@ -1,14 +1,19 @@
 //! Groupings of sponsors that the publisher keeps: which belong to one person, party or organisation, by what evidence, who says so.
 //! What is said is sealed before it is journalled (J1), published in the record, and may be disputed there by anybody.
 
-use super::{HOUSE, OPERATES, act, action, form::Data, layout, page, ui};
+use super::{
+    HOUSE, HOUSE_READ, OPERATES, act, action,
+    form::{Data, Form},
+    layout, page, twin, ui, whole_house,
+};
 use crate::http::{AppState, Route, auth::Caller, problem::Problem};
-use crate::i18n::rooms::say;
 use crate::platform::commands::CommandError;
 use crate::t;
 use axum::{
+    Json,
     extract::{Path, State},
-    response::Response,
+    http::StatusCode,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use maud::{Markup, html};
@@ -19,6 +24,7 @@ use regie_model::{
     command::{Change, Refusal},
     limits::TEXT_CHARS_MAX,
 };
+use serde_json::json;
 
 /// Groupings at most.
 pub const GROUPINGS_MAX: usize = 10_000;
@@ -27,9 +33,26 @@ pub const GROUPINGS_MAX: usize = 10_000;
 pub fn routes() -> Vec<Route> {
     vec![
         page("/console/groupings", HOUSE, get(show)),
+        twin("console", "/v1/groupings", HOUSE_READ, get(api)),
         action("/console/groupings", OPERATES, post(save)),
         action("/console/groupings/{id}/withdraw", OPERATES, post(withdraw)),
     ]
+}
+
+/// `GET /v1/groupings`: every grouping with its words, unless they were withdrawn and erased.
+async fn api(State(app): State<AppState>, caller: Caller) -> Result<Response, Problem> {
+    whole_house(&caller)?;
+    let kept: Vec<(GroupingId, Kept<GroupingSpec>)> =
+        app.platform.catalogue().groupings.iter().map(|(id, kept)| (*id, kept.clone())).collect();
+    let mut rows = Vec::with_capacity(kept.len());
+    for (id, kept) in kept {
+        let words = words_of(&app, &kept.spec)?;
+        rows.push(json!({
+            "id": id, "sponsors": kept.spec.sponsors, "changed_at": kept.changed_at, "withdrawn": kept.spec.withdrawn,
+            "said": words.map(|w| json!({ "name": w.name, "evidence": w.evidence, "evidence_url": w.evidence_url, "author": w.author })),
+        }));
+    }
+    Ok(Json(json!({ "groupings": rows })).into_response())
 }
 
 async fn show(State(app): State<AppState>, caller: Caller) -> layout::Html {
@@ -49,7 +72,6 @@ fn render(app: &AppState, caller: &Caller, data: &Data, faults: &Faults) -> layo
     }
     let body = html! {
         p class="lead" { (t!("groupings-lead")) }
-        @if !faults.is_empty() { div class="note bad" role="alert" { ul { @for fault in &faults.0 { li { code { (fault.field) } ": " (say(&fault.message)) } } } } }
         div class="card flush" {
             @if lines.is_empty() { (ui::empty(t!("groupings-none"))) }
             @else { div class="scroll" { table {
@@ -57,10 +79,11 @@ fn render(app: &AppState, caller: &Caller, data: &Data, faults: &Faults) -> layo
                 tbody { @for line in &lines { (line) } }
             } } }
         }
-        @if caller.may_operate() { (form(caller, data)) }
+        @if caller.may_operate() { (form(caller, data, faults)) }
     };
     let frame = layout::Frame::new(t!("groupings-title"), "/console/groupings");
-    Ok(layout::console(app, caller, &frame, &body))
+    let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok(layout::console_with(status, app, caller, &frame, &body))
 }
 
 fn line(
@@ -90,21 +113,20 @@ fn line(
     } }
 }
 
-fn form(caller: &Caller, data: &Data) -> Markup {
-    let field = |name: &str, words: &str, kind: &str| {
-        html! { div class="field" { label for={ "g-" (name) } { (words) } input id={ "g-" (name) } type=(kind) name=(name) value=(data.get(name)); } }
+fn form(caller: &Caller, data: &Data, faults: &Faults) -> Markup {
+    let form = Form { data, faults, theirs: None };
+    let fields = html! {
+        (form.field("id", t!("groupings-number")))
+        (form.field("name", t!("groupings-name")).required())
+        (form.field("sponsors", t!("groupings-sponsors-field")).required())
+        (form.field("evidence", t!("groupings-evidence-field")).area(3).required())
+        (form.field("evidence_url", t!("groupings-url")).url())
+        (form.field("author", t!("groupings-author-field")).required())
     };
     html! {
-        form class="card" method="post" action="/console/groupings" {
-            (layout::csrf(caller))
+        section class="card" {
             h2 { (t!("groupings-add")) }
-            (field("id", t!("groupings-number"), "text"))
-            (field("name", t!("groupings-name"), "text"))
-            (field("sponsors", t!("groupings-sponsors-field"), "text"))
-            div class="field" { label for="g-evidence" { (t!("groupings-evidence-field")) } textarea id="g-evidence" name="evidence" rows="3" { (data.get("evidence")) } }
-            (field("evidence_url", t!("groupings-url"), "url"))
-            (field("author", t!("groupings-author-field"), "text"))
-            button class="primary" { (t!("groupings-save")) }
+            (form.wrap(caller, "/console/groupings", &fields, t!("groupings-save"), "/console/groupings"))
         }
     }
 }
@@ -131,10 +153,8 @@ async fn save(State(app): State<AppState>, caller: Caller, data: Data) -> layout
         author: data.text("author"),
     };
     words.check(&mut faults);
-    let given: Option<GroupingId> = match data.get("id").trim() {
-        "" => None,
-        text => Some(text.parse().map_err(|_| Problem::bad_request("A grouping is written grp_1."))?),
-    };
+    let given: Option<GroupingId> = data.get("id").trim().parse().ok();
+    faults.when(given.is_none() && data.has("id"), "id", "malformed", "A grouping is written grp_1.");
     {
         let catalogue = app.platform.catalogue();
         check_grouped(&sponsors, &|id| catalogue.parties.contains_key(&id), &mut faults);

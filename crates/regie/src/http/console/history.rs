@@ -1,5 +1,7 @@
 //! Who changed what: the journal's booked changes, newest first, of everything or of one thing.
 
+mod changes;
+
 use super::{act, layout, page, ui};
 use crate::http::{Access, App, AppState, Route, auth::Caller, booking, problem::Problem};
 use crate::t;
@@ -101,13 +103,13 @@ async fn show(
         div class="card flush" {
             @if found.is_empty() { (ui::empty(t!("console-nothing-was-changed-here"))) } @else {
                 div class="scroll" { table {
-                    thead { tr { th { (t!("words-when")) } th { (t!("words-who")) } th { (t!("words-what")) } th class="right" { (t!("console-journal-position")) } } }
+                    thead { tr { th { (t!("words-when")) } th { (t!("words-who")) } th { (t!("words-what")) } th {} th class="right" { (t!("console-journal-position")) } } }
                     tbody {
                         @for (position, booked) in found.iter().take(ROWS_MAX) {
                             tr {
                                 td class="nowrap" { (ui::when(booked.at, &zone)) }
                                 td { (who(&app, &caller, &booked.by)) }
-                                td { (what(&booked.change)) (undo_button(&caller, *position, &booked.change)) }
+                                td { (what(&app, &booked.change)) } td class="nowrap" { (undo_button(&caller, *position, &booked.change)) }
                                 td class="right" { (position) }
                             }
                         }
@@ -143,19 +145,19 @@ fn who(app: &App, caller: &Caller, actor: &Actor) -> String {
                 caller.sees_everything().then(|| app.platform.secrets.user(*id).ok().flatten()).flatten();
             known.map_or_else(|| id.to_string(), |u| if u.name.is_empty() { u.email } else { u.name })
         }
-        Actor::Token(id) => format!("token {id}"),
+        Actor::Token(id) => t!("changes-token", id = id),
         Actor::Operator => t!("console-the-operator").into(),
         Actor::Job(name) => t!("console-regie", name = name),
     }
 }
 
-fn what(change: &Change) -> Markup {
+/// A change in words: what was done, to what by its name, with its page; all of it below.
+fn what(app: &App, change: &Change) -> Markup {
     let json = serde_json::to_value(change).unwrap_or_default();
-    let kind = json.get("change").and_then(|c| c.as_str()).unwrap_or("").replace('_', " ");
-    let id = json.get("id").and_then(|c| c.as_str()).unwrap_or("").to_owned();
-    let sealed = matches!(change, Change::PartyPut { .. });
+    let sealed =
+        matches!(change, Change::PartyPut { .. } | Change::ReportFiled { .. } | Change::GroupingPut { .. });
     html! {
-        strong { (kind) } " " code { (id) }
+        (changes::words(app, change))
         @if !sealed {
             details { summary class="small" { (t!("console-all-of-it")) } pre { (serde_json::to_string_pretty(&json).unwrap_or_default()) } }
         }

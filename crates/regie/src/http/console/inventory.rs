@@ -1,19 +1,26 @@
 //! Inventory: sites and placements, and the snippet that brings ads onto a page.
 
-use super::{HOUSE, campaigns, layout, page, ui};
-use crate::http::{App, AppState, Route, auth::Caller, tag};
+use super::{HOUSE, HOUSE_READ, campaigns, layout, page, twin, ui, whole_house};
+use crate::http::{App, AppState, Route, auth::Caller, problem::Problem, tag};
 use crate::{t, th};
 use axum::{
+    Json,
     extract::{Path, State},
-    response::Response,
+    response::{IntoResponse, Response},
     routing::get,
 };
 use maud::{Markup, html};
-use regie_model::{SiteId, booking::Format, catalogue::Catalogue};
+use regie_model::{PlacementId, SiteId, UtcMs, booking::Format, catalogue::Catalogue};
+use serde_json::json;
+use std::collections::BTreeMap;
 
 /// The module's routes.
 pub fn routes() -> Vec<Route> {
-    vec![page("/console/inventory", HOUSE, get(list)), page("/console/sites/{id}", HOUSE, get(show))]
+    vec![
+        page("/console/inventory", HOUSE, get(list)),
+        page("/console/sites/{id}", HOUSE, get(show)),
+        twin("console", "/v1/sites/{id}/tag", HOUSE_READ, get(tag_api)),
+    ]
 }
 
 /// Versions that are looked through for one that fits a place.
@@ -85,12 +92,11 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
     let site = app.platform.catalogue().sites.get(&id).cloned().ok_or_else(|| super::act::missing(id))?;
     let back = format!("/console/sites/{id}");
     let body = html! {
-        div class="grid" {
-            div {
-                section class="card flush" { div class="cardhead" { h2 { (t!("console-placements")) } } (placements(&app.platform.catalogue(), id)) }
-                (reasons(&app, id))
-            }
-            div { (working(&app, id)) (snippets(&app, id)) div class="card" { h2 { (t!("words-booked")) } dl class="facts" { dt { (t!("words-id")) } dd { code { (id) } } dt { (t!("words-origins")) } dd { @for origin in &site.spec.origins { div { (origin) } } } } } }
+        div class="grid" { (working(&app, id)) (reasons(&app, id)) }
+        section class="card flush" { div class="cardhead" { h2 { (t!("console-placements")) } } (placements(&app.platform.catalogue(), id)) }
+        div class="grid wide" {
+            (snippets(&app, id))
+            div class="card" { h2 { (t!("words-booked")) } dl class="facts" { dt { (t!("words-id")) } dd { code { (id) } } dt { (t!("words-origins")) } dd { @for origin in &site.spec.origins { div class="wrap-any" { (origin) } } } } }
         }
     };
     let actions = html! {
@@ -107,55 +113,100 @@ async fn show(State(app): State<AppState>, caller: Caller, Path(id): Path<String
     Ok(layout::console(&app, &caller, &frame, &body))
 }
 
+/// What to paste for each place of a site.
+fn place_snippets(catalogue: &Catalogue, site: SiteId) -> Vec<(PlacementId, &str, String)> {
+    let of = catalogue.placements.iter().filter(|(_, p)| p.spec.site == site);
+    of.map(|(id, p)| (*id, p.spec.name.as_str(), tag::place_snippet(&p.spec))).collect()
+}
+
 fn snippets(app: &App, site: SiteId) -> Markup {
     let base = &app.config.public_url;
     let catalogue = app.platform.catalogue();
     let head = tag::head_snippet(base, site);
-    let places: Vec<(&str, String)> = catalogue
-        .placements
-        .values()
-        .filter(|p| p.spec.site == site)
-        .map(|p| (p.spec.name.as_str(), tag::place_snippet(&p.spec)))
-        .collect();
+    let places = place_snippets(&catalogue, site);
     html! {
         div class="card" {
             h2 { (t!("console-put-ads-on-a-page")) }
             p { (t!("console-once-in-the-page-in")) }
-            div class="snippet" { pre id="snippet-head" { (head) } button data-copy="#snippet-head" { (t!("words-copy")) } }
+            div class="snippet" { pre id="snippet-head" { (head) } button data-copy="#snippet-head" data-copied=(t!("frame-copied")) { (t!("words-copy")) } }
             p { (t!("console-where-an-ad-shall-stand")) }
             @if places.is_empty() { p class="muted" { (t!("console-add-a-placement-first-its")) } }
-            @for (name, place) in &places {
-                div class="snippet" {
-                    pre id={ "snippet-" (name) } { (place) }
-                    button data-copy={ "#snippet-" (name) } { (t!("words-copy")) }
+            @for (id, name, place) in &places {
+                section class="version" {
+                    h3 { (name) " " @if let Some(placement) = catalogue.placements.get(id) { span class="small muted" { (format_words(&placement.spec.format)) } } }
+                    div class="snippet" {
+                        pre id={ "snippet-" (name) } { (place) }
+                        button data-copy={ "#snippet-" (name) } data-copied=(t!("frame-copied")) aria-label=(t!("console-copy-snippet-of", name = name)) { (t!("words-copy")) }
+                    }
+                    @if let Some(placement) = catalogue.placements.get(id) { (preview(app, &placement.spec)) }
                 }
-                @if let Some(placement) = catalogue.placements.values().find(|p| p.spec.site == site && p.spec.name == *name) { (preview(app, &placement.spec)) }
             }
             p class="small muted" { (t!("console-the-tag-sets-no-cookie")) }
         }
     }
 }
 
-/// Whether the tag of a site works: what the server heard from it, and what to look at when it heard nothing.
-fn working(app: &App, site: SiteId) -> Markup {
+/// What the server heard from a site's tag.
+#[derive(Default)]
+struct Heard {
+    /// Requests of the last two hours.
+    lately: u64,
+    /// Of these answered with an ad.
+    fills: u64,
+    /// The last hour with a request.
+    last: Option<UtcMs>,
+}
+fn heard(app: &App, site: SiteId) -> Heard {
     let now = app.platform.now();
     let folds = app.platform.folds();
-    let traffic = folds.ledger.traffic();
-    let (mut lately, mut fills, mut last) = (0u64, 0u64, None);
-    for (hour, counts) in traffic.site_hours(site).filter(|(_, c)| c.requests_count > 0) {
-        last = last.max(Some(hour));
+    let mut heard = Heard::default();
+    for (hour, counts) in folds.ledger.traffic().site_hours(site).filter(|(_, c)| c.requests_count > 0) {
+        heard.last = heard.last.max(Some(hour.start()));
         if now.0 - hour.start().0 < 2 * regie_model::time::HOUR_MS {
-            lately += counts.requests_count;
-            fills += counts.fills_count;
+            heard.lately += counts.requests_count;
+            heard.fills += counts.fills_count;
         }
     }
+    heard
+}
+
+/// `GET /v1/sites/{id}/tag`: what was heard of the tag, what to paste, and why places stayed empty.
+async fn tag_api(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    whole_house(&caller)?;
+    let id: SiteId = id.parse().map_err(|_| super::act::missing(&id))?;
+    crate::http::reports::settle(&app).await?;
+    let catalogue = app.platform.catalogue();
+    catalogue.sites.get(&id).ok_or_else(|| super::act::missing(id))?;
+    let heard = heard(&app, id);
+    let places = place_snippets(&catalogue, id).into_iter().map(
+        |(placement, name, snippet)| json!({ "placement": placement, "name": name, "snippet": snippet }),
+    );
+    let empty = empty_reasons(&app, &catalogue, id).into_iter().map(|(reason, count)| {
+        json!({ "reason": reason, "times_last_hour": count, "message": empty_words(&reason) })
+    });
+    let told = json!({
+        "site": id, "works": heard.lately > 0, "requests_two_hours_count": heard.lately,
+        "fills_two_hours_count": heard.fills, "last_heard_hour": heard.last,
+        "head_snippet": tag::head_snippet(&app.config.public_url, id),
+        "places": places.collect::<Vec<_>>(), "stayed_empty": empty.collect::<Vec<_>>(),
+    });
+    Ok(Json(told).into_response())
+}
+
+/// Whether the tag of a site works: what the server heard from it, and what to look at when it heard nothing.
+fn working(app: &App, site: SiteId) -> Markup {
+    let Heard { lately, fills, last } = heard(app, site);
     let zone = super::act::zone(app);
     html! {
         section class="card" id="working" {
             h2 { (t!("console-is-my-tag-working")) }
             @match (lately > 0, last) {
                 (true, _) => p { (ui::badge("good", t!("console-tag-works"))) " " (th!("console-requests-in-two-hours", requests = ui::count(lately), filled = ui::percent(fills, lately))) },
-                (false, Some(hour)) => p { (ui::badge("warn", t!("console-tag-silent"))) " " (th!("console-tag-last-heard", at = ui::when(hour.start(), &zone))) },
+                (false, Some(hour)) => p { (ui::badge("warn", t!("console-tag-silent"))) " " (th!("console-tag-last-heard", at = ui::when(hour, &zone))) },
                 (false, None) => p { (ui::badge("bad", t!("console-tag-never-heard"))) },
             }
             @if lately == 0 {
@@ -206,16 +257,19 @@ fn preview(app: &App, placement: &regie_model::booking::PlacementSpec) -> Markup
     }
 }
 
-fn reasons(app: &App, site: SiteId) -> Markup {
-    let catalogue = app.platform.catalogue();
+/// Why places of a site stayed empty in the last hour, and how often.
+fn empty_reasons(app: &App, catalogue: &Catalogue, site: SiteId) -> BTreeMap<String, u64> {
     let folds = app.platform.folds();
-    let all = folds.ledger.traffic().no_fills();
-    let mut sums = std::collections::BTreeMap::new();
-    for ((placement, reason), count) in &all {
-        if catalogue.placements.get(placement).is_some_and(|p| p.spec.site == site) {
-            *sums.entry(*reason).or_insert(0u64) += count;
+    let mut sums = BTreeMap::new();
+    for ((placement, reason), count) in folds.ledger.traffic().no_fills() {
+        if catalogue.placements.get(&placement).is_some_and(|p| p.spec.site == site) {
+            *sums.entry(reason.to_owned()).or_insert(0u64) += count;
         }
     }
+    sums
+}
+fn reasons(app: &App, site: SiteId) -> Markup {
+    let sums = empty_reasons(app, &app.platform.catalogue(), site);
     html! {
         section class="card" {
             h2 { (t!("console-why-places-stayed-empty-last")) }

@@ -351,7 +351,7 @@ pub fn console_with(
                         }
                         div class="head" { h1 { (frame.title) } div class="actions" { (frame.actions) } }
                         @for why in &halted {
-                            div class="note bad" role="status" { p { strong { (t!("frame-paid-ads-stand-still")) " " } (why) "." } }
+                            div class="note bad" role="status" { p { strong { (t!("frame-paid-ads-stand-still")) " " } (say(why)) "." } }
                         }
                         (body)
                     }
@@ -366,6 +366,9 @@ fn side(caller: &Caller, current: &str, publisher: &str, waiting: usize) -> Mark
     html! {
         div class="side" {
             a class="brand" href="/console" { (mark()) span { (publisher) small { (t!("frame-regie-console")) } } }
+            // On a phone the way through the console is folded away until it is asked for; without scripts too.
+            input id="menu" class="menu" type="checkbox" aria-label=(t!("frame-menu"));
+            label class="btn menu" for="menu" aria-hidden="true" { "\u{2630} " (t!("frame-menu")) @if waiting > 0 { " " span class="badge warn" { (waiting) } } }
             nav aria-label=(t!("frame-console")) {
                 @for (group, items) in &NAVIGATION {
                     @if items.iter().any(|i| visible(caller, i.2)) {

@@ -38,6 +38,16 @@ pub fn routes() -> Vec<Route> {
 /// Figures of one campaign.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct LiveCampaign {
+    /// Shown today.
+    pub impressions_count: u64,
+    /// Clicked today.
+    pub clicks_count: u64,
+    /// Charged today.
+    pub charged_today_nanos: i128,
+    /// Charged in all.
+    pub charged_nanos: i128,
+    /// Of both amounts.
+    pub currency: Option<Currency>,
     /// Shown today, in words.
     pub impressions: String,
     /// Clicked today, in words.
@@ -57,8 +67,18 @@ pub struct LiveCampaign {
 pub struct Live {
     /// When.
     pub at: String,
-    /// Shown today, as a number (for the sparkline).
+    /// Shown today, as a number.
     pub impressions_count: u64,
+    /// Placements asked for today, as a number.
+    pub requests_count: u64,
+    /// Of these answered with an ad, as a number.
+    pub fills_count: u64,
+    /// Seen today, as a number.
+    pub viewable_count: u64,
+    /// Clicked today, as a number.
+    pub clicks_count: u64,
+    /// Actions today, as a number.
+    pub conversions_count: u64,
     /// Placements asked for today.
     pub requests: String,
     /// Of these answered with an ad.
@@ -119,11 +139,16 @@ pub fn figures(app: &App, caller: &Caller) -> Live {
         campaigns.insert(
             id.to_string(),
             LiveCampaign {
+                impressions_count: own.impressions_count,
+                clicks_count: own.clicks_count,
+                charged_today_nanos: charged.0,
+                charged_nanos: gross.0,
+                currency: Some(currency),
                 impressions: ui::count(own.impressions_count),
                 clicks: ui::count(own.clicks_count),
                 ctr: ui::percent(own.clicks_count, own.impressions_count),
-                spend: ui::money(charged, currency),
-                spent: ui::money(gross, currency),
+                spend: ui::money_short(charged, currency),
+                spent: ui::money_short(gross, currency),
                 spent_permille: if whole > 0 { (gross.0 * 1_000 / whole).min(1_000) as i64 } else { 0 },
             },
         );
@@ -141,6 +166,11 @@ pub fn figures(app: &App, caller: &Caller) -> Live {
     Live {
         at: ui::when(now, &zone),
         impressions_count: sum.impressions_count,
+        requests_count: requests,
+        fills_count: fills,
+        viewable_count: sum.viewable_count,
+        clicks_count: sum.clicks_count,
+        conversions_count: sum.conversions_count,
         requests: ui::count(requests),
         fills: ui::count(fills),
         impressions: ui::count(sum.impressions_count),

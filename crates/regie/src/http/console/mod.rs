@@ -38,9 +38,9 @@ pub mod undo;
 pub mod votes;
 pub mod why;
 
-use super::{Access, AppState, Route};
+use super::{Access, AppState, Route, auth::Caller, problem::Problem};
 use axum::{http::Method, routing::MethodRouter};
-use regie_model::booking::Role;
+use regie_model::booking::{Role, Scope};
 
 /// Everybody who is signed in.
 pub const SIGNED: Access = Access::Signed {
@@ -59,6 +59,32 @@ pub const OPERATES: Access = Access::Signed { roles: &[Role::Owner, Role::AdOper
 pub const PEOPLE: Access = Access::Signed { roles: &[Role::Owner, Role::Auditor], scope: None };
 /// Who changes users and tokens.
 pub const OWNER: Access = Access::Signed { roles: &[Role::Owner], scope: None };
+
+/// The publisher's own people and their programs; handlers ask [`whole_house`] as well, since a token may be limited.
+pub(crate) const HOUSE_READ: Access = Access::Signed {
+    roles: &[Role::Owner, Role::AdOperations, Role::ReadOnly, Role::Auditor],
+    scope: Some(Scope::Read),
+};
+/// Who runs the house, and their programs; handlers ask [`whole_house`] as well.
+pub(crate) const OPERATES_BY_PROGRAM: Access =
+    Access::Signed { roles: &[Role::Owner, Role::AdOperations], scope: Some(Scope::Operate) };
+
+/// Lets in who sees the whole house.
+///
+/// # Errors
+/// 403 for a token that is limited to one advertiser.
+pub(crate) fn whole_house(caller: &Caller) -> Result<(), Problem> {
+    if caller.sees_everything() { Ok(()) } else { Err(Problem::forbidden("This is the publisher's own.")) }
+}
+/// The data of a page, under `/v1`.
+pub(crate) fn twin(
+    owner: &'static str,
+    path: &'static str,
+    access: Access,
+    handler: MethodRouter<AppState>,
+) -> Route {
+    Route { owner, method: Method::GET, path, access, handler }
+}
 
 /// A page to read.
 pub(crate) fn page(path: &'static str, access: Access, handler: MethodRouter<AppState>) -> Route {

@@ -109,11 +109,19 @@ pub fn health(app: &App) -> Result<Health, Problem> {
     let counters = app.metrics.committer_counters();
     let head = counters.head.0;
     let fold = |name, position: u64| Fold { name, position, lag_count: head.saturating_sub(position) };
-    let changes = app.platform.catalogue_position();
+    let (on_disk, changes) = {
+        let state = app.platform.state();
+        let last = "SELECT coalesce(max(position), 0) FROM changes";
+        let changes: i64 =
+            state.connection().query_row(last, [], |row| row.get(0)).map_err(Problem::internal)?;
+        (state.rollups_position().map_err(Problem::internal)?, changes as u64)
+    };
     let published =
         app.publication.reading().map_err(Problem::internal)?.mark("changes").map_err(Problem::internal)?;
     let folds = vec![
         fold("ledger", app.platform.position()),
+        fold("learner", app.platform.position()),
+        fold("reports", on_disk),
         // These two follow changes of bookings alone: they lag behind the last of those, not behind the journal.
         Fold { name: "catalogue", position: changes, lag_count: 0 },
         Fold { name: "record", position: published, lag_count: changes.saturating_sub(published) },
@@ -128,6 +136,11 @@ pub fn health(app: &App) -> Result<Health, Problem> {
         "secrets.db",
         "catalogue.img",
         "log.db",
+        "desk.db",
+        "downloads",
+        "witness.db",
+        "mirror.db",
+        "mirror",
         "study",
         "study.db",
     ];
@@ -192,6 +205,8 @@ fn bytes(number: u64) -> String {
 fn fold_words(name: &str) -> &'static str {
     match name {
         "ledger" => t!("health-fold-ledger"),
+        "learner" => t!("health-fold-learner"),
+        "reports" => t!("health-fold-reports"),
         "catalogue" => t!("health-fold-catalogue"),
         _ => t!("health-fold-record"),
     }

@@ -119,7 +119,7 @@ fn user_buttons(caller: &Caller, id: UserId, active: bool) -> Markup {
     }
 }
 fn link_note(link: &str) -> Markup {
-    html! { div class="note good" role="status" { p { (th!("console-it-is-good-once-for", strong = html! { strong { (t!("console-give-them-this-link")) } }, links = links::LINK_HOURS)) } pre id="link" { (link) } p { button data-copy="#link" { (t!("words-copy")) } } } }
+    html! { div class="note good" role="status" { p { (th!("console-it-is-good-once-for", strong = html! { strong { (t!("console-give-them-this-link")) } }, links = links::LINK_HOURS)) } pre id="link" { (link) } p { button data-copy="#link" data-copied=(t!("frame-copied")) { (t!("words-copy")) } } } }
 }
 
 async fn add_user(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
@@ -243,7 +243,7 @@ async fn add_token(State(app): State<AppState>, caller: Caller, data: Data) -> l
     let (platform, by) = (app.platform.clone(), caller.actor.clone());
     let made = tokio::task::spawn_blocking(move || make_token(&platform, by, record));
     let (_, secret) = made.await.map_err(Problem::internal)?.map_err(Problem::internal)?;
-    let note = html! { div class="note good" role="status" { p { (th!("console-it-is-not-shown-again", strong = html! { strong { (t!("console-this-is-the-token")) } })) } pre id="token" { (secret) } p { button data-copy="#token" { (t!("words-copy")) } } } };
+    let note = html! { div class="note good" role="status" { p { (th!("console-it-is-not-shown-again", strong = html! { strong { (t!("console-this-is-the-token")) } })) } pre id="token" { (secret) } p { button data-copy="#token" data-copied=(t!("frame-copied")) { (t!("words-copy")) } } } };
     Ok(tokens_page(&app, &caller, StatusCode::OK, &Data::default(), &Faults::new(), &note))
 }
 

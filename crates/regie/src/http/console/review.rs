@@ -1,16 +1,21 @@
 //! The review queue: ads and versions that wait, an edit beside what is served now, approve or reject with a reason.
 
-use super::{HOUSE, OPERATES, act, action, ads, form::Data, layout, page, ui};
+use super::{
+    HOUSE, OPERATES, act, action, ads,
+    form::{Data, Form},
+    layout, page, ui,
+};
 use crate::http::{App, AppState, Route, auth::Caller};
 use crate::{t, th};
 use axum::{
     extract::State,
+    http::StatusCode,
     response::Response,
     routing::{get, post},
 };
 use maud::{Markup, html};
 use regie_model::{
-    AdId, VersionId,
+    AdId, Faults, VersionId,
     booking::Status,
     catalogue::{AdState, Catalogue, Review},
     command::{Command, Verdict},
@@ -44,6 +49,11 @@ pub fn waiting_count(catalogue: &Catalogue) -> usize {
 }
 
 async fn show(State(app): State<AppState>, caller: Caller) -> Response {
+    render(&app, &caller, &Data::default(), &Faults::new())
+}
+
+/// The queue; `data` and `faults` are those of the one answer that was sent.
+fn render(app: &AppState, caller: &Caller, data: &Data, faults: &Faults) -> Response {
     let (waiting, count) = {
         let catalogue = app.platform.catalogue();
         let all = catalogue.ads.iter().filter(|(id, ad)| waits(&catalogue, **id, ad));
@@ -56,13 +66,20 @@ async fn show(State(app): State<AppState>, caller: Caller) -> Response {
     let body = html! {
         p class="lead" { (t!("console-nothing-is-served-before-it")) }
         @if waiting.is_empty() { div class="card" { (ui::empty(t!("console-nothing-waits-for-review"))) } }
-        @for (id, ad) in &waiting { (one(&app, &caller, *id, ad)) }
+        @for (id, ad) in &waiting { (one(app, caller, (*id, ad), data, faults)) }
         @if count > waiting.len() { p class="muted" { (th!("console-the-oldest-of-are-shown", waiting = waiting.len(), value = count)) } }
     };
-    layout::console(&app, &caller, &layout::Frame::new(t!("words-review"), "/console/review"), &body)
+    let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    layout::console_with(
+        status,
+        app,
+        caller,
+        &layout::Frame::new(t!("words-review"), "/console/review"),
+        &body,
+    )
 }
 
-fn one(app: &App, caller: &Caller, id: AdId, ad: &AdState) -> Markup {
+fn one(app: &App, caller: &Caller, (id, ad): (AdId, &AdState), data: &Data, faults: &Faults) -> Markup {
     let zone = act::zone(app);
     let catalogue = app.platform.catalogue();
     let campaign = catalogue.parents_of(id).and_then(|(c, _)| catalogue.campaigns.get(&c));
@@ -83,7 +100,7 @@ fn one(app: &App, caller: &Caller, id: AdId, ad: &AdState) -> Markup {
             (landing(ad))
             @for version in versions.iter().take(VERSIONS_MAX) { (side_by_side(&catalogue, id, *version)) }
             @if versions.len() > VERSIONS_MAX { p class="muted" { (th!("console-and-more-versions-decided-together", versions = versions.len() - VERSIONS_MAX)) } }
-            @if caller.may_operate() { (answer(caller, id, ad)) }
+            @if caller.may_operate() { (answer(caller, (id, ad), data, faults)) }
         }
     }
 }
@@ -122,16 +139,19 @@ fn side_by_side(catalogue: &Catalogue, ad: AdId, version: VersionId) -> Markup {
     }
 }
 
-fn answer(caller: &Caller, id: AdId, ad: &AdState) -> Markup {
+fn answer(caller: &Caller, (id, ad): (AdId, &AdState), data: &Data, faults: &Faults) -> Markup {
+    let (nothing, none, is_sent) = (Data::default(), Faults::new(), data.get("ad") == id.to_string());
+    let form = Form {
+        data: if is_sent { data } else { &nothing },
+        faults: if is_sent { faults } else { &none },
+        theirs: None,
+    };
     html! {
         form method="post" action="/console/review" {
             (layout::csrf(caller))
             input type="hidden" name="ad" value=(id);
             input type="hidden" name="revision" value=(ad.kept.revision);
-            div class="field" {
-                label for={ "why-" (id) } { (th!("console-reason", part = html! { span class="opt" { (t!("console-needed-to-reject-the-advertiser")) } })) }
-                input id={ "why-" (id) } name="reason";
-            }
+            (form.field("reason", t!("words-reason")).hint(t!("console-needed-to-reject-the-advertiser")).marked(id))
             div class="buttons" {
                 button class="primary" name="verdict" value="approved" { (t!("console-approve")) }
                 button class="danger" name="verdict" value="rejected" { (t!("console-reject")) }
@@ -145,13 +165,14 @@ async fn decide(State(app): State<AppState>, caller: Caller, data: Data) -> layo
     let revision = app.platform.catalogue().ads.get(&id).map(|a| a.kept.revision.to_string());
     if revision.as_deref() != Some(data.get("revision")) {
         let changed = t!("console-the-ad-was-edited-while");
-        let problem =
-            crate::http::problem::Problem::new(axum::http::StatusCode::CONFLICT, "conflict", changed);
+        let problem = crate::http::problem::Problem::new(StatusCode::CONFLICT, "conflict", changed);
         return Err(problem.into());
     }
     let verdict = if data.get("verdict") == "approved" { Verdict::Approved } else { Verdict::Rejected };
     let command =
         Command::Review { ads: vec![id], versions: Vec::new(), verdict, reason: data.text("reason") };
-    act::run(&app, &caller, vec![command]).await?;
-    Ok(layout::go("/console/review"))
+    match act::submit(&app, &caller, command, Faults::new()).await? {
+        act::Sent::Faults(faults) => Ok(render(&app, &caller, &data, &faults)),
+        act::Sent::Done(_) | act::Sent::Conflict => Ok(layout::go("/console/review")),
+    }
 }

@@ -1,15 +1,21 @@
 //! One switch for everything paid, a sponsor, or an ad: in force in under a second, with the reason in public.
 
-use super::{HOUSE, OPERATES, act, action, form::Data, layout, page, ui};
-use crate::http::{AppState, Route, auth::Caller, problem::Problem};
+use super::{
+    HOUSE, OPERATES, act, action,
+    form::{Data, Form},
+    layout, page, ui,
+};
+use crate::http::{AppState, Route, auth::Caller};
 use crate::t;
 use axum::{
     extract::State,
+    http::StatusCode,
     response::Response,
     routing::{get, post},
 };
 use maud::html;
 use regie_model::{
+    Faults,
     catalogue::Catalogue,
     command::{Command, Stop},
 };
@@ -46,10 +52,29 @@ fn parse(text: &str) -> Option<Stop> {
 }
 
 async fn show(State(app): State<AppState>, caller: Caller) -> Response {
+    render(&app, &caller, &Data::default(), &Faults::new())
+}
+
+/// The page; `data` and `faults` are those of the one form that was sent.
+fn render(app: &AppState, caller: &Caller, data: &Data, faults: &Faults) -> Response {
+    let (nothing, none) = (Data::default(), Faults::new());
+    let of = |which: &str| {
+        let is_sent = data.get("form") == which;
+        Form {
+            data: if is_sent { data } else { &nothing },
+            faults: if is_sent { faults } else { &none },
+            theirs: None,
+        }
+    };
+    let (all, sponsor, ad) = (of("all"), of("sponsor"), of("ad"));
     let stops = app.platform.catalogue().stops.clone();
     let parties: Vec<_> = {
         let catalogue = app.platform.catalogue();
-        catalogue.parties.keys().map(|id| (id.to_string(), act::party_name(&app, *id))).collect()
+        catalogue
+            .parties
+            .keys()
+            .map(|id| (id.to_string(), format!("{} ({id})", act::party_name(app, *id))))
+            .collect()
     };
     let may = caller.may_operate();
     let body = html! {
@@ -65,13 +90,13 @@ async fn show(State(app): State<AppState>, caller: Caller) -> Response {
                             tr {
                                 th scope="row" {
                                     (words(&app.platform.catalogue(), what))
-                                    @if let Stop::Sponsor(id) = what { span class="small muted" { (act::party_name(&app, *id)) } }
+                                    @if let Stop::Sponsor(id) = what { span class="small muted" { (act::party_name(app, *id)) } }
                                 }
                                 td { @if reason.is_empty() { span class="muted" { (t!("console-no-reason-given")) } } @else { (reason) } }
                                 td class="right" {
                                     @if may {
                                         form method="post" action="/console/stops" data-confirm=(t!("console-lift-this-stop-its-ads")) {
-                                            (layout::csrf(&caller)) input type="hidden" name="what" value=(key(what)); input type="hidden" name="on" value="";
+                                            (layout::csrf(caller)) input type="hidden" name="what" value=(key(what)); input type="hidden" name="on" value="";
                                             button { (t!("console-lift")) }
                                         }
                                     }
@@ -87,35 +112,47 @@ async fn show(State(app): State<AppState>, caller: Caller) -> Response {
                 @if !stops.contains_key(&Stop::AllPaid) {
                     form class="card" method="post" action="/console/stops" data-confirm=(t!("console-stop-every-paid-ad-now")) {
                         h2 { (t!("console-stop-everything-paid")) }
-                        (layout::csrf(&caller)) input type="hidden" name="what" value="all_paid"; input type="hidden" name="on" value="on";
-                        div class="field" { label for="r-all" { (t!("console-reason-for-the-record")) } input id="r-all" name="reason"; }
+                        (layout::csrf(caller)) input type="hidden" name="form" value="all"; input type="hidden" name="what" value="all_paid"; input type="hidden" name="on" value="on";
+                        (all.field("reason", t!("console-reason-for-the-record")).marked("all"))
                         button class="danger" { (t!("console-stop-all-paid-ads")) }
                     }
                 }
                 form class="card" method="post" action="/console/stops" {
                     h2 { (t!("console-stop-a-sponsor")) }
-                    (layout::csrf(&caller)) input type="hidden" name="on" value="on";
-                    div class="field" { label for="s-what" { (t!("words-sponsor")) } select id="s-what" name="what" { @for (id, name) in &parties { option value=(id) { (name) " (" (id) ")" } } } }
-                    div class="field" { label for="r-s" { (t!("console-reason-for-the-record")) } input id="r-s" name="reason"; }
+                    (layout::csrf(caller)) input type="hidden" name="form" value="sponsor"; input type="hidden" name="on" value="on";
+                    (sponsor.field("what", t!("words-sponsor")).select(parties).required().marked("sponsor"))
+                    (sponsor.field("reason", t!("console-reason-for-the-record")).marked("sponsor"))
                     button class="danger" { (t!("console-stop-this-sponsor-s-ads")) }
                 }
                 form class="card" method="post" action="/console/stops" {
                     h2 { (t!("console-stop-one-ad")) }
-                    (layout::csrf(&caller)) input type="hidden" name="on" value="on";
-                    div class="field" { label for="a-what" { (t!("console-the-ad-s-id-such")) } input id="a-what" name="what" pattern="ad_[0-9]+" required; }
-                    div class="field" { label for="r-a" { (t!("console-reason-for-the-record")) } input id="r-a" name="reason"; }
+                    (layout::csrf(caller)) input type="hidden" name="form" value="ad"; input type="hidden" name="on" value="on";
+                    (ad.field("what", t!("console-the-ad-s-id-such")).required().marked("ad"))
+                    (ad.field("reason", t!("console-reason-for-the-record")).marked("ad"))
                     button class="danger" { (t!("console-stop-this-ad")) }
                 }
             }
         }
     };
-    layout::console(&app, &caller, &layout::Frame::new(t!("console-stops"), "/console/stops"), &body)
+    let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    layout::console_with(
+        status,
+        app,
+        caller,
+        &layout::Frame::new(t!("console-stops"), "/console/stops"),
+        &body,
+    )
 }
 
 async fn switch(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
-    let what = parse(data.get("what"))
-        .ok_or_else(|| Problem::bad_request("Name a sponsor (party_1) or an ad (ad_1)."))?;
+    let Some(what) = parse(data.get("what")) else {
+        let mut faults = Faults::new();
+        faults.add("what", "unknown", "Name a sponsor (party_1) or an ad (ad_1).");
+        return Ok(render(&app, &caller, &data, &faults));
+    };
     let command = Command::SetStop { what, on: data.has("on"), reason: data.text("reason") };
-    act::run(&app, &caller, vec![command]).await?;
-    Ok(layout::go("/console/stops"))
+    match act::submit(&app, &caller, command, Faults::new()).await? {
+        act::Sent::Faults(faults) => Ok(render(&app, &caller, &data, &faults)),
+        act::Sent::Done(_) | act::Sent::Conflict => Ok(layout::go("/console/stops")),
+    }
 }

@@ -35,6 +35,15 @@ pub fn money(nanos: Nanos, currency: Currency) -> String {
     let part = if part.is_empty() { String::new() } else { format!("{}{part}", format::decimal()) };
     format!("{sign}{grouped}{part}\u{a0}{currency}")
 }
+/// The same where digits below the smallest coin would only be in the way: under it, that it is under it.
+pub fn money_short(nanos: Nanos, currency: Currency) -> String {
+    let coin = 10i128.pow(9 - currency.minor_digits());
+    match nanos.0 {
+        0 => money(nanos, currency),
+        n if n.abs() < coin => format!("< {}", money(Nanos(coin), currency)),
+        _ => money(nanos, currency),
+    }
+}
 /// The same from micros.
 pub fn money_micros(micros: Micros, currency: Currency) -> String {
     money(micros.to_nanos(), currency)
@@ -230,6 +239,9 @@ mod tests {
         assert_eq!(money(Nanos(12_345_678_000_000), Currency::EUR), "12,345.68\u{a0}EUR");
         assert_eq!(money(Nanos(4_500_000), Currency::EUR), "0.0045\u{a0}EUR");
         assert_eq!(money(Nanos(-2_000_000_000), Currency::EUR), "\u{2212}2.00\u{a0}EUR");
+        let short = |nanos| money_short(Nanos(nanos), Currency::EUR);
+        assert_eq!((short(4_500_000), short(0)), ("< 0.01\u{a0}EUR".into(), "0.00\u{a0}EUR".into()));
+        assert_eq!(short(1_239_000_000), "1.24\u{a0}EUR");
         assert_eq!(percent(1, 3), "33.33%");
         assert_eq!(percent(1, 0), "\u{2013}");
     }

@@ -1,12 +1,18 @@
 //! Elections, referendums and legislative processes that the publisher keeps: list, form, import from a file.
 
-use super::{HOUSE, OPERATES, act, action, form::Data, layout, page, ui};
+use super::{
+    HOUSE, HOUSE_READ, OPERATES, act, action,
+    form::{Data, Form},
+    layout, page, twin, ui, whole_house,
+};
 use crate::http::{AppState, Route, auth::Caller, problem::Problem};
 use crate::i18n::rooms::say;
 use crate::{t, th};
 use axum::{
-    extract::State,
-    response::Response,
+    Json,
+    extract::{Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use maud::{Markup, html};
@@ -15,6 +21,8 @@ use regie_model::{
     booking::{ElectionSpec, VoteKind},
     command::Command,
 };
+use serde::Deserialize;
+use serde_json::json;
 
 /// Lines of one import at most.
 pub const IMPORT_COUNT_MAX: usize = 2_000;
@@ -25,67 +33,136 @@ pub const COLUMNS: &str = "name,kind,country,held_on,restricted_from,silent_from
 pub fn routes() -> Vec<Route> {
     vec![
         page("/console/elections", HOUSE, get(show)),
+        twin("console", "/v1/elections", HOUSE_READ, get(api)),
         action("/console/elections", OPERATES, post(save)),
         action("/console/elections/import", OPERATES, post(import)),
     ]
 }
 
-async fn show(State(app): State<AppState>, caller: Caller) -> Response {
-    render(&app, &caller, &Data::default(), &Faults::new())
+/// `GET /v1/elections`: the publisher's list; a command `put_election` adds to it or changes one.
+async fn api(State(app): State<AppState>, caller: Caller) -> Result<Response, Problem> {
+    whole_house(&caller)?;
+    let catalogue = app.platform.catalogue();
+    let rows = catalogue.elections.iter().map(|(id, kept)| {
+        json!({
+            "id": id, "revision": kept.revision, "changed_at": kept.changed_at, "spec": kept.spec,
+            "restricted_from": kept.spec.restricted_from(),
+        })
+    });
+    let rows: Vec<_> = rows.collect();
+    Ok(Json(json!({ "elections": rows })).into_response())
 }
 
-fn render(app: &AppState, caller: &Caller, data: &Data, faults: &Faults) -> Response {
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Editing {
+    /// The vote to change.
+    edit: String,
+}
+
+async fn show(State(app): State<AppState>, caller: Caller, Query(query): Query<Editing>) -> layout::Html {
+    let data = match query.edit.as_str() {
+        "" => Data::default(),
+        id => current(&app, id.parse().map_err(|_| act::missing(id))?)?,
+    };
+    Ok(render(&app, &caller, StatusCode::OK, &data, &Faults::new(), None))
+}
+
+/// A vote as its form shows it.
+fn current(app: &AppState, id: ElectionId) -> Result<Data, Problem> {
+    let kept = app.platform.catalogue().elections.get(&id).cloned().ok_or_else(|| act::missing(id))?;
+    let spec = kept.spec;
+    let mut data = Data::default();
+    data.set("id", id);
+    data.set("revision", kept.revision);
+    data.set("name", spec.name);
+    data.set("kind", kind_word(spec.kind));
+    data.set("country", spec.country);
+    data.set("held_on", spec.held_on);
+    data.set_some("restricted_from", spec.restricted_from);
+    data.set_some("silent_from", spec.silent_from);
+    data.set_some("official_url", spec.official_url);
+    Ok(data)
+}
+fn kind_word(kind: VoteKind) -> &'static str {
+    match kind {
+        VoteKind::Election => "election",
+        VoteKind::Referendum => "referendum",
+        VoteKind::LegislativeProcess => "legislative_process",
+    }
+}
+
+fn render(
+    app: &AppState,
+    caller: &Caller,
+    status: StatusCode,
+    data: &Data,
+    faults: &Faults,
+    theirs: Option<&Data>,
+) -> Response {
     let elections = app.platform.catalogue().elections.clone();
     let may = caller.may_operate();
     let body = html! {
         p class="lead" { (t!("console-votes-and-laws-that-political")) }
-        @if !faults.is_empty() { div class="note bad" role="alert" { ul { @for fault in &faults.0 { li { code { (fault.field) } ": " (fault.message) } } } } }
         div class="card flush" {
             @if elections.is_empty() { (ui::empty(t!("console-none-yet"))) }
             @else { div class="scroll" { table {
-                thead { tr { th { (t!("words-day")) } th { (t!("words-name")) } th { (t!("words-kind")) } th { (t!("console-where")) } th { (t!("console-restricted-from")) } th { (t!("console-silent-from")) } } }
+                thead { tr { th { (t!("words-day")) } th { (t!("words-name")) } th { (t!("words-kind")) } th { (t!("console-where")) } th { (t!("console-restricted-from")) } th { (t!("console-silent-from")) } th {} } }
                 tbody { @for (id, kept) in &elections { tr {
-                    td class="nowrap" { (kept.spec.held_on) } th scope="row" { (kept.spec.name) " " span class="small muted" { (id) } }
-                    td { (say(kept.spec.kind.word())) } td { (kept.spec.country) } td { (kept.spec.restricted_from()) }
-                    td { @match kept.spec.silent_from { Some(day) => (day), None => "\u{2013}" } }
+                    td class="nowrap" { (ui::day(kept.spec.held_on)) } th scope="row" { (kept.spec.name) " " span class="small muted" { (id) } }
+                    td { (say(kept.spec.kind.word())) } td { (kept.spec.country) } td class="nowrap" { (ui::day(kept.spec.restricted_from())) }
+                    td class="nowrap" { @match kept.spec.silent_from { Some(day) => (ui::day(day)), None => "\u{2013}" } }
+                    td { @if may { a class="btn" href={ "/console/elections?edit=" (id) "#vote" } { (t!("words-edit")) } } }
                 } } }
             } } }
         }
-        @if may { div class="grid" { (form(caller, data)) (import_form(caller)) } }
+        @if may { div class="grid" { (form(caller, &Form { data, faults, theirs })) (import_form(caller, data, faults)) } }
     };
-    layout::console(app, caller, &layout::Frame::new(t!("words-elections"), "/console/elections"), &body)
+    let frame = layout::Frame::new(t!("words-elections"), "/console/elections");
+    layout::console_with(status, app, caller, &frame, &body)
 }
 
-fn form(caller: &Caller, data: &Data) -> Markup {
-    let field = |name: &str, words: &str, kind: &str| {
-        html! { div class="field" { label for={ "v-" (name) } { (words) } input id={ "v-" (name) } type=(kind) name=(name) value=(data.get(name)); } }
+fn form(caller: &Caller, form: &Form<'_>) -> Markup {
+    let kinds = [
+        ("election", t!("console-election")),
+        ("referendum", t!("console-referendum")),
+        ("legislative_process", t!("console-legislative-process")),
+    ];
+    let is_import = form.faults.0.iter().any(|fault| is_of_import(&fault.field));
+    let fields = html! {
+        @if form.data.has("id") { input type="hidden" name="id" value=(form.data.get("id")); }
+        (form.field("name", t!("words-name")).required())
+        (form.field("kind", t!("words-kind")).select(kinds).required())
+        (form.field("country", t!("console-country-such-as-fr-or")).required())
+        (form.field("held_on", t!("console-day-of-the-vote")).date().required())
+        (form.field("restricted_from", t!("console-only-some-sponsors-from")).date())
+        (form.field("silent_from", t!("console-no-linked-ad-from")).date())
+        (form.field("official_url", t!("words-official-information-on-taking-part")).url())
     };
     html! {
-        form class="card" method="post" action="/console/elections" {
-            (layout::csrf(caller))
-            h2 { (t!("console-add-or-change-one")) }
-            (field("id", t!("console-number-to-change-one-such"), "text"))
-            (field("name", t!("words-name"), "text"))
-            div class="field" { label for="v-kind" { (t!("words-kind")) } select id="v-kind" name="kind" {
-                option value="election" { (t!("console-election")) } option value="referendum" { (t!("console-referendum")) } option value="legislative_process" { (t!("console-legislative-process")) }
-            } }
-            (field("country", t!("console-country-such-as-fr-or"), "text"))
-            (field("held_on", t!("console-day-of-the-vote"), "date"))
-            (field("restricted_from", t!("console-only-some-sponsors-from"), "date"))
-            (field("silent_from", t!("console-no-linked-ad-from"), "date"))
-            (field("official_url", t!("words-official-information-on-taking-part"), "url"))
-            button class="primary" { (t!("words-save")) }
+        section class="card" id="vote" {
+            h2 { @if form.data.has("id") { (t!("console-change-the-vote", id = form.data.get("id"))) } @else { (t!("console-add-a-vote")) } }
+            @if is_import {
+                (Form { data: &Data::default(), faults: &Faults::new(), theirs: None }.wrap(caller, "/console/elections", &fields, t!("words-save"), "/console/elections"))
+            } @else { (form.wrap(caller, "/console/elections", &fields, t!("words-save"), "/console/elections")) }
         }
     }
 }
-fn import_form(caller: &Caller) -> Markup {
+/// Faults of an import name lines, those of the form its fields.
+fn is_of_import(field: &str) -> bool {
+    !["name", "kind", "country", "held_on", "restricted_from", "silent_from", "official_url", "id"]
+        .contains(&field)
+}
+fn import_form(caller: &Caller, data: &Data, faults: &Faults) -> Markup {
+    let wrong: Vec<_> = faults.0.iter().filter(|fault| is_of_import(&fault.field)).collect();
     html! {
         form class="card" method="post" action="/console/elections/import" enctype="multipart/form-data" {
             (layout::csrf(caller))
             h2 { (t!("console-import-from-a-file")) }
+            @if !wrong.is_empty() { div class="note bad" role="alert" { ul { @for fault in &wrong { li { (fault.field) ": " (say(&fault.message)) } } } } }
             p { (th!("console-csv-with-the-columns-the", code = html! { code class="wrap-any" { (COLUMNS) } })) }
             div class="field" { label for="v-file" { (t!("console-file")) } input id="v-file" type="file" name="file" accept=".csv,text/csv"; }
-            div class="field" { label for="v-text" { (t!("console-or-its-lines")) } textarea id="v-text" name="text" rows="4" {} }
+            div class="field" { label for="v-text" { (t!("console-or-its-lines")) } textarea id="v-text" name="text" rows="4" { "\n" (data.get("text")) } }
             button class="primary" { (t!("console-import")) }
         }
     }
@@ -122,15 +199,22 @@ fn spec(text: &dyn Fn(&str) -> String, faults: &mut Faults) -> ElectionSpec {
     }
 }
 
-async fn save(State(app): State<AppState>, caller: Caller, data: Data) -> layout::Html {
+async fn save(State(app): State<AppState>, caller: Caller, mut data: Data) -> layout::Html {
     let mut faults = Faults::new();
     let spec = spec(&|name| data.text(name), &mut faults);
     let id: Option<ElectionId> = data.get("id").trim().parse().ok();
-    let command = Command::PutElection { id, revision: None, spec };
+    let command = Command::PutElection { id, revision: data.get("revision").parse().ok(), spec };
     match act::submit(&app, &caller, command, faults).await? {
         act::Sent::Done(_) => Ok(layout::go("/console/elections")),
-        act::Sent::Faults(faults) => Ok(render(&app, &caller, &data, &faults)),
-        act::Sent::Conflict => Err(Problem::bad_request("Somebody changed it meanwhile.").into()),
+        act::Sent::Faults(faults) => {
+            Ok(render(&app, &caller, StatusCode::UNPROCESSABLE_ENTITY, &data, &faults, None))
+        }
+        act::Sent::Conflict => {
+            let theirs = current(&app, id.unwrap_or_default())?;
+            data.set("revision", theirs.get("revision"));
+            let status = StatusCode::UNPROCESSABLE_ENTITY;
+            Ok(render(&app, &caller, status, &data, &Faults::new(), Some(&theirs)))
+        }
     }
 }
 
@@ -197,7 +281,7 @@ async fn import(State(app): State<AppState>, caller: Caller, data: Data) -> layo
             act::run(&app, &caller, commands).await?;
             Ok(layout::go("/console/elections"))
         }
-        Err(faults) => Ok(render(&app, &caller, &data, &faults)),
+        Err(faults) => Ok(render(&app, &caller, StatusCode::UNPROCESSABLE_ENTITY, &data, &faults, None)),
     }
 }
 

@@ -58,9 +58,10 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
+/// What this route takes, as JSON.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Input {
+pub(crate) struct Input {
     campaign: CampaignId,
     every: Every,
     #[serde(default)]

@@ -56,10 +56,19 @@ impl Refusal {
 /// A type, as what it takes and refuses.
 struct Asked<'a> {
     ask: &'a dyn Fn(&Value) -> Result<(), Refusal>,
+    /// The field that makes an object a choice.
+    tag: &'a str,
+    /// The schema that the field `spec` of a choice refers to, by the choice's word.
+    spec_of: &'a dyn Fn(&str) -> Option<&'static str>,
 }
 
 /// The schema of a type.
 pub fn of<T: DeserializeOwned>() -> Value {
+    of_choice::<T>("kind", &|_| None)
+}
+
+/// The schema of a type whose choices are made by `tag`; their field `spec` refers to the schema that `spec_of` names.
+pub fn of_choice<T: DeserializeOwned>(tag: &str, spec_of: &dyn Fn(&str) -> Option<&'static str>) -> Value {
     let ask = |value: &Value| {
         let text = value.to_string();
         let mut reader = serde_json::Deserializer::from_str(&text);
@@ -69,7 +78,7 @@ pub fn of<T: DeserializeOwned>() -> Value {
             words: error.into_inner().to_string(),
         })
     };
-    let asked = Asked { ask: &ask };
+    let asked = Asked { ask: &ask, tag, spec_of };
     match asked.complete(json!({})) {
         Some(whole) => asked.explore(&whole, &[], 0),
         None => json!({}),
@@ -226,23 +235,27 @@ impl Asked<'_> {
     }
     /// The fields of an object; of one whose `kind` is a choice, those of each.
     fn object(&self, root: &Value, path: &[Step], depth: usize) -> Value {
-        let kind = below(path, Step::Key("kind".into()));
-        let kinds = at(root, path)
-            .get("kind")
-            .and_then(|_| self.refusal(&put(root, &kind, json!(NOBODY)))?.expected("unknown variant `"));
-        let Some(kinds) = kinds else { return self.fields(root, path, depth, None) };
+        let choice_by = |tag: &str| {
+            let kind = below(path, Step::Key(tag.into()));
+            let here = at(root, path).get(tag)?.is_string();
+            let words = self.refusal(&put(root, &kind, json!(NOBODY)))?.expected("unknown variant `")?;
+            here.then(|| (tag.to_owned(), words))
+        };
+        let Some((tag, kinds)) = choice_by(self.tag).or_else(|| choice_by("kind")) else {
+            return self.fields(root, path, depth, None);
+        };
         // Only where the other fields depend on it: a kind among plain fields is a field.
-        let alone = |word: &str| self.complete(put(root, path, json!({ "kind": word })));
+        let alone = |word: &str| self.complete(put(root, path, json!({ tag.as_str(): word })));
         let schemas: Vec<Value> = kinds
             .iter()
-            .filter_map(|word| Some(self.fields(&alone(word)?, path, depth, Some(word))))
+            .filter_map(|word| Some(self.fields(&alone(word)?, path, depth, Some((&tag, word)))))
             .collect();
         let mut bare = schemas.clone();
-        bare.iter_mut().for_each(|schema| schema["properties"]["kind"] = Value::Null);
+        bare.iter_mut().for_each(|schema| schema["properties"][tag.as_str()] = Value::Null);
         bare.dedup();
         if bare.len() == 1 { self.fields(root, path, depth, None) } else { json!({ "oneOf": schemas }) }
     }
-    fn fields(&self, root: &Value, path: &[Step], depth: usize, kind: Option<&String>) -> Value {
+    fn fields(&self, root: &Value, path: &[Step], depth: usize, kind: Option<(&String, &String)>) -> Value {
         let strange = self.refusal(&put(root, &below(path, Step::Key(NOBODY.into())), json!(0)));
         let named = strange
             .filter(|r| r.words.starts_with("unknown field"))
@@ -254,8 +267,13 @@ impl Asked<'_> {
         names.extend(present.into_iter().filter(|name| !names.contains(name)).collect::<Vec<_>>());
         let (mut properties, mut required) = (Map::new(), Vec::new());
         for name in names {
-            if let (Some(word), "kind") = (kind, name.as_str()) {
+            if let Some((_, word)) = kind.filter(|(tag, _)| **tag == name) {
                 properties.insert(name.clone(), json!({ "const": word }));
+                required.push(name);
+                continue;
+            }
+            if let ("spec", Some(known)) = (name.as_str(), kind.and_then(|(_, word)| (self.spec_of)(word))) {
+                properties.insert(name.clone(), json!({ "$ref": format!("#/components/schemas/{known}") }));
                 required.push(name);
                 continue;
             }

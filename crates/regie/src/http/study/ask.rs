@@ -1,6 +1,6 @@
 //! Asking: the form, the answer below it, the same answer as files, and the way to publish it.
 
-use super::{apart, form, form::Pairs, frame, refused, slug};
+use super::{apart, form, form::Pairs, frame, refused_words, said, slug};
 use crate::http::{AppState, auth::Caller, console::layout, problem::Problem};
 use crate::t;
 use axum::{
@@ -66,7 +66,7 @@ pub(super) async fn show(
         }
         @match found.answer {
             Some(Ok(ranking)) => (shown(&caller, &pairs, &ranking)),
-            Some(Err(error)) => div class="note bad" role="alert" { p { (refused(error).detail) } },
+            Some(Err(error)) => div class="note bad" role="alert" { p { (refused_words(error)) } },
             None => {},
         }
     };
@@ -76,9 +76,7 @@ pub(super) async fn show(
 fn shown(caller: &Caller, pairs: &Pairs, ranking: &Ranking) -> Markup {
     let query = form::query(&ask::normal(pairs));
     html! {
-        section aria-label=(t!("study-answer")) class="study" lang="en" {
-            (report::ranking("Answer", ranking))
-        }
+        section aria-label=(t!("study-answer")) class="study" { (said(&report::ranking("Answer", ranking))) }
         p {
             (t!("study-the-same-as")) " " a href={ "/console/study/ask/ranking.csv?" (query) } { "CSV" } ", "
             a href={ "/console/study/ask/ranking.json?" (query) } { "JSON" } " " (t!("study-or")) " "

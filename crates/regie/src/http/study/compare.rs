@@ -1,6 +1,6 @@
 //! Comparing what was known on two days, and parts against their whole.
 
-use super::{apart, form, frame, refused};
+use super::{apart, form, frame, refused_words, said};
 use crate::http::{AppState, auth::Caller, console::layout};
 use crate::t;
 use axum::extract::{RawQuery, State};
@@ -13,7 +13,7 @@ use regie_study::{
 use std::sync::Arc;
 
 fn bad(error: regie_study::Error) -> Markup {
-    html! { div class="note bad" role="alert" { p { (refused(error).detail) } } }
+    html! { div class="note bad" role="alert" { p { (refused_words(error)) } } }
 }
 
 /// `GET /console/study/compare`.
@@ -51,7 +51,7 @@ pub(super) async fn show(
             div class="buttons" { button class="primary" { (t!("study-compare")) } }
         }
         @match found {
-            Some(Ok(found)) => section class="study" lang="en" aria-label=(t!("study-comparison")) { (report::diff("What changed", &found)) },
+            Some(Ok(found)) => section class="study" aria-label=(t!("study-comparison")) { (said(&report::diff("What changed", &found))) },
             Some(Err(error)) => (bad(error)),
             None => {},
         }
@@ -81,7 +81,7 @@ pub(super) async fn check(
         @match found {
             None => p class="lead" { (t!("study-whether-regional-files-add-up-to")) },
             Some(Ok(list)) if list.is_empty() => p class="muted" { (t!("study-no-report-in-the-store-has")) },
-            Some(Ok(list)) => @for one in &list { section class="study" lang="en" { (report::reconciliation(one)) } },
+            Some(Ok(list)) => @for one in &list { section class="study" { (said(&report::reconciliation(one))) } },
             Some(Err(error)) => (bad(error)),
         }
     };

@@ -68,13 +68,17 @@ pub(super) fn scope(pairs: &Pairs, snapshots: &[Snapshot]) -> Markup {
     let countries: BTreeSet<&str> =
         snapshots.iter().map(|s| s.country.as_str()).filter(|c| !c.is_empty()).collect();
     let kinds: BTreeSet<Dataset> = snapshots.iter().map(|s| s.dataset).collect();
-    let all = |words: &'static str| vec![("", words)];
+    fn all<'w>(words: &'w str) -> Vec<(&'w str, &'w str)> {
+        vec![("", words)]
+    }
     let mut window_options = all(t!("study-any"));
     window_options.extend(windows.iter().map(|w| (*w, *w)));
     let mut country_options = all(t!("study-all"));
     country_options.extend(countries.iter().map(|c| (*c, *c)));
     let mut kind_options = all(t!("study-chosen-for-you"));
-    kind_options.extend(kinds.iter().map(|d| (d.code(), d.code())));
+    let said: Vec<(&str, String)> =
+        kinds.iter().map(|d| (d.code(), crate::i18n::answers::say(d.code()))).collect();
+    kind_options.extend(said.iter().map(|(code, words)| (*code, words.as_str())));
     let chosen = |p: &str| pairs.iter().any(|(n, v)| n == "source" && v == p);
     html! {
         fieldset {
@@ -128,7 +132,7 @@ pub(super) fn manner(pairs: &Pairs, groupings: &[Slug]) -> Markup {
             }
             div class="field" {
                 span class="label" { (t!("study-leave-out")) }
-                @for kind in ["government", "commercial"] { label class="nowrap" { input type="checkbox" name="exclude" value=(kind) checked[excluded(kind)]; " " (kind) } " " }
+                @for kind in ["government", "commercial"] { label class="nowrap" { input type="checkbox" name="exclude" value=(kind) checked[excluded(kind)]; " " (crate::i18n::answers::say(kind)) } " " }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Groupings on the desk: made, taken in, handed out, compared, and measured.
 
-use super::{apart, download, form, frame, slug, today};
+use super::{apart, download, form, frame, said, slug, today};
 use crate::http::{
     AppState,
     auth::{Caller, csrf::CsrfForm},
@@ -158,8 +158,8 @@ pub(super) async fn quality(
     let body = html! {
         p class="lead" { (t!("study-the-program-s-own-links-measured")) }
         @match found {
-            Ok(q) => section class="study" lang="en" { (report::quality(&q)) },
-            Err(problem) => div class="note warn" { p { (problem.detail) } },
+            Ok(q) => section class="study" { (said(&report::quality(&q))) },
+            Err(problem) => div class="note warn" { p { (crate::i18n::answers::say(&problem.detail)) } },
         }
         p { a class="btn" href={ "/console/study/groupings/" (name) } { (t!("study-back-to-the-grouping")) } }
     };

@@ -60,7 +60,7 @@ fn table(snapshots: &[Snapshot]) -> Markup {
             thead { tr { th scope="col" { (t!("study-file")) } th scope="col" { (t!("study-source")) } th scope="col" { (t!("study-covers")) } th scope="col" { (t!("study-known-on")) } th class="right" scope="col" { (t!("study-rows")) } th class="right" scope="col" { (t!("study-kept-aside-2")) } } }
             tbody { @for s in snapshots.iter().rev().take(SNAPSHOTS_MAX) { tr {
                 th scope="row" class="wrap-any" { a href={ "/console/study/snapshots/" (s.id.0) } { (s.file) } @if !s.is_done { " " (ui::badge("warn", t!("study-unfinished"))) } }
-                td { (s.platform) " " (s.country) span class="small muted" { (s.dataset.code()) @if !s.place.is_empty() { ", " (s.place) } } }
+                td { (s.platform) " " (s.country) span class="small muted" { (crate::i18n::answers::say(s.dataset.code())) @if !s.place.is_empty() { ", " (s.place) } } }
                 td { (window(s)) } td { (s.known_on) }
                 td class="right" { (ui::count(s.rows_count)) } td class="right" { (ui::count(s.bad_rows_count)) }
             } } }
@@ -88,11 +88,11 @@ pub(super) async fn snapshot(
     let (s, bad) = found.ok_or_else(|| Problem::not_found("file of this number in the store"))?;
     let body = html! {
         dl class="facts" {
-            dt { (t!("study-source")) } dd { (s.platform) " (" (s.layout) "), " (s.dataset.code()) " figures " (s.country) " " (s.place) }
+            dt { (t!("study-source")) } dd { (s.platform) " (" (s.layout) "), " (t!("study-figures-of", kind = crate::i18n::answers::say(s.dataset.code()))) " " (s.country) " " (s.place) }
             dt { (t!("study-to-be-cited-as-2")) } dd { (s.cite) }
             dt { (t!("study-covers")) } dd { (window(&s)) }
             dt { (t!("study-known-on")) } dd { (s.known_on) @if s.known_basis == KnownBasis::FileTime { " " (t!("study-by-the-file-s-own-time")) } }
-            dt { (t!("study-amounts")) } dd { (s.rule.sentence()) }
+            dt { (t!("study-amounts")) } dd { (crate::i18n::answers::say(&s.rule.sentence())) }
             dt { (t!("study-contents")) } dd { "BLAKE3 " code class="wrap-any" { (s.content_hash) } }
             dt { (t!("study-rows")) } dd { (ui::count(s.rows_count)) ", " (ui::count(s.bad_rows_count)) " " (t!("study-kept-aside")) }
             @for note in &s.notes { dt { (t!("study-noticed")) } dd { (note) } }
@@ -103,7 +103,7 @@ pub(super) async fn snapshot(
         @else { section class="card flush" { div class="scroll" { table {
             caption { (t!("study-the-first")) " " (bad.len()) (t!("study-with-the-line-in-the-file")) }
             thead { tr { th class="right" scope="col" { (t!("study-line")) } th scope="col" { (t!("study-why")) } } }
-            tbody { @for row in &bad { tr { td class="right" { (row.line) } td { (row.reason) } } } }
+            tbody { @for row in &bad { tr { td class="right" { (row.line) } td { (crate::i18n::answers::say(&row.reason)) } } } }
         } } } }
     };
     Ok(frame(&app, &caller, &s.file, &body))

@@ -111,8 +111,8 @@ fn one(caller: &Caller, here: &str, mark: &str, index: usize, link: &Link) -> Ma
     };
     html! {
         section class="card" id={ "link-" (index + 1) } {
-            p { strong { (link.entity) } " ← " (link.by.code()) " " @if !link.platform.is_empty() { (link.platform) " " } code class="wrap-any" { (link.value) } (dated)
-                @if let Some(score) = link.score_permille { " " (ui::badge("", &format!("score {score}"))) } @if !link.kind.is_empty() { " " (ui::badge("", &link.kind)) } }
+            p { strong { (link.entity) } " ← " (crate::i18n::answers::say(link.by.code())) " " @if !link.platform.is_empty() { (link.platform) " " } code class="wrap-any" { (link.value) } (dated)
+                @if let Some(score) = link.score_permille { " " (ui::badge("", &t!("study-score", score = score))) } @if !link.kind.is_empty() { " " (ui::badge("", &crate::i18n::answers::say(&link.kind))) } }
             p class="muted" { (link.evidence) @if !link.evidence.is_empty() { ". " } (link.author) ", " (link.date) "." }
             @if caller.may_operate() { form method="post" action=(here) {
                 (layout::csrf(caller)) input type="hidden" name="mark" value=(mark); input type="hidden" name="number" value=(index + 1);
@@ -136,7 +136,7 @@ fn more(caller: &Caller, here: &str, mark: &str) -> Markup {
                 legend { (t!("study-add-a-link")) }
                 div class="row" {
                     (field("entity", t!("study-entity"), t!("study-as-it-shall-stand-in-the")))
-                    div class="field" { label for="by" { (t!("study-recognised-by")) } p class="hint" { (t!("study-what-the-archive-writes")) } select id="by" name="by" { @for by in Match::ALL { option value=(by.code()) { (by.code()) } } } }
+                    div class="field" { label for="by" { (t!("study-recognised-by")) } p class="hint" { (t!("study-what-the-archive-writes")) } select id="by" name="by" { @for by in Match::ALL { option value=(by.code()) { (crate::i18n::answers::say(by.code())) } } } }
                     (field("value", t!("study-value"), t!("study-the-id-identifier-fec-c00618371-or")))
                     (field("platform", t!("study-platform"), t!("study-empty-every-one")))
                     (field("kind", t!("study-kind"), t!("study-party-candidate-government-commercial")))

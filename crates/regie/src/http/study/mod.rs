@@ -5,6 +5,7 @@
 
 mod ask;
 mod compare;
+mod data;
 mod form;
 mod groupings;
 mod import;
@@ -19,7 +20,7 @@ pub use jobs::Study;
 use super::{
     AppState, Route,
     auth::Caller,
-    console::{HOUSE, OPERATES, layout},
+    console::{HOUSE, HOUSE_READ, OPERATES, layout},
     problem::Problem,
 };
 use crate::t;
@@ -36,6 +37,9 @@ pub const UPLOAD_PATH: &str = "/console/study/import";
 
 fn page(path: &'static str, handler: MethodRouter<AppState>) -> Route {
     Route { owner: "study", method: Method::GET, path, access: HOUSE, handler }
+}
+fn data(path: &'static str, handler: MethodRouter<AppState>) -> Route {
+    Route { owner: "study", method: Method::GET, path, access: HOUSE_READ, handler }
 }
 fn act(path: &'static str, handler: MethodRouter<AppState>) -> Route {
     Route { owner: "study", method: Method::POST, path, access: OPERATES, handler }
@@ -67,6 +71,19 @@ pub fn routes() -> Vec<Route> {
         page("/console/study/reports", get(publish::list)),
         act("/console/study/reports", post(publish::publish)),
         act("/console/study/reports/{slug}", post(publish::withdraw)),
+        data("/v1/study/snapshots", get(data::snapshots)),
+        data("/v1/study/snapshots/{id}", get(data::snapshot)),
+        data("/v1/study/imports/{id}", get(data::import)),
+        data("/v1/study/ranking", get(data::ranking)),
+        data("/v1/study/comparison", get(data::comparison)),
+        data("/v1/study/check", get(data::check)),
+        data("/v1/study/groupings", get(data::groupings)),
+        data("/v1/study/groupings/{name}", get(data::grouping)),
+        data("/v1/study/groupings/{name}/quality", get(data::quality)),
+        data("/v1/study/groupings/{name}/diff", get(data::grouping_diff)),
+        data("/v1/study/reports", get(data::reports)),
+        public("/v1/study/published", get(data::published)),
+        public("/v1/study/published/{slug}/{file}", get(public::file)),
         public("/study", get(public::home)),
         public("/study/{slug}", get(public::report)),
         public("/study/{slug}/{file}", get(public::file)),
@@ -97,6 +114,15 @@ fn refused(error: regie_study::Error) -> Problem {
         other => Problem::new(status, "study_refused", "The study room cannot do this.")
             .detail(words_for_the_web(&other.to_string())),
     }
+}
+
+/// An answer's fragment in the language of the page.
+fn said(fragment: &Markup) -> Markup {
+    maud::PreEscaped(crate::i18n::answers::document(&fragment.0))
+}
+/// Why a question cannot be answered, in the language of the page.
+fn refused_words(error: regie_study::Error) -> String {
+    crate::i18n::answers::say(&refused(error).detail)
 }
 
 /// The command line's options are fields here.

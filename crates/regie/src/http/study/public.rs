@@ -8,7 +8,7 @@ use crate::http::{
     console::{layout, ui},
     problem::Problem,
 };
-use crate::t;
+use crate::{i18n::answers, t};
 use axum::{
     extract::{Path, State},
     http::{HeaderValue, StatusCode, header},
@@ -29,7 +29,7 @@ pub(super) async fn home(State(app): State<AppState>) -> layout::Html {
         @if shown.is_empty() { (ui::empty(t!("study-nothing-is-published-yet"))) }
         @for (slug, r) in shown { section class="card" {
             h2 { a href={ "/study/" (slug) } { (r.title) } }
-            p { (r.headline) }
+            p { (answers::say(&r.headline)) }
             p class="muted small" { (t!("study-published-on-2")) " " (r.published_on) }
         } }
     };
@@ -81,13 +81,13 @@ fn whole(app: &AppState, name: &Slug, report: &Published, page: &str, has_groupi
         h1 { (report.title) }
         @if !report.lead.is_empty() { p class="intro" { (ui::lines(&report.lead)) } }
         // Made by this program when it was published, from escaped text only.
-        div class="study" lang="en" { (PreEscaped(page)) }
+        div class="study" { (PreEscaped(answers::document(page))) }
         section class="card" {
             h2 { (t!("study-data-and-citation")) }
             p { @for (file, _) in FILES.iter().filter(|f| f.0 != "grouping.csv" || has_grouping) { a class="btn" href={ "/study/" (name) "/" (file) } { (words(file)) } " " } }
             p { (t!("study-amounts-in-files-are-integer-millionths")) }
             p class="wrap-any" { (publisher) " (" (year) "): " em { (report.title) } (t!("study-published-on")) " " (report.published_on) ", " a href=(address) { (address) } (t!("study-blake3-of-its-json")) " " code { (report.content_hash) } "." }
-            details { summary { (t!("study-the-question-as-asked")) } p { code class="wrap-any" { "regie study rank" @for (n, v) in &report.question { @if n != "group" { " --" (n) " " (v) } } @if has_grouping { " --group grouping.csv" } } } p class="muted small" { (form::query(&report.question)) } }
+            details { summary { (t!("study-the-question-as-asked")) } p { code class="wrap-any" { "regie study rank" @for (n, v) in &report.question { @if n != "group" { " --" (n) " " (v) } } @if has_grouping { " --group grouping.csv" } } } p class="muted small" { code class="wrap-any" { (form::query(&report.question)) } } }
         }
     }
 }

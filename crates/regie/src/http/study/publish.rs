@@ -58,7 +58,7 @@ pub(super) async fn list(State(app): State<AppState>, caller: Caller) -> layout:
         @for (slug, r) in &reports {
             section class="card" {
                 h2 { a href={ "/study/" (slug) } { (r.title) } @if r.withdrawn.is_some() { " " (ui::badge("bad", t!("study-withdrawn"))) } }
-                p { (r.headline) }
+                p { (crate::i18n::answers::say(&r.headline)) }
                 p class="muted" { (t!("study-published-on-2")) " " (r.published_on) " " (t!("study-by")) " " (r.published_by) ". " a href={ "/console/study/ask?go=1&" (form::query(&r.question)) } { (t!("study-ask-the-same-now")) } }
                 @match &r.withdrawn {
                     Some((day, why)) => p { (t!("study-withdrawn-on")) " " (day) ": " (why) },

@@ -12,7 +12,7 @@ mod whole;
 
 pub use whole::Whole;
 
-use super::{BOOKS, act, action, book_campaign, book_set, form::Data, layout, page};
+use super::{BOOKS, act, action, book_campaign, book_set, form::Data, layout, page, twin};
 use crate::desk::{Content, DeskError, Draft};
 use crate::http::{
     App, AppState, Route,
@@ -39,6 +39,7 @@ pub fn routes() -> Vec<Route> {
     let roomy = || DefaultBodyLimit::max(UPLOADS_COUNT_MAX * UPLOAD_BYTES_MAX);
     vec![
         page("/console/book", BOOKS, get(steps::list)),
+        twin("console", "/v1/drafts", BOOKS, get(steps::api)),
         action("/console/book", BOOKS, post(begin)),
         page("/console/book/{draft}/{step}", BOOKS, get(step)),
         action("/console/book/{draft}/{step}", BOOKS, post(save).layer(roomy())),

@@ -5,10 +5,28 @@ use crate::http::{
     AppState,
     auth::Caller,
     console::{act, layout, ui},
+    problem::Problem,
 };
 use crate::{t, th};
-use axum::extract::State;
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
 use maud::html;
+use serde_json::json;
+
+/// `GET /v1/drafts`: the drafts of who asks, as typed.
+pub(super) async fn api(State(app): State<AppState>, caller: Caller) -> Result<Response, Problem> {
+    let drafts = app.desk.drafts(person(&caller)?)?;
+    let rows = drafts.iter().map(|draft| {
+        json!({
+            "id": draft.id, "changed_at": draft.changed_at, "name": data_of(draft, Step::Goal).text("name"),
+            "is_political": is_political(draft), "steps": draft.content.steps, "booked": draft.content.made,
+        })
+    });
+    Ok(Json(json!({ "drafts": rows.collect::<Vec<_>>() })).into_response())
+}
 
 pub(super) async fn list(State(app): State<AppState>, caller: Caller) -> layout::Html {
     let drafts = app.desk.drafts(person(&caller)?)?;

@@ -63,6 +63,8 @@ struct Asked {
     from: String,
     to: String,
     by: String,
+    /// First day of the period to compare with; the one right before when absent.
+    against: String,
 }
 
 /// A period of whole days in the account's zone.
@@ -81,9 +83,10 @@ impl Period {
     fn days(self) -> i32 {
         self.to.0 - self.from.0 + 1
     }
-    /// The same number of days right before.
-    fn before(self) -> Period {
-        Period { from: Day(self.from.0 - self.days()), to: Day(self.from.0 - 1) }
+    /// The same number of days from the day that is asked for on, else right before.
+    fn other(self, asked: &Asked) -> Period {
+        let from = Day::parse(&asked.against).unwrap_or(Day(self.from.0 - self.days()));
+        Period { from, to: Day(from.0 + self.days() - 1) }
     }
 }
 
@@ -94,6 +97,8 @@ struct Results {
     zone: Zone,
     currency: Currency,
     period: Period,
+    /// The period that it is compared with, as long.
+    other: Period,
     position: u64,
     days: BTreeMap<String, Counters>,
     total: Counters,
@@ -140,12 +145,13 @@ async fn take(
         (spec, act::account_zone(&catalogue, advertiser), currency)
     };
     let period = Period::asked(asked, zone.day(app.platform.now()));
+    let other = period.other(asked);
     let position = reports::settle(app).await?;
     let app = Arc::clone(app);
     let work = move || {
         let rows = |period, by| reports::run(&app, &wanted(id, &zone, period, by), position).map(|r| r.rows);
         let days = rows(period, vec![Dimension::Day])?;
-        let before = rows(period.before(), vec![Dimension::Day])?;
+        let before = rows(other, vec![Dimension::Day])?;
         let mut found = Vec::new();
         for by in parts {
             found.push((by, part(rows(period, dimensions(by))?, by)));
@@ -161,6 +167,7 @@ async fn take(
             zone: zone.clone(),
             currency,
             period,
+            other,
             position,
         })
     };
@@ -202,7 +209,7 @@ async fn api(
     Query(asked): Query<Asked>,
 ) -> Result<Response, Problem> {
     let mut faults = Faults::new();
-    for (name, text) in [("from", &asked.from), ("to", &asked.to)] {
+    for (name, text) in [("from", &asked.from), ("to", &asked.to), ("against", &asked.against)] {
         let bad = !text.is_empty() && Day::parse(text).is_none();
         faults.when(bad, name, "malformed", "A day such as 2026-05-01.");
     }
@@ -248,7 +255,7 @@ fn told(results: &Results) -> Value {
         json
     };
     let parts = results.parts.iter().map(|(by, rows)| (by.word().to_owned(), rows.iter().map(row).collect()));
-    let before = period.before();
+    let before = results.other;
     json!({
         "campaign": results.campaign, "from": period.from, "to": period.to, "zone": zone.name(),
         "currency": currency, "position": results.position,
@@ -267,12 +274,15 @@ mod tests {
     #[test]
     fn the_period_before_is_as_long_and_ends_the_day_before() {
         let period = Period { from: Day(100), to: Day(106) };
-        let before = period.before();
+        let before = period.other(&Asked::default());
         assert_eq!((before.from.0, before.to.0, before.days()), (93, 99, 7));
+        let asked = Asked { against: "2025-11-27".into(), ..Asked::default() };
+        let last_year = period.other(&asked);
+        assert_eq!((last_year.from.to_string(), last_year.days()), ("2025-11-27".into(), 7));
     }
     #[test]
     fn a_period_is_bounded_and_never_backwards() {
-        let asked = |from: &str, to: &str| Asked { from: from.into(), to: to.into(), by: String::new() };
+        let asked = |from: &str, to: &str| Asked { from: from.into(), to: to.into(), ..Asked::default() };
         let today = Day::parse("2026-11-27").unwrap_or_default();
         assert_eq!(Period::asked(&asked("", ""), today), Period { from: Day(today.0 - 13), to: today });
         assert_eq!(Period::asked(&asked("2020-01-01", ""), today).days(), DAYS_MAX + 1);

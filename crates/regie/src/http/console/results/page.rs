@@ -27,6 +27,7 @@ pub(super) async fn show(
         form class="filters" method="get" action={ "/console/campaigns/" (id) "/results" } data-swap="#results" {
             div class="field" { label for="from" { (t!("console-from")) } input id="from" type="date" name="from" value=(from); }
             div class="field" { label for="to" { (t!("console-to")) } input id="to" type="date" name="to" value=(to); }
+            div class="field" { label for="against" { (t!("results-against")) } input id="against" type="date" name="against" value=(results.other.from); }
             button { (t!("words-show")) }
         }
         div id="results" {
@@ -48,27 +49,27 @@ pub(super) async fn show(
     Ok(layout::console(&app, &caller, &frame, &body))
 }
 
-/// A figure of this period with how it differs from the one before.
-fn compared(label: &str, now: &str, value: i128, before: i128) -> Markup {
+/// A figure of this period with how it differs from the other one, and what it was there.
+fn compared(label: &str, now: &str, was: &str, (value, before): (i128, i128)) -> Markup {
     let change = (before > 0).then(|| (value - before) * 1_000 / before);
     html! {
         div class="figure" {
             dt { (label) }
-            dd { (now) @if let Some(change) = change { span class="small muted" { (if change < 0 { "\u{2212}" } else { "+" }) (ui::percent(u64::try_from(change.abs()).unwrap_or(0), 1_000)) } } }
+            dd { (now) @if let Some(change) = change { span class="small muted" { (if change < 0 { "\u{2212}" } else { "+" }) (ui::percent(u64::try_from(change.abs()).unwrap_or(0), 1_000)) " (" (was) ")" } } }
         }
     }
 }
 
 fn figures(results: &Results) -> Markup {
     let (now, old, currency) = (&results.total, &results.before, results.currency);
-    let before = results.period.before();
+    let before = results.other;
     html! {
         dl class="figures" {
-            (compared(t!("words-impressions"), &ui::count(now.impressions_count), now.impressions_count.into(), old.impressions_count.into()))
-            (compared(t!("words-viewable"), &ui::count(now.viewable_count), now.viewable_count.into(), old.viewable_count.into()))
-            (compared(t!("words-clicks"), &ui::count(now.clicks_count), now.clicks_count.into(), old.clicks_count.into()))
-            (compared(t!("words-conversions"), &ui::count(now.conversions_count), now.conversions_count.into(), old.conversions_count.into()))
-            (compared(t!("words-spent"), &ui::money(now.net_nanos(), currency), now.net_nanos().0, old.net_nanos().0))
+            (compared(t!("words-impressions"), &ui::count(now.impressions_count), &ui::count(old.impressions_count), (now.impressions_count.into(), old.impressions_count.into())))
+            (compared(t!("words-viewable"), &ui::count(now.viewable_count), &ui::count(old.viewable_count), (now.viewable_count.into(), old.viewable_count.into())))
+            (compared(t!("words-clicks"), &ui::count(now.clicks_count), &ui::count(old.clicks_count), (now.clicks_count.into(), old.clicks_count.into())))
+            (compared(t!("words-conversions"), &ui::count(now.conversions_count), &ui::count(old.conversions_count), (now.conversions_count.into(), old.conversions_count.into())))
+            (compared(t!("words-spent"), &ui::money(now.net_nanos(), currency), &ui::money(old.net_nanos(), currency), (now.net_nanos().0, old.net_nanos().0)))
         }
         p class="small muted" { (th!("results-compared", from = ui::day(before.from), to = ui::day(before.to))) }
     }
