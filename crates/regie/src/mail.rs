@@ -1,4 +1,4 @@
-//! Mail: set-up and reset links, where a mail server is configured (feature `smtp`). Links can always be handed over by hand.
+//! Mail: set-up and reset links, and links to reports made by the clock, where a mail server is configured (feature `smtp`). Links can always be handed over by hand.
 
 use crate::config::Config;
 
