@@ -105,7 +105,7 @@ impl Problem {
             said.title = rooms::say(&said.title);
             said.detail = rooms::say_all(&said.detail);
             for fault in &mut said.faults.0 {
-                fault.message = rooms::say(&fault.message).into();
+                fault.message = rooms::say(&fault.message);
             }
         }
         said

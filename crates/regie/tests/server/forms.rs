@@ -170,7 +170,9 @@ fn the_second_of_two_editors_sees_what_the_first_saved() {
     vote("Second", &[("id", "vote_1"), ("revision", "2")]).expect(303);
     // The same on the other main forms: what was read first is refused once it is old.
     let (party, set, ad) = (&stage.shop.party, &stage.shop.ad_set, &stage.shop.ad);
-    let cases: [(String, String, Vec<(&str, &str)>); 3] = [
+    /// A form, its twin under `/v1`, and what is typed into it.
+    type Edit<'t> = (String, String, Vec<(&'t str, &'t str)>);
+    let cases: [Edit<'_>; 3] = [
         (
             format!("/console/parties/{party}"),
             format!("/v1/parties/{party}"),

@@ -330,7 +330,7 @@ fn table(app: &App, rows: &[Row]) -> Markup {
     };
     html! {
         @if rows.is_empty() { (ui::empty(t!("delivery-none"))) } @else {
-            div class="scroll" { table {
+            div class="scroll" { table class="board" {
                 thead { tr { th { (t!("delivery-stands")) } th { (t!("delivery-ad-set")) } th class="right" { (t!("delivery-delivered")) } th class="right" { (t!("delivery-plan")) } th class="right" { (t!("delivery-of-plan")) } th { (t!("delivery-why")) } } }
                 tbody { @for row in rows {
                     @let name = catalogue.ad_sets.get(&row.ad_set).map_or("", |s| s.spec.name.as_str());

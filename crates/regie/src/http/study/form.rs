@@ -68,7 +68,7 @@ pub(super) fn scope(pairs: &Pairs, snapshots: &[Snapshot]) -> Markup {
     let countries: BTreeSet<&str> =
         snapshots.iter().map(|s| s.country.as_str()).filter(|c| !c.is_empty()).collect();
     let kinds: BTreeSet<Dataset> = snapshots.iter().map(|s| s.dataset).collect();
-    fn all<'w>(words: &'w str) -> Vec<(&'w str, &'w str)> {
+    fn all(words: &str) -> Vec<(&str, &str)> {
         vec![("", words)]
     }
     let mut window_options = all(t!("study-any"));

@@ -49,7 +49,9 @@ pub(super) fn words(app: &App, change: &Change) -> Markup {
             html! { (line(status_words(*status), "", thing(*entity, &name_of(app, &catalogue, *entity)))) }
         }
         Change::Reviewed { ads, versions, verdict, reason } => {
-            reviewed(app, &catalogue, (ads, versions), *verdict, reason)
+            let ads = ads.iter().map(|(id, _)| EntityRef::Ad(*id));
+            let all: Vec<_> = ads.chain(versions.iter().map(|(id, _)| EntityRef::Version(*id))).collect();
+            reviewed(app, &catalogue, &all, *verdict, reason)
         }
         Change::StopSet { what, on, reason } => html! {
             (line(if *on { t!("changes-stopped") } else { t!("changes-lifted") }, "", html! { (stops::words(&catalogue, what)) }))
@@ -151,22 +153,11 @@ fn name_of(app: &App, catalogue: &Catalogue, entity: EntityRef) -> String {
 /// Things of one review that are named; the rest is counted.
 const NAMED_MAX: usize = 4;
 
-fn reviewed<R, H>(
-    app: &App,
-    catalogue: &Catalogue,
-    (ads, versions): (&[(regie_model::AdId, R)], &[(regie_model::VersionId, H)]),
-    verdict: Verdict,
-    reason: &str,
-) -> Markup {
+fn reviewed(app: &App, catalogue: &Catalogue, all: &[EntityRef], verdict: Verdict, reason: &str) -> Markup {
     let did = match verdict {
         Verdict::Approved => t!("changes-approved"),
         Verdict::Rejected => t!("changes-rejected"),
     };
-    let all: Vec<EntityRef> = ads
-        .iter()
-        .map(|(id, _)| EntityRef::Ad(*id))
-        .chain(versions.iter().map(|(id, _)| EntityRef::Version(*id)))
-        .collect();
     html! {
         strong { (did) } " "
         @for (index, entity) in all.iter().take(NAMED_MAX).enumerate() { @if index > 0 { ", " } (thing(*entity, &name_of(app, catalogue, *entity))) }
