@@ -145,9 +145,15 @@ fn a_changed_taste_is_noticed_and_found_again() {
 #[test]
 fn with_nothing_to_find_nothing_is_found() {
     let flat = Truth::from_effects(vec![6, 8, 10, 2], 0.05, Vec::new()).unwrap();
-    let mut campaign = Campaign::new(flat, space(&[6, 8, 10], 2, Vec::new()));
-    campaign.serve(40_000);
-    assert_eq!(campaign.learner.effects().found(), Vec::new());
+    let mut wrong = 0;
+    for seed in 4..12 {
+        let mut campaign = Campaign::new(flat.clone(), space(&[6, 8, 10], 2, Vec::new()));
+        campaign.stream = Stream::new(seed, 4);
+        campaign.serve(40_000);
+        wrong += campaign.learner.effects().found().len();
+    }
+    // In each of eight campaigns 260 effects are looked at in twenty tables: a rare one looks like one by luck.
+    assert!(wrong <= 2, "{wrong}");
 }
 
 #[test]

@@ -128,6 +128,11 @@ impl Effects {
     pub fn log_odds(&self, context: u16, assets: &Assets) -> f64 {
         self.base + self.met(context, assets).map(|(_, at)| f64::from(self.posteriors[at].mean)).sum::<f64>()
     }
+    /// Expected log-odds in a context of a version without any effect.
+    pub(super) fn level(&self, context: u16) -> f64 {
+        let own = self.blocks.iter().filter(|block| block.kind == Kind::Context);
+        self.base + own.map(|block| f64::from(self.posteriors[block.at(context, 0)].mean)).sum::<f64>()
+    }
     /// Predicts every cell anew: takes away what rounding added up.
     pub(super) fn predict_all(&self, evidence: &mut Evidence) {
         let mut sums = vec![self.base as f32; evidence.odds.len()];

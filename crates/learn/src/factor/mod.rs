@@ -1,7 +1,7 @@
 //! The learner of templates: what each asset, each pair of assets and each asset in a context adds to a version's success.
 //!
 //! Outcomes are added to cells as they come ([`Learner::observe`], one look-up). Every so often ([`Learner::is_due`]) the effects are
-//! fitted again and posterior draws, each climbed to its best version, become a table ([`Learner::refresh`]); decisions only look
+//! fitted again, and what is known and what is worth trying become a table ([`Learner::refresh`]); decisions only look
 //! up the table. Millions of versions share thousands of effects, of which few matter, so that what is learned of one version is learned
 //! of all that share an asset with it. Refuses IO, a clock and randomness of its own (laws D1, D2).
 
@@ -10,6 +10,7 @@ mod draws;
 mod effects;
 mod evidence;
 mod fit;
+mod probe;
 mod rebuild;
 pub mod shrink;
 
@@ -25,13 +26,13 @@ use crate::{
 /// How a template is learned.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Settings {
-    /// Posterior draws for each context and table.
+    /// Draws for each context and table.
     pub draws_count: u16,
     /// Share of showings in which one asset is drawn evenly, parts per million.
     pub explore_ppm: u32,
     /// Largest share of the expected reward that exploring may ever cost.
     pub price_cap: f64,
-    /// It falls as this over the root of the successes seen, and faster once every effect met several of them.
+    /// It falls as this over the root of the successes seen.
     pub price_root: f64,
     /// Success rate expected before anything was seen.
     pub base_rate: f64,
@@ -54,7 +55,7 @@ impl Default for Settings {
             draws_count: 64,
             explore_ppm: 10_000,
             price_cap: 1.0,
-            price_root: 10.0,
+            price_root: 4.0,
             base_rate: 0.01,
             prior_scale: 1.0,
             interactions: true,
@@ -68,12 +69,8 @@ impl Default for Settings {
 
 /// A table is due when what was seen has grown by this part.
 const GROWTH: f64 = 0.02;
-/// Of so many draws one is of the posterior; the others test what was not found yet.
-const DRAWS_BETWEEN_POSTERIOR: usize = 4;
-/// The price of exploring falls as this over the square of successes by effect, ...
-const PRICE_MET: f64 = 0.3;
-/// ... but not below this over the root of the successes.
-const PRICE_LEAST: f64 = 2.0;
+/// Of so many draws one is of the posterior; the others try what is worth it, or show what is known.
+const DRAWS_BETWEEN_POSTERIOR: usize = 64;
 /// Versions of what is known for each table.
 const SETTLED_COUNT: usize = 16;
 /// A version this much below the best expected rate, as a part of it, counts as good.
@@ -203,30 +200,40 @@ impl Learner {
         let contexts_count = self.space.contexts_count();
         let draws_count = usize::from(self.settings.draws_count.max(1));
         let mut winners: Vec<Vec<Code>> = vec![Vec::with_capacity(draws_count); contexts_count];
-        let mut draw = draws::Draw::new(&self.space, &self.effects);
-        draw.expect(&self.effects);
-        let promises = draw.promises(&self.effects);
-        let mut known: Vec<Vec<Code>> =
-            (0..contexts_count).map(|context| vec![self.space.encode(&draw.best(context))]).collect();
-        for _ in 0..SETTLED_COUNT {
-            draw.settle(&self.effects, &mut stream);
+        let mut settled = draws::Draw::new(&self.space, &self.effects);
+        settled.settle(&self.effects);
+        // Before anything was seen there is nothing else to show.
+        let nothing = self.evidence.total_trials() <= 0.0;
+        let settled_count = if nothing { draws_count } else { SETTLED_COUNT };
+        let mut known: Vec<Vec<Code>> = vec![Vec::with_capacity(settled_count + 1); contexts_count];
+        for _ in 0..=settled_count {
             for (context, list) in known.iter_mut().enumerate() {
-                list.push(self.space.encode(&draw.best(context)));
+                settled.shuffle(&mut stream);
+                list.push(self.space.encode(&settled.best(context)));
             }
         }
+        let mut draw = draws::Draw::new(&self.space, &self.effects);
+        let mut probes =
+            probe::Probes::new(&self.space, &self.effects, &settled, self.evidence.total_reward());
         for number in 0..draws_count {
-            match number.is_multiple_of(DRAWS_BETWEEN_POSTERIOR) {
-                true => draw.sample(&self.effects, &mut stream),
-                false => draw.suspect(&self.effects, &promises, &mut stream),
+            let posterior = (number + 1).is_multiple_of(DRAWS_BETWEEN_POSTERIOR);
+            if posterior {
+                draw.sample(&self.effects, &mut stream);
             }
             for (context, list) in winners.iter_mut().enumerate() {
-                list.push(self.space.encode(&draw.best(context)));
+                let assets = if posterior {
+                    draw.shuffle(&mut stream);
+                    Some(draw.best(context))
+                } else {
+                    probes.next(context)
+                };
+                list.extend(assets.map(|assets| self.space.encode(&assets)));
             }
         }
-        let cap = self.price_cap();
         let each = winners.into_iter().zip(known).enumerate();
-        let contexts =
-            each.map(|(context, (winners, known))| self.within_price(context, winners, known, cap)).collect();
+        let contexts = each
+            .map(|(context, (winners, known))| self.within_price(&settled, context, winners, known))
+            .collect();
         let record = AllocationRecord { explore_ppm: self.settings.explore_ppm, contexts };
         let even =
             || Allocation::even(&self.space, self.settings.explore_ppm, self.settings.draws_count, seed);
@@ -235,26 +242,39 @@ impl Learner {
     /// Largest share of the expected reward that exploring may cost now.
     pub fn price_cap(&self) -> f64 {
         let reward = self.evidence.total_reward().max(1.0);
-        let by_root = |factor: f64| factor / reward.sqrt();
-        let met = PRICE_MET * (self.effects.count() as f64 / reward).powi(2);
-        let learned = by_root(self.settings.price_root).min(met.max(by_root(PRICE_LEAST)));
+        let learned = self.settings.price_root / reward.sqrt();
         self.settings.price_cap.min(learned)
     }
-    /// Replaces as many draws by what is known to be best as it takes to keep the price of exploring under its cap. `known` has the
-    /// best version first, then versions as good with their indifferent slots drawn anew.
-    fn within_price(&self, context: usize, winners: Vec<Code>, known: Vec<Code>, cap: f64) -> Vec<Entry> {
+    /// What is tried as long as the price of exploring stays under its cap, and for the other draws what is known to be best. `known` has
+    /// the best version first, then versions as good with their indifferent slots drawn anew.
+    ///
+    /// Prices count what was found alone: among thousands of effects that were not, some look a little better than others by luck, and what
+    /// they seem to be worth would shut out everything else.
+    fn within_price(
+        &self,
+        settled: &draws::Draw<'_>,
+        context: usize,
+        winners: Vec<Code>,
+        known: Vec<Code>,
+    ) -> Vec<Entry> {
+        let draws_count = usize::from(self.settings.draws_count.max(1));
         let mut entries = tally(winners.iter().copied());
-        let rate =
-            |code: Code| self.space.decode(code).map_or(0.0, |assets| self.expected_rate(context, &assets));
+        let level = self.effects.level(context as u16);
+        let rate = |code: Code| {
+            self.space.decode(code).map_or(0.0, |assets| {
+                1.0 / (1.0 + (-level - f64::from(settled.score(&assets, context))).exp())
+            })
+        };
         let rates: Vec<f64> = entries.iter().map(|entry| rate(entry.code)).collect();
         let candidates = entries.iter().map(|entry| entry.code).zip(rates.iter().copied());
         let first = known.first().map(|code| (*code, rate(*code)));
         let best = candidates.chain(first).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
-        // The cheapest first, until the price of all of them would be above the cap.
+        // In the order they were drawn, which is that of their worth, until the price of all would be above the cap.
         let mut order: Vec<usize> = (0..entries.len()).collect();
-        order.sort_by(|a, b| rates[*b].total_cmp(&rates[*a]).then(a.cmp(b)));
-        let mut left = cap * winners.len() as f64 * best.1;
-        let mut kept = 0;
+        let first = |at: usize| winners.iter().position(|code| *code == entries[at].code);
+        order.sort_by_key(|at| first(*at));
+        let mut left = self.price_cap() * draws_count as f64 * best.1;
+        let mut kept = draws_count.saturating_sub(winners.len()) as u16;
         for at in order {
             let price = (best.1 - rates[at]).max(1e-12);
             let may = (left / price).min(f64::from(entries[at].won)) as u16;

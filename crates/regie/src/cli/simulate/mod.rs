@@ -3,6 +3,7 @@
 //! One subcommand for each thing that is simulated. Refuses to touch a data folder: everything happens in memory.
 
 mod campaign;
+mod coverage;
 mod learning;
 mod market;
 mod pacing;
@@ -26,6 +27,8 @@ pub struct SimulateArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// How often confidence sequences miss the truth, every unit being a look, beside their bar.
+    Coverage(coverage::CoverageArgs),
     /// How much of what there is to gain the learner gains, beside other policies and its bars.
     Learning(Box<learning::LearningArgs>),
     /// Budgets that compete for a site's days: is each spent, along its curve, and never exceeded?
@@ -40,6 +43,7 @@ enum What {
 /// As the subcommand's.
 pub fn run(cli: &Cli, args: &SimulateArgs) -> Result<ExitCode> {
     match &args.what {
+        Some(What::Coverage(args)) => coverage::run(cli, args),
         Some(What::Learning(args)) => learning::run(cli, args),
         Some(What::Pacing(args)) => pacing::run(cli, args),
         Some(What::Truth(args)) => truth::run(cli, args),
