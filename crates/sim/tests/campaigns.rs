@@ -143,7 +143,7 @@ fn a_changed_taste_is_noticed_and_found_again() {
 }
 
 #[test]
-fn with_nothing_to_find_nothing_is_found() {
+fn with_nothing_to_find_hardly_anything_is_found() {
     let flat = Truth::from_effects(vec![6, 8, 10, 2], 0.05, Vec::new()).unwrap();
     let mut wrong = 0;
     for seed in 4..12 {

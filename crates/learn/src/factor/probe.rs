@@ -17,7 +17,7 @@ use std::collections::BinaryHeap;
 /// what is found pays for as long again as was looked so far.
 const WORTH: f64 = 0.1;
 /// What a version gives up at most to test one more effect beside its lead, log-odds.
-const COMPANION_MAX: f32 = 0.3;
+const COMPANION_MAX: f32 = 0.03;
 /// What is left of a promise after a version of the same table tests it, ...
 const TESTED: f32 = 0.7;
 /// ... and after a version around it was not worth its loss.

@@ -91,7 +91,7 @@ pub struct Publication {
     work: Mutex<Work>,
     journal: PathBuf,
     stopping: AtomicBool,
-    /// There was nothing more to do once, or it failed.
+    /// There was nothing more to publish once, or it failed.
     rested: AtomicBool,
     /// Ads that search finds.
     found: Arc<AtomicU64>,
@@ -159,7 +159,6 @@ impl Publication {
                     Ok(true) => failures = 0,
                     Ok(false) => {
                         failures = 0;
-                        publication.rested.store(true, Ordering::SeqCst);
                         std::thread::sleep(std::time::Duration::from_millis(IDLE_MS));
                     }
                     Err(error) => {
@@ -178,7 +177,7 @@ impl Publication {
         };
         Ok(std::thread::Builder::new().name("regie-record".into()).spawn(work)?)
     }
-    /// Whether the thread was through with everything once, or failed at it.
+    /// Whether everything that could be published was, once, or it failed.
     pub fn has_rested(&self) -> bool {
         self.rested.load(Ordering::SeqCst)
     }
@@ -269,6 +268,9 @@ impl Publication {
         }
         let published = self.publish_facts(&mut work, now)?;
         let closed = self.close_days(&mut work, now)?;
+        if !published && !closed {
+            self.rested.store(true, Ordering::SeqCst);
+        }
         if !published && !closed && !found {
             self.merge_index(&mut work.index)?;
         }
