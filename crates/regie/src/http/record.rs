@@ -21,7 +21,7 @@ mod spenders;
 mod sponsor_page;
 mod version_page;
 
-pub use data::{entry, public_party, spenders};
+pub use data::entry;
 pub use own::own_entries;
 pub use report::{Reporter, due_at};
 

@@ -3,25 +3,15 @@
 //!
 //! Refuses an answer of its own: a twin asks its handler for JSON, and changes nothing in what it says.
 
-use super::{AppState, Route, console::act, problem::Problem, record};
+use super::{Route, record};
 use axum::{
-    Json,
-    extract::{Query, Request, State},
+    extract::Request,
     http::{HeaderValue, Method, Uri, header},
     middleware::map_request,
-    response::{IntoResponse, Response},
-    routing::get,
 };
-use regie_model::Day;
-use serde::Deserialize;
-use serde_json::json;
-use std::sync::Arc;
-
-/// Spenders of one answer at most.
-const SPENDERS_MAX: usize = 1_000;
 
 /// Twin, and the record's own address.
-const TWINS: [(&str, &str); 11] = [
+const TWINS: [(&str, &str); 12] = [
     ("/v1/record/ads", "/record/ads.json"),
     ("/v1/record/ads/{id}", "/record/ads/{id}"),
     ("/v1/record/ads/{id}/{form}", "/record/ads/{id}/{form}"),
@@ -32,6 +22,7 @@ const TWINS: [(&str, &str); 11] = [
     ("/v1/record/elections", "/record/elections.json"),
     ("/v1/record/completeness", "/record/completeness.json"),
     ("/v1/record/fields", "/record/data.json"),
+    ("/v1/record/spenders", "/record/spenders.json"),
     ("/v1/record/sponsors/{id}", "/record/sponsors/{id}"),
 ];
 
@@ -42,9 +33,7 @@ pub fn routes() -> Vec<Route> {
         let found = own.iter().find(|route| route.path == of && route.method == Method::GET)?;
         Some(Route::public("record", Method::GET, path, found.handler.clone().layer(map_request(as_json))))
     };
-    let mut all: Vec<Route> = TWINS.into_iter().filter_map(twin).collect();
-    all.push(Route::public("record", Method::GET, "/v1/record/spenders", get(spenders)));
-    all
+    TWINS.into_iter().filter_map(twin).collect()
 }
 
 /// Asks for JSON in both ways that the record's handlers know: by header, and by the end of the address.
@@ -57,41 +46,12 @@ async fn as_json(mut request: Request) -> Request {
     request
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Since {
-    since: String,
-}
-
-/// `GET /v1/record/spenders`: who spent most since a day (thirty days ago when absent), the largest first.
-async fn spenders(State(app): State<AppState>, Query(query): Query<Since>) -> Result<Response, Problem> {
-    let zone = act::zone(&app);
-    let since = match query.since.trim() {
-        "" => Day(zone.day(app.platform.now()).0 - 30),
-        text => {
-            Day::parse(text).ok_or_else(|| Problem::bad_request("`since` is a day, such as 2026-11-20."))?
-        }
-    };
-    let reader = Arc::clone(&app);
-    let from = zone.day_start(since).hour();
-    let found = tokio::task::spawn_blocking(move || {
-        let view = reader.platform.current_view();
-        let rows = record::spenders(&reader, from)?.into_iter().take(SPENDERS_MAX);
-        let rows = rows.map(|(id, currency, net)| {
-            json!({ "sponsor": id, "name": record::public_party(&view, id).name, "currency": currency, "net_nanos": net })
-        });
-        Ok::<_, Problem>(rows.collect::<Vec<_>>())
-    });
-    let rows = found.await.map_err(Problem::internal)??;
-    Ok(Json(json!({ "since": since, "spenders": rows })).into_response())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_twin_finds_its_handler() {
-        assert_eq!(routes().len(), TWINS.len() + 1);
+        assert_eq!(routes().len(), TWINS.len());
     }
 }

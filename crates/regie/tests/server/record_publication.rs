@@ -331,7 +331,7 @@ fn before_a_vote_a_report_is_due_in_48_hours_and_a_barred_or_silent_ad_is_not_se
     );
     assert_eq!(owner.form("/console/elections/import", &[("text", &lines)]).status, 303);
     assert!(owner.get("/console/elections").expect(200).text().contains("Near vote"));
-    owner.form("/console/elections/import", &[("text", "name,country\nx,y\n")]).expect(200);
+    owner.form("/console/elections/import", &[("text", "name,country\nx,y\n")]).expect(422);
     {
         let catalogue = stage.harness.app.platform.catalogue();
         assert_eq!(catalogue.elections.len(), 2);

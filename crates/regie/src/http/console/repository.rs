@@ -2,29 +2,58 @@
 //!
 //! Only shows: sending goes on by itself (`http::record::outbox`). Refuses to hide an upload that cannot be sent.
 
-use super::{HOUSE, act, layout, page, ui};
+use super::{HOUSE, HOUSE_READ, act, layout, page, twin, ui};
 use crate::http::{AppState, Route, auth::Caller, problem::Problem};
 use crate::publication::sending::{self, Upload};
 use crate::{t, th};
-use axum::{extract::State, routing::get};
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use maud::{Markup, html};
 use regie_model::UtcMs;
+use serde_json::json;
 
 /// Uploads of the list at most.
 const SHOWN_MAX: usize = 200;
 
 /// The module's routes.
 pub fn routes() -> Vec<Route> {
-    vec![page("/console/repository", HOUSE, get(show))]
+    vec![
+        page("/console/repository", HOUSE, get(show)),
+        twin("console", "/v1/repository", HOUSE_READ, get(list_api)),
+    ]
+}
+
+/// What waits, the next due first, and how many of each kind there are.
+fn waiting(app: &AppState, now: UtcMs) -> Result<(Vec<Upload>, sending::Counts), Problem> {
+    let db = app.publication.reading().map_err(Problem::internal)?;
+    let waiting = sending::waiting(&db, SHOWN_MAX).map_err(Problem::internal)?;
+    Ok((waiting, sending::counts(&db, now).map_err(Problem::internal)?))
+}
+
+/// `GET /v1/repository`: the same as data.
+async fn list_api(State(app): State<AppState>) -> Result<Response, Problem> {
+    let (waiting, counts) = waiting(&app, app.platform.now())?;
+    let rows = waiting.iter().map(|upload| {
+        json!({
+            "ad": upload.ad, "version": upload.version, "due_at": upload.due_at, "next_at": upload.next_at,
+            "tries_count": upload.tries_count, "answer": upload.answer,
+        })
+    });
+    let target = &app.config.repository_url;
+    Ok(Json(json!({
+        "sent_to": (!target.is_empty()).then_some(target), "sent_count": counts.sent, "waiting_count": counts.waiting,
+        "overdue_count": counts.overdue, "waiting": rows.collect::<Vec<_>>(),
+    }))
+    .into_response())
 }
 
 async fn show(State(app): State<AppState>, caller: Caller) -> layout::Html {
     let now = app.platform.now();
-    let (waiting, counts) = {
-        let db = app.publication.reading().map_err(Problem::internal)?;
-        let waiting = sending::waiting(&db, SHOWN_MAX).map_err(Problem::internal)?;
-        (waiting, sending::counts(&db, now).map_err(Problem::internal)?)
-    };
+    let (waiting, counts) = waiting(&app, now)?;
     let target = &app.config.repository_url;
     let body = html! {
         p class="lead" { (t!("console-repository-lead")) }

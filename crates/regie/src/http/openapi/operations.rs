@@ -99,6 +99,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         &[],
     ),
     ("GET", "/v1/complaints/{id}", "One report with its reporter's words.", &[]),
+    (
+        "GET",
+        "/v1/repository",
+        "Uploads to the repository of political ads (Regulation (EU) 2024/900, Art. 13): what waits, until when, and what was answered.",
+        &[],
+    ),
     ("GET", "/v1/elections", "Votes and processes that political ads can be linked to.", &[]),
     ("GET", "/v1/groupings", "Groupings of sponsors that the publisher keeps.", &[]),
     ("GET", "/v1/table-jobs", "Tables that were sent, the latest first.", &[]),
@@ -183,7 +189,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "GET",
         "/v1/record/spenders",
         "Who spent most, the largest first.",
-        &[("since", "first day; thirty days ago when absent")],
+        &[
+            ("since", "first day; thirty days ago when absent"),
+            ("size", "as known at this size of the record's log"),
+            ("on", "as known on this day"),
+        ],
     ),
     ("GET", "/v1/health", "Journal, folds, lag, storage, version and last backup.", &[]),
     (

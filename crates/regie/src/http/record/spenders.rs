@@ -132,6 +132,10 @@ pub(super) async fn show(
     let refuse = |problem: Problem| {
         if json { problem.into_response() } else { layout::PageError(problem).into_response() }
     };
+    // A reader of the page sees which day is meant; a program is told that its own was none.
+    if json && !asked.since.trim().is_empty() && Day::parse(asked.since.trim()).is_none() {
+        return Err(refuse(Problem::bad_request("`since` is a day, such as 2026-11-20.")));
+    }
     let reader = Arc::clone(&app);
     let found = tokio::task::spawn_blocking(move || collect(&reader, &asked)).await;
     let found = found.map_err(|e| refuse(Problem::internal(e)))?.map_err(refuse)?;
