@@ -376,10 +376,7 @@ impl Server {
         phase.done("the record was opened");
         let publishing = publication.spawn()?;
         // What can be published soon is published before the first request; the gate holds back the rest meanwhile.
-        let until = Instant::now() + PUBLISH_FIRST_MAX;
-        while !publication.has_rested() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        publication.wait_rested(PUBLISH_FIRST_MAX).inspect_err(|_| publication.stop())?;
         phase.done("the first facts were published");
         let app = Arc::new(App {
             platform: Arc::clone(&engine.platform),

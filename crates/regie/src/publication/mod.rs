@@ -93,6 +93,8 @@ pub struct Publication {
     stopping: AtomicBool,
     /// There was nothing more to publish once, or it failed.
     rested: AtomicBool,
+    /// Why it failed before that.
+    failed: Mutex<Option<anyhow::Error>>,
     /// Ads that search finds.
     found: Arc<AtomicU64>,
     /// How long personal fields are held after their ad last ran, in days.
@@ -124,6 +126,7 @@ impl Publication {
             journal,
             stopping: AtomicBool::new(false),
             rested: AtomicBool::new(false),
+            failed: Mutex::default(),
             found,
             keep_days: AtomicU32::new(register::KEEP_DAYS),
         };
@@ -163,12 +166,16 @@ impl Publication {
                     }
                     Err(error) => {
                         failures += 1;
-                        publication.rested.store(true, Ordering::SeqCst);
                         tracing::error!(
                             error = format!("{error:#}"),
                             failures,
                             "the record could not be published"
                         );
+                        // Told first: who waits reads it as soon as the thread has rested.
+                        if !publication.rested.load(Ordering::SeqCst) {
+                            *lock(&publication.failed) = Some(error);
+                            publication.rested.store(true, Ordering::SeqCst);
+                        }
                         let wait = (100u64 << failures.min(6)).min(5_000);
                         std::thread::sleep(std::time::Duration::from_millis(wait));
                     }
@@ -177,9 +184,16 @@ impl Publication {
         };
         Ok(std::thread::Builder::new().name("regie-record".into()).spawn(work)?)
     }
-    /// Whether everything that could be published was, once, or it failed.
-    pub fn has_rested(&self) -> bool {
-        self.rested.load(Ordering::SeqCst)
+    /// Waits until everything that can be published is, once, or `patience` is over: the rest is published meanwhile.
+    ///
+    /// # Errors
+    /// When it failed: then nothing is to be served from this record.
+    pub fn wait_rested(&self, patience: std::time::Duration) -> Result<()> {
+        let until = std::time::Instant::now() + patience;
+        while !self.rested.load(Ordering::SeqCst) && std::time::Instant::now() < until {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        lock(&self.failed).take().map_or(Ok(()), Err)
     }
     /// Ends the thread after its present step.
     pub fn stop(&self) {
@@ -200,7 +214,8 @@ impl Publication {
     pub fn reading(&self) -> Result<readers::Reading<'_>> {
         self.readers.read()
     }
-    /// The same, with every ad findable that was shown by now.
+    /// The same, with the ads findable that were shown by now: of very many at once, as after a start, the first; the others
+    /// follow within seconds.
     ///
     /// # Errors
     /// SQLite's error.
@@ -208,7 +223,7 @@ impl Publication {
         self.find_shown()?;
         self.reading()
     }
-    /// The projection for those who write, with every ad findable that was shown by now.
+    /// The projection for those who write, with the ads findable that [`Publication::fresh_reading`] has.
     ///
     /// # Errors
     /// SQLite's error.

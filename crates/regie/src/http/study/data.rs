@@ -2,7 +2,7 @@
 //!
 //! For the publisher's own people and their programs; what is published, for anybody. Refuses to change anything.
 
-use super::{apart, ask, form, slug};
+use super::{apart, ask, form, library, slug};
 use crate::http::{AppState, auth::Caller, console::whole_house, problem::Problem};
 use axum::{
     Json,
@@ -13,13 +13,9 @@ use regie_study::{
     Day, ask as questions, check as checks,
     diff::{self, DiffQuestion},
     group::{self, Status, quality as measured},
-    store::SnapshotId,
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-/// Rows kept aside of one answer.
-const BAD_MAX: usize = 200;
 
 fn answer(value: Value) -> Response {
     Json(value).into_response()
@@ -41,14 +37,7 @@ pub(super) async fn snapshot(
     Path(id): Path<i64>,
 ) -> Result<Response, Problem> {
     whole_house(&caller)?;
-    let study = Arc::clone(&app.study);
-    let found = apart(move || {
-        let store = study.desk.store()?;
-        let snapshot = store.snapshots()?.into_iter().find(|s| s.id == SnapshotId(id));
-        snapshot.map(|s| store.bad_rows(s.id, BAD_MAX).map(|bad| (s, bad))).transpose()
-    })
-    .await?;
-    let (snapshot, bad) = found.ok_or_else(|| Problem::not_found("file of this number in the store"))?;
+    let (snapshot, bad) = library::file_of(&app, id).await?;
     let bad = bad.iter().map(|row| json!({ "line": row.line, "reason": row.reason }));
     Ok(answer(json!({ "snapshot": snapshot, "kept_aside": bad.collect::<Vec<_>>() })))
 }

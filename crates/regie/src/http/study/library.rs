@@ -10,7 +10,7 @@ use crate::http::{
 use crate::t;
 use axum::extract::{Path, State};
 use maud::{Markup, html};
-use regie_study::store::{KnownBasis, Snapshot, SnapshotId};
+use regie_study::store::{BadRow, KnownBasis, Snapshot, SnapshotId};
 use std::sync::Arc;
 
 /// Rows kept aside on a page.
@@ -72,20 +72,24 @@ fn window(s: &Snapshot) -> Markup {
     html! { (s.window.name) span class="small muted" { @if s.window.from.is_stated() { (s.window.from) " " (t!("study-to")) " " } @else { (t!("study-to-2")) " " } (s.window.to) } }
 }
 
+/// One file of the store, with the first rows of it that were kept aside.
+pub(super) async fn file_of(app: &AppState, id: i64) -> Result<(Snapshot, Vec<BadRow>), Problem> {
+    let study = Arc::clone(&app.study);
+    let found = apart(move || {
+        let store = study.desk.store()?;
+        let snapshot = store.snapshots()?.into_iter().find(|s| s.id == SnapshotId(id));
+        snapshot.map(|s| store.bad_rows(s.id, BAD_MAX).map(|bad| (s, bad))).transpose()
+    });
+    found.await?.ok_or_else(|| Problem::not_found("file of this number in the store"))
+}
+
 /// `GET /console/study/snapshots/{id}`: one file and the rows of it that were kept aside.
 pub(super) async fn snapshot(
     State(app): State<AppState>,
     caller: Caller,
     Path(id): Path<i64>,
 ) -> layout::Html {
-    let study = Arc::clone(&app.study);
-    let found = apart(move || {
-        let store = study.desk.store()?;
-        let snapshot = store.snapshots()?.into_iter().find(|s| s.id == SnapshotId(id));
-        snapshot.map(|s| store.bad_rows(s.id, BAD_MAX).map(|bad| (s, bad))).transpose()
-    })
-    .await?;
-    let (s, bad) = found.ok_or_else(|| Problem::not_found("file of this number in the store"))?;
+    let (s, bad) = file_of(&app, id).await?;
     let body = html! {
         dl class="facts" {
             dt { (t!("study-source")) } dd { (s.platform) " (" (s.layout) "), " (t!("study-figures-of", kind = crate::i18n::answers::say(s.dataset.code()))) " " (s.country) " " (s.place) }
